@@ -1,0 +1,1 @@
+//! Support for the integration tests: starting a hub, talking to it, telling its story.
