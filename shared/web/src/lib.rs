@@ -1,1 +1,50 @@
-//! web
+//! What every component does with HTTP, done once: routes, identity, problems, idempotency, paging, jobs, logs.
+//!
+//! A component is a table of [`Routes`] and one call of [`serve`]. A handler takes the [`Hub`] (the request's own
+//! connection, clock and ids) and typed parts of the request, each of which checks what it is about before the handler
+//! runs and says so in the OpenAPI document:
+//!
+//! - [`Caller`]: who are you, and may you (the permission is in its type);
+//! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
+//! - [`IfMatch`], [`Prefer`]: under which conditions.
+
+mod extract;
+mod hub;
+mod idempotency;
+mod identity;
+mod internal;
+pub mod jobs;
+mod openapi;
+mod paging;
+mod problem;
+mod reply;
+mod route;
+pub mod secret;
+mod serve;
+mod trace;
+
+pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use hub::Hub;
+pub use identity::{Caller, Identity, permit};
+pub use internal::{Internal, call};
+pub use openapi::{Document, Operation};
+pub use paging::Page;
+pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Raw, Reply, Sent, Shown};
+pub use route::{Handler, Routes};
+pub use serve::serve;
+
+/// The limits on what is taken in. Every one of them is in the API's documentation.
+pub mod limits {
+    /// The largest request body, in bytes.
+    pub const BODY: usize = 1024 * 1024;
+    /// The longest target (path and query), in bytes.
+    pub const TARGET: usize = 8 * 1024;
+    /// The most items of a page.
+    pub const PAGE: u32 = 200;
+    /// The items of a page when none are asked for.
+    pub const PAGE_DEFAULT: u32 = 50;
+    /// The longest `Prefer: wait`, in seconds.
+    pub const WAIT_S: u32 = 30;
+    /// For how many hours the answer to an Idempotency-Key is kept.
+    pub const IDEMPOTENCY_HOURS: i64 = 24;
+}

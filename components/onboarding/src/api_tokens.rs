@@ -1,0 +1,98 @@
+//! `/v1/api-tokens`
+
+use domain::{Error, Id, Instant, Kind, Result, Role, Text, id, role::Permissions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::{
+    api_tokens::{self, ApiToken},
+    organizations,
+};
+use web::{Body, Caller, Created, Hub, Listing, NoContent, Page, Path, Query, Sent, permit, secret};
+
+/// What is said of an API token that is to be issued.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewApiToken {
+    /// What it is to be called.
+    name: Text<1, 80>,
+    /// The organization it is to belong to and act in.
+    organization_id: Id<id::Organization>,
+    /// The role it is to have there. Nobody grants more than they may themselves.
+    role: Role,
+    /// When it is to end by itself; never, when left out.
+    expires_at: Option<Instant>,
+}
+
+/// An API token with its secret, as it is shown once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedApiToken {
+    #[serde(flatten)]
+    token: ApiToken,
+    /// The secret. It is stored nowhere: keep it now.
+    api_token: String,
+}
+
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::ApiTokenWrite>,
+    Body(new): Body<NewApiToken>,
+) -> Result<Sent<Created<IssuedApiToken>>> {
+    if !caller.permissions().covers(Permissions::of([new.role])) {
+        return Err(Error::new(
+            Kind::Forbidden,
+            "role_above_own",
+            format!("{} permits more than your own roles do, so you cannot grant it. GET /v1/roles compares them.", new.role),
+        ));
+    }
+    if new.expires_at.is_some_and(|end| end <= hub.now()) {
+        return Err(Error::invalid("/expiresAt", "is in the past; choose a later instant, or leave it out"));
+    }
+    let (id, api_token) = (hub.id(), secret::new("hubpt_"));
+    hub.write(&caller, async |tx| {
+        let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+        if new.role.row().kind != organization.kind {
+            return Err(Error::invalid(
+                "/role",
+                format!("{} is a role in a {}; {} is a {}", new.role, new.role.row().kind, organization.id, organization.kind),
+            ));
+        }
+        let token = ApiToken {
+            id,
+            organization_id: organization.id,
+            name: new.name.to_string(),
+            role: new.role,
+            expires_at: new.expires_at,
+            last_used_at: None,
+            created_at: hub.now(),
+        };
+        api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+        Ok(Created::at(format!("/v1/api-tokens/{id}"), IssuedApiToken { token, api_token: api_token.clone() }))
+    })
+    .await
+}
+
+/// Which tokens to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+pub async fn list(hub: Hub, caller: Caller<permit::ApiTokenRead>, Query(query): Query<ListQuery>) -> Result<Listing<ApiToken>> {
+    let page = Page::new(query.limit, query.cursor)?;
+    let found = api_tokens::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |token| token.id.to_string()))
+}
+
+pub async fn revoke(hub: Hub, caller: Caller<permit::ApiTokenWrite>, Path(id): Path<Id<id::ApiToken>>) -> Result<Sent<NoContent>> {
+    hub.write(&caller, async |tx| {
+        api_tokens::revoke(tx, &caller.scope(), id, hub.now()).await?;
+        Ok(NoContent)
+    })
+    .await
+}

@@ -1,0 +1,73 @@
+//! `/internal/bootstrap`: the first organization and the first token, which nobody is there yet to grant.
+
+use domain::{Error, OrganizationKind, Result, Role, Text};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::{
+    api_tokens::{self, ApiToken},
+    organizations::{self, NewOrganization, Organization},
+};
+use web::{Body, Hub, Internal, Reply, secret};
+
+/// What is said of the operator.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bootstrap {
+    /// The name the operator is known by.
+    display_name: Text<1, 120>,
+}
+
+/// The operator and its first API token.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bootstrapped {
+    organization: Organization,
+    /// The operator's API token. It is stored nowhere: keep it now.
+    api_token: String,
+}
+
+impl Reply for Bootstrapped {
+    fn into_answer(self) -> Result<web::Answer> {
+        web::Answer::json(201, &self)
+    }
+    fn describe(operation: &mut web::Operation<'_>) {
+        operation.answers::<Self>(201, "The operator was created.");
+    }
+}
+
+pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> Result<Bootstrapped> {
+    let (organization_id, token_id, api_token) = (hub.id(), hub.id(), secret::new("hubpt_"));
+    let new = NewOrganization {
+        kind: OrganizationKind::Operator,
+        parent_id: None,
+        company_name: bootstrap.display_name.parse().map_err(|error: String| Error::invalid("/displayName", error))?,
+        display_name: bootstrap.display_name,
+        country: "US".parse().map_err(Error::unavailable)?,
+        state: None,
+        city: None,
+        zip: None,
+        address_line1: None,
+        domain: None,
+        tag: None,
+        currency: "USD".parse().map_err(Error::unavailable)?,
+    };
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let organization = organizations::insert_operator(tx, organization_id, &new, hub.now()).await?.ok_or_else(|| {
+                Error::conflict("already_bootstrapped", "The hub has its operator already. Use the API token that was shown then.")
+            })?;
+            let token = ApiToken {
+                id: token_id,
+                organization_id: organization.id,
+                name: "bootstrap".into(),
+                role: Role::OperatorAdministrator,
+                expires_at: None,
+                last_used_at: None,
+                created_at: hub.now(),
+            };
+            api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+            Ok(Bootstrapped { organization, api_token: api_token.clone() })
+        })
+        .await
+}

@@ -1,0 +1,97 @@
+//! Access tokens, and who stands behind one. This is the one indexed read that every authenticated request makes.
+
+use crate::{Db, Tx, params};
+use domain::{Id, Instant, OrganizationKind, OrganizationPath, Result, Role, id, organization::OrganizationStatus};
+
+/// An organization as far as deciding about a caller needs it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its id.
+    pub id: Id<id::Organization>,
+    /// Where it stands.
+    pub path: OrganizationPath,
+    /// What it is.
+    pub kind: OrganizationKind,
+    /// Whether it can be acted in.
+    pub status: OrganizationStatus,
+}
+
+/// Whoever presented an access token.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The API token behind the access token.
+    pub id: Id<id::ApiToken>,
+    /// The organization it belongs to.
+    pub home: Place,
+    /// Its roles, each with the organization it is bound in.
+    pub bindings: Vec<(Role, OrganizationPath)>,
+}
+
+/// Whose access token has this hash, at `now`. `None` when it is unknown, ended or revoked.
+pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>> {
+    let rows = db
+        .query_all(
+            "SELECT t.id, o.id, o.path, o.kind, o.status, b.role, p.path
+             FROM access_tokens a
+             JOIN api_tokens t ON t.id = a.api_token_id
+             JOIN organizations o ON o.id = t.organization_id
+             JOIN bindings b ON b.principal_id = t.id
+             JOIN organizations p ON p.id = b.organization_id
+             WHERE a.hash = ?1 AND a.expires_at > ?2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)",
+            params![hash, now],
+            |row| {
+                let id = row.take()?;
+                let home = Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? };
+                Ok((id, home, (row.take()?, row.take()?)))
+            },
+        )
+        .await?;
+    let mut principal: Option<Principal> = None;
+    for (id, home, binding) in rows {
+        principal.get_or_insert_with(|| Principal { id, home, bindings: Vec::new() }).bindings.push(binding);
+    }
+    Ok(principal)
+}
+
+/// An organization that a caller names as the one to act in. The caller's bindings decide whether it may.
+pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
+    db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], |row| {
+        Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? })
+    })
+    .await
+}
+
+/// Exchanges the API token with this hash for an access token with the other. `false` when there is no such token.
+pub async fn exchange(tx: &Tx<'_>, api_token_hash: &str, access_token_hash: &str, now: Instant, expires_at: Instant) -> Result<bool> {
+    let token: Option<Id<id::ApiToken>> = tx
+        .query_opt(
+            "UPDATE api_tokens SET last_used_at = ?2 WHERE hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) RETURNING id",
+            params![api_token_hash, now],
+            |row| row.take(),
+        )
+        .await?;
+    let Some(token) = token else { return Ok(false) };
+    tx.exec(
+        "INSERT INTO access_tokens (hash, api_token_id, expires_at) VALUES (?1, ?2, ?3)",
+        params![access_token_hash, token, expires_at],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Forgets access tokens that ended before `now`, at most `limit` of them. They were worth nothing any more.
+pub async fn prune(tx: &Tx<'_>, now: Instant, limit: u32) -> Result<()> {
+    tx.exec(
+        "DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        params![now, limit],
+    )
+    .await
+}
+
+/// Whether there is anything to forget: a read, so that a tick without work takes no lock.
+pub async fn any_expired(db: &Db, now: Instant) -> Result<bool> {
+    let first: Option<i64> = db
+        .query_opt("SELECT expires_at FROM access_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1", params![now], |row| row.take())
+        .await?;
+    Ok(first.is_some())
+}

@@ -1,0 +1,127 @@
+//! The connection, the four ways to use it, and nothing else.
+//!
+//! What Spin's SQL does, and what follows from it here (`docs/decisions/0003`):
+//!
+//! - An error of a statement, a broken constraint included, comes from the end of its rows, never from `execute`. So
+//!   every statement is collected at once.
+//! - One statement an `execute`; what follows a semicolon is dropped in silence.
+//! - Undrained rows block the connection, so rows are never handed out as a stream.
+//! - A dropped connection rolls back. A transaction still always ends in COMMIT or ROLLBACK, for PostgreSQL's pool
+//!   would hand an open one to the next borrower.
+//!
+//! PostgreSQL's place: `Db` holds a SQLite connection today. The statements keep to the common dialect and number their
+//! parameters (`?1`, there `$1`), so that a second kind of connection is a second arm in `run`, and in nothing else.
+
+use crate::{Row, Value};
+use domain::{Error, Result};
+use spin_sdk::sqlite;
+use std::ops::Deref;
+
+/// How often a transaction is run again when the database was too busy to let it in.
+const ATTEMPTS: u32 = 3;
+/// The stable code of "too busy"; also what tells `in_transaction` to try again.
+const BUSY: &str = "database_busy";
+
+/// A connection of one request's own. It is never shared between requests: instances serve several at once, and their
+/// transactions would mix.
+pub struct Db(sqlite::Connection);
+
+impl Db {
+    /// Opens the hub's database.
+    pub async fn open() -> Result<Self> {
+        sqlite::Connection::open_default().await.map(Self).map_err(fault)
+    }
+
+    /// All rows of a statement. The statement bounds how many there can be.
+    pub async fn query_all<T>(&self, sql: &str, params: Vec<Value>, read: impl Fn(&mut Row) -> Result<T>) -> Result<Vec<T>> {
+        self.run(sql, params).await?.into_iter().map(|row| read(&mut Row::new(row))).collect()
+    }
+
+    /// The only row, if there is one. More than one is a fault of the statement.
+    pub async fn query_opt<T>(&self, sql: &str, params: Vec<Value>, read: impl Fn(&mut Row) -> Result<T>) -> Result<Option<T>> {
+        let mut rows = self.query_all(sql, params, read).await?;
+        if rows.len() > 1 {
+            return Err(Error::unavailable(format!("{} rows where one was expected: {sql}", rows.len())));
+        }
+        Ok(rows.pop())
+    }
+
+    /// A statement of which only its success is of interest.
+    pub async fn exec(&self, sql: &str, params: Vec<Value>) -> Result<()> {
+        self.run(sql, params).await.map(drop)
+    }
+
+    /// Runs `work` in one transaction, and the whole of it again when the database was too busy. So `work` must do
+    /// nothing but SQL: no outbound call (the lock is held meanwhile) and no change to what it captured.
+    pub async fn in_transaction<T>(&self, work: impl AsyncFn(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut attempt = 1;
+        loop {
+            match self.try_transaction(&work).await {
+                Err(error) if error.code == BUSY && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_transaction<T>(&self, work: &impl AsyncFn(&Tx<'_>) -> Result<T>) -> Result<T> {
+        // IMMEDIATE, because a transaction that reads first and then writes is refused at once when another wrote
+        // meanwhile, while one that asks for the lock first waits its turn.
+        self.exec("BEGIN IMMEDIATE", vec![]).await?;
+        let outcome = match work(&Tx(self)).await {
+            Ok(value) => self.exec("COMMIT", vec![]).await.map(|()| value),
+            Err(error) => Err(error),
+        };
+        if let Err(first) = &outcome {
+            // Where COMMIT itself failed the transaction may be gone already; the first error is the one that counts.
+            if let Err(second) = self.exec("ROLLBACK", vec![]).await {
+                eprintln!("{}", serde_json::json!({ "level": "warn", "msg": "rollback failed", "error": second.to_string(), "after": first.to_string() }));
+            }
+        }
+        outcome
+    }
+
+    async fn run(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Vec<Value>>> {
+        let params: Vec<_> = params
+            .into_iter()
+            .map(|value| match value {
+                Value::Null => sqlite::Value::Null,
+                Value::Int(int) => sqlite::Value::Integer(int),
+                Value::Text(text) => sqlite::Value::Text(text),
+            })
+            .collect();
+        let rows = self.0.execute(sql, params).await.map_err(fault)?.collect().await.map_err(fault)?;
+        rows.into_iter().map(|row| row.values.into_iter().map(column).collect()).collect()
+    }
+}
+
+fn column(value: sqlite::Value) -> Result<Value> {
+    match value {
+        sqlite::Value::Null => Ok(Value::Null),
+        sqlite::Value::Integer(int) => Ok(Value::Int(int)),
+        sqlite::Value::Text(text) => Ok(Value::Text(text)),
+        sqlite::Value::Real(_) | sqlite::Value::Blob(_) => Err(Error::unavailable("a column holds floating point or bytes")),
+    }
+}
+
+/// The one place that looks at the text of a database error; there is nothing else to look at.
+fn fault(error: sqlite::Error) -> Error {
+    let text = match error {
+        sqlite::Error::Io(text) => text,
+        other => format!("{other:?}"),
+    };
+    let mut fault = Error::unavailable(&text);
+    if text.contains("database is locked") {
+        fault.code = BUSY;
+    }
+    fault
+}
+
+/// A transaction that is under way. Whoever writes takes one of these, so nothing is written outside a transaction.
+pub struct Tx<'db>(&'db Db);
+
+impl Deref for Tx<'_> {
+    type Target = Db;
+    fn deref(&self) -> &Db {
+        self.0
+    }
+}

@@ -1,0 +1,104 @@
+//! The schema, as numbered steps that are applied once and in order.
+//!
+//! Whichever component is asked first brings the database up to date, under the write lock, so the hub needs no
+//! separate step to install: not with the embedded host, not on Spin.
+
+use crate::{Db, params};
+use domain::{Error, Result};
+
+/// One numbered step. Its statements are in the dialect that SQLite and PostgreSQL share.
+pub struct Migration {
+    /// From 1, without gaps.
+    pub number: i64,
+    /// Says what it is about.
+    pub name: &'static str,
+    /// The statements, each ended by a semicolon at the end of a line.
+    pub sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($number:literal $name:literal,)*) => {
+        &[$(Migration { number: $number, name: $name, sql: include_str!(concat!("../migrations/", $name, ".sql")) },)*]
+    };
+}
+
+/// All steps in order. A step that was released is never edited; a change is a new step.
+pub const MIGRATIONS: &[Migration] = migrations! {
+    1 "0001_kit",
+    2 "0002_contracts",
+};
+
+const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
+
+impl Migration {
+    /// The step's statements, one by one: the database takes no more than one at a time.
+    pub fn statements(&self) -> impl Iterator<Item = &'static str> {
+        self.sql.split(";\n").map(str::trim).filter(|statement| {
+            statement.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with("--"))
+        })
+    }
+}
+
+/// The number that a database which is up to date has reached.
+pub fn latest() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
+/// Brings the database up to date. When it already is, this is one indexed read. Refused when the database was
+/// migrated by a newer hub than this one, since this one would not know what the columns mean.
+pub async fn migrate(db: &Db) -> Result<()> {
+    let reached = reached(db).await;
+    if let Ok(Some(number)) = reached {
+        return check(number);
+    }
+    // WAL lets readers go on while one writes. It is a property of the file and cannot be set inside a transaction.
+    db.exec("PRAGMA journal_mode = WAL", vec![]).await?;
+    db.exec(VERSION_TABLE, vec![]).await?;
+    db.in_transaction(async |tx| {
+        // Asked again under the lock: another component may have been quicker.
+        let reached = last(tx).await?;
+        check(reached.max(latest()))?;
+        for migration in MIGRATIONS.iter().filter(|migration| migration.number > reached) {
+            for statement in migration.statements() {
+                tx.exec(statement, vec![]).await?;
+            }
+            tx.exec("INSERT INTO schema_migrations (number, name) VALUES (?1, ?2)", params![migration.number, migration.name]).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The latest step applied, when it is at least ours; `None` or an error (there is no table yet) when there is work.
+async fn reached(db: &Db) -> Result<Option<i64>> {
+    Ok(Some(last(db).await?).filter(|&number| number >= latest()))
+}
+
+async fn last(db: &Db) -> Result<i64> {
+    db.query_opt("SELECT COALESCE(MAX(number), 0) FROM schema_migrations", vec![], |row| row.take())
+        .await
+        .map(Option::unwrap_or_default)
+}
+
+fn check(number: i64) -> Result<()> {
+    if number > latest() {
+        return Err(Error::unavailable(format!(
+            "the database is at schema step {number}, this hub knows {}: run a hub that is at least as new as the database",
+            latest()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_without_gaps_and_named_by_their_number() {
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number, index as i64 + 1);
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.number)));
+        }
+    }
+}

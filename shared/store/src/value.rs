@@ -1,0 +1,151 @@
+//! Values on their way into and out of the database. There is no floating point among them.
+
+use domain::{Currency, Date, Decimal, Error, Id, Instant, OrganizationPath, Period, Result, Text, country::Country, id::Noun};
+use std::str::FromStr;
+
+/// A parameter of a statement, or a column of a row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Value {
+    /// SQL's NULL.
+    Null,
+    /// A whole number, a truth (0 or 1) or an instant (milliseconds since 1970 in UTC).
+    Int(i64),
+    /// Everything else.
+    Text(String),
+}
+
+/// A type that has one form in the database.
+pub trait Stored: Sized {
+    /// The value to write.
+    fn to_value(&self) -> Value;
+    /// The value read; `None` when it is not one of this type, which means that the database was written by something else.
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+impl Stored for i64 {
+    fn to_value(&self) -> Value {
+        Value::Int(*self)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Int(int) => Some(int),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for String {
+    fn to_value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for Instant {
+    fn to_value(&self) -> Value {
+        Value::Int(self.timestamp_millis())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        Self::from_timestamp_millis(i64::from_value(value)?)
+    }
+}
+
+impl Stored for u32 {
+    fn to_value(&self) -> Value {
+        Value::Int(i64::from(*self))
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        i64::from_value(value)?.try_into().ok()
+    }
+}
+
+impl Stored for OrganizationPath {
+    fn to_value(&self) -> Value {
+        Value::Text(self.as_str().to_owned())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        String::from_value(value).map(Self::stored)
+    }
+}
+
+impl<T: Stored> Stored for Option<T> {
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Stored::to_value)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            other => T::from_value(other).map(Some),
+        }
+    }
+}
+
+impl<T: Stored> Stored for &T
+where
+    T: Clone,
+{
+    fn to_value(&self) -> Value {
+        (*self).to_value()
+    }
+    fn from_value(_: Value) -> Option<Self> {
+        None
+    }
+}
+
+impl Stored for &str {
+    fn to_value(&self) -> Value {
+        Value::Text((*self).to_owned())
+    }
+    fn from_value(_: Value) -> Option<Self> {
+        None
+    }
+}
+
+/// Types that are stored as the text they show.
+macro_rules! stored_as_text {
+    ($([$($g:tt)*] $t:ty;)*) => {$(
+        impl<$($g)*> Stored for $t {
+            fn to_value(&self) -> Value {
+                Value::Text(self.to_string())
+            }
+            fn from_value(value: Value) -> Option<Self> {
+                <Self as FromStr>::from_str(&String::from_value(value)?).ok()
+            }
+        }
+    )*};
+}
+stored_as_text! {
+    [N: Noun] Id<N>;
+    [const MIN: usize, const MAX: usize] Text<MIN, MAX>;
+    [] Currency; [] Country; [] Period; [] Date; [] Decimal;
+    [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
+    [] domain::contract::ContractStatus; [] domain::contract::ContractType;
+    [] domain::service::Driver; [] domain::service::ProductFamily;
+}
+
+/// Parameters in the order of their numbers: `params![id, now]` are `?1` and `?2`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$($crate::Stored::to_value(&$value)),*] };
+}
+
+/// A row, read column by column from the left.
+pub struct Row(std::vec::IntoIter<Value>);
+
+impl Row {
+    pub(crate) fn new(values: Vec<Value>) -> Self {
+        Self(values.into_iter())
+    }
+
+    /// The next column. A failure is a fault of ours, not of the caller's.
+    pub fn take<T: Stored>(&mut self) -> Result<T> {
+        let value = self.0.next().ok_or_else(|| Error::unavailable("a row has fewer columns than are read from it"))?;
+        T::from_value(value)
+            .ok_or_else(|| Error::unavailable(format!("a column does not hold a {}", std::any::type_name::<T>())))
+    }
+}

@@ -1,0 +1,259 @@
+//! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
+
+use crate::{Hub, Operation, limits, secret};
+use domain::{Error, FieldError, Kind, Result};
+use http_body_util::BodyExt;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
+use std::{str::FromStr, time::Duration};
+
+/// A request on its way into a handler.
+pub struct Incoming {
+    /// Method, target and headers.
+    pub parts: http::request::Parts,
+    /// The values of the path's `{names}`, in order.
+    pub(crate) path: Vec<(String, String)>,
+    pub(crate) body: Option<IncomingRequestBody>,
+}
+
+/// A part of a request. Not for use outside the kit and handlers, where no future needs to be `Send`.
+#[allow(async_fn_in_trait)]
+pub trait FromRequest: Sized {
+    /// Reads and checks the part.
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self>;
+    /// Says what the part takes.
+    fn describe(operation: &mut Operation<'_>);
+}
+
+/// The value in the path.
+pub struct Path<T>(pub T);
+
+/// The two values in the path.
+pub struct Paths<A, B>(pub A, pub B);
+
+impl<T: FromStr<Err: std::fmt::Display> + JsonSchema> FromRequest for Path<T> {
+    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        path_value(incoming, 0).map(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path::<T>(0);
+    }
+}
+
+impl<A, B> FromRequest for Paths<A, B>
+where
+    A: FromStr<Err: std::fmt::Display> + JsonSchema,
+    B: FromStr<Err: std::fmt::Display> + JsonSchema,
+{
+    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        Ok(Self(path_value(incoming, 0)?, path_value(incoming, 1)?))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path::<A>(0);
+        operation.path::<B>(1);
+    }
+}
+
+fn path_value<T: FromStr<Err: std::fmt::Display>>(incoming: &Incoming, index: usize) -> Result<T> {
+    let (name, text) = incoming.path.get(index).ok_or_else(|| Error::unavailable("a route has fewer names than its handler takes"))?;
+    text.parse().map_err(|error| Error::malformed("bad_path", format!("{name} in the path is {error}.")))
+}
+
+/// The query. A name that is not known is refused, for a misspelt filter would otherwise show everything.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> FromRequest for Query<T> {
+    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        let query = incoming.parts.uri.query().unwrap_or_default();
+        serde_urlencoded::from_str(query).map(Self).map_err(|error| {
+            Error::malformed("bad_query", format!("The query is not right: {error}. The parameters that this takes are in /openapi.json."))
+        })
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<T>();
+    }
+}
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        media_type(incoming, "application/json")?;
+        let bytes = read(hub, incoming).await?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let pointer = pointer(error.path());
+            refusal(pointer, &error.into_inner())
+        })?;
+        json.end().map_err(|error| refusal(String::new(), &error))?;
+        Ok(Self(value))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>();
+    }
+}
+
+/// Syntax that is no JSON cannot be read (400); JSON that is not what was asked for can be corrected field by field (422).
+fn refusal(pointer: String, error: &serde_json::Error) -> Error {
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            let text = error.to_string();
+            // serde_json adds where in the text it was; the pointer says it better.
+            let detail = text.split(" at line ").next().unwrap_or(&text);
+            Error::invalid_fields(vec![FieldError { pointer, detail: detail.to_owned() }])
+        }
+        _ => Error::malformed(
+            "malformed_json",
+            format!("The body is not JSON that can be read: {error}. Send UTF-8 JSON, nested no deeper than 128."),
+        ),
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+/// A body of another media type than JSON, as it came. `M` names the type.
+pub struct Bytes<M> {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    media: std::marker::PhantomData<M>,
+}
+
+/// A media type as a type.
+pub trait MediaType {
+    /// For example `text/csv`.
+    const NAME: &'static str;
+}
+
+/// `text/csv` (RFC 4180).
+pub enum Csv {}
+impl MediaType for Csv {
+    const NAME: &'static str = "text/csv";
+}
+
+impl<M: MediaType> FromRequest for Bytes<M> {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        media_type(incoming, M::NAME)?;
+        Ok(Self { bytes: read(hub, incoming).await?, media: std::marker::PhantomData })
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.raw_body(M::NAME);
+    }
+}
+
+fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
+    let given = incoming.parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    let other_charset = parameters.split(';').filter_map(|parameter| parameter.trim().split_once('=')).any(|(name, value)| {
+        name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    if essence.trim().eq_ignore_ascii_case(wanted) && !other_charset {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Malformed,
+        "unsupported_media_type",
+        format!("The body must be {wanted} in UTF-8, and the header Content-Type must say so; it said \"{given}\"."),
+    ))
+}
+
+async fn read(hub: &Hub, incoming: &mut Incoming) -> Result<Vec<u8>> {
+    let too_large = || {
+        Error::new(
+            Kind::Malformed,
+            "body_too_large",
+            format!("The body is larger than {} bytes, the most that one request may carry. Send it in parts.", limits::BODY),
+        )
+    };
+    let declared = incoming.parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limits::BODY) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(declared.unwrap_or_default());
+    if let Some(mut body) = incoming.body.take() {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
+                    .with_internal(format!("{error:?}"))
+            })?;
+            if let Ok(data) = frame.into_data() {
+                if bytes.len() + data.len() > limits::BODY {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&data);
+            }
+        }
+    }
+    hub.set_body_hash(secret::digest(&[&bytes]));
+    Ok(bytes)
+}
+
+/// The version that the caller edited, from `If-Match`. Edits without one are refused, since they could undo another's.
+pub struct IfMatch {
+    /// The version; `None` for `*`, which means any.
+    pub version: Option<i64>,
+}
+
+impl FromRequest for IfMatch {
+    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        let header = incoming.parts.headers.get(http::header::IF_MATCH).ok_or_else(|| {
+            Error::new(
+                Kind::ConditionRequired,
+                "if_match_required",
+                "An edit must say which state it edits: read the resource and send its ETag as the header If-Match.",
+            )
+        })?;
+        let text = header.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self { version: None });
+        }
+        // An ETag that we never gave matches nothing, as RFC 9110 (13.1.1) has it: that is a stale edit, not bad syntax.
+        let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|number| number.parse().ok());
+        Ok(Self { version: Some(version.unwrap_or(-1)) })
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.if_match();
+    }
+}
+
+/// `Prefer: wait=N` (RFC 7240): the caller would rather wait up to that long than come back.
+pub struct Prefer {
+    /// How long; at most [`limits::WAIT_S`] seconds, however long was asked for.
+    pub wait: Option<Duration>,
+}
+
+impl FromRequest for Prefer {
+    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        let wait = incoming
+            .parts
+            .headers
+            .get_all("prefer")
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(|header| header.split(','))
+            .find_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok())
+            .map(|seconds| Duration::from_secs(u64::from(seconds.min(limits::WAIT_S))));
+        Ok(Self { wait })
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
+    }
+}

@@ -1,0 +1,196 @@
+//! What a request carries through the hub: its own connection, its instant, its ids.
+
+use crate::{
+    Answer, Identity, Reply, Sent,
+    idempotency::{self, Key},
+    trace::Trace,
+};
+use chrono::TimeDelta;
+use domain::{Error, Id, Instant, Result, id::Noun};
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    rc::Rc,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use store::{Db, Tx};
+
+/// The context of one request, or of one job. Cheap to clone; never shared between requests.
+#[derive(Clone)]
+pub struct Hub(Rc<Inner>);
+
+struct Inner {
+    component: &'static str,
+    /// The instant at which the request came; everything it writes bears this one.
+    now: Instant,
+    trace: Trace,
+    method: http::Method,
+    /// Path and query as sent.
+    target: String,
+    idempotency_key: Option<http::HeaderValue>,
+    /// SHA-256 of the body, once a part has read it.
+    body_hash: Cell<Option<[u8; 32]>>,
+    db: OnceCell<Db>,
+    /// Who asks, for the log.
+    who: RefCell<Option<(String, String)>>,
+}
+
+/// Whether this instance has seen the schema up to date. It stays so while the instance lives.
+static MIGRATED: AtomicBool = AtomicBool::new(false);
+
+impl Hub {
+    pub(crate) fn new(component: &'static str, request: &http::request::Parts) -> Self {
+        let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+        Self(Rc::new(Inner {
+            component,
+            now: wall_clock(),
+            trace: Trace::of(&request.headers),
+            method: request.method.clone(),
+            target: target.to_owned(),
+            idempotency_key: request.headers.get("idempotency-key").cloned(),
+            body_hash: Cell::new(None),
+            db: OnceCell::new(),
+            who: RefCell::new(None),
+        }))
+    }
+
+    /// The same context for a piece of work of its own: another connection, the present instant, the job's trace.
+    pub(crate) fn for_job(&self, trace: Option<&str>) -> Self {
+        Self(Rc::new(Inner {
+            component: self.0.component,
+            now: wall_clock(),
+            trace: trace.map_or_else(|| self.0.trace.clone(), Trace::continued),
+            method: self.0.method.clone(),
+            target: self.0.target.clone(),
+            idempotency_key: None,
+            body_hash: Cell::new(None),
+            db: OnceCell::new(),
+            who: RefCell::new(None),
+        }))
+    }
+
+    /// The component that serves.
+    pub fn component(&self) -> &'static str {
+        self.0.component
+    }
+
+    /// The instant of this request.
+    pub fn now(&self) -> Instant {
+        self.0.now
+    }
+
+    /// Path and query as they were sent.
+    pub fn target(&self) -> &str {
+        &self.0.target
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.0.trace
+    }
+
+    /// The `traceparent` to hand on to whatever this request causes.
+    pub fn traceparent(&self) -> String {
+        self.0.trace.to_header()
+    }
+
+    /// A new id.
+    pub fn id<N: Noun>(&self) -> Id<N> {
+        Id::new(self.0.now, random())
+    }
+
+    /// The request's connection, opened when first asked for, on a schema that is up to date.
+    pub async fn db(&self) -> Result<&Db> {
+        if self.0.db.get().is_none() {
+            let db = Db::open().await?;
+            if !MIGRATED.load(Ordering::Relaxed) {
+                store::migrations::migrate(&db).await?;
+                MIGRATED.store(true, Ordering::Relaxed);
+            }
+            // A request is one task, so nobody else can have opened it meanwhile.
+            let _ = self.0.db.set(db);
+        }
+        self.0.db.get().ok_or_else(|| Error::unavailable("the connection vanished"))
+    }
+
+    /// Changes something for a caller: `work` runs in one transaction, and so does keeping its answer for the request's
+    /// Idempotency-Key. A repeated request gets the first answer and `work` does not run.
+    pub async fn write<R: Reply>(&self, caller: &Identity, work: impl AsyncFn(&Tx<'_>) -> Result<R>) -> Result<Sent<R>> {
+        let key = self.key(caller).await?;
+        let db = self.db().await?;
+        let answer = db
+            .in_transaction(async |tx| {
+                if let Some(key) = &key
+                    && let Some(first) = store::idempotency::find(tx, caller.principal(), &key.hash, self.now()).await?
+                {
+                    return key.replay(first);
+                }
+                let answer = work(tx).await?.into_answer()?;
+                if let Some(key) = &key {
+                    let until = self.now() + TimeDelta::hours(crate::limits::IDEMPOTENCY_HOURS);
+                    store::idempotency::insert(tx, caller.principal(), &key.hash, &key.keep(&answer)?, until).await?;
+                }
+                Ok(answer)
+            })
+            .await?;
+        Ok(Sent::new(answer))
+    }
+
+    async fn key(&self, caller: &Identity) -> Result<Option<Key>> {
+        let Some(header) = &self.0.idempotency_key else { return Ok(None) };
+        let data_key = variable("data_key").await?;
+        let what = idempotency::Fingerprint {
+            method: self.0.method.as_str(),
+            target: &self.0.target,
+            acting: &caller.acting().id.to_string(),
+            body: self.0.body_hash.get().unwrap_or_default(),
+        };
+        Key::new(header, &data_key, &what).map(Some)
+    }
+
+    pub(crate) fn set_body_hash(&self, hash: [u8; 32]) {
+        self.0.body_hash.set(Some(hash));
+    }
+
+    pub(crate) fn set_who(&self, principal: String, acting: String) {
+        *self.0.who.borrow_mut() = Some((principal, acting));
+    }
+
+    /// The one log line of this request.
+    pub(crate) fn log(&self, answer: &Answer, code: Option<&str>, internal: Option<&str>) {
+        let who = self.0.who.borrow();
+        let path = self.0.target.split('?').next().unwrap_or_default();
+        self.0.trace.log(&crate::trace::Line {
+            level: if answer.status >= 500 { "error" } else { "info" },
+            msg: "request",
+            component: self.0.component,
+            method: Some(self.0.method.as_str()),
+            path: Some(path),
+            status: Some(answer.status),
+            code,
+            principal: who.as_ref().map(|who| who.0.as_str()),
+            organization: who.as_ref().map(|who| who.1.as_str()),
+            error: internal,
+            duration_ms: (wall_clock() - self.0.now).num_milliseconds(),
+            job: None,
+        });
+    }
+}
+
+/// The present instant to the millisecond, from the host's clock.
+pub(crate) fn wall_clock() -> Instant {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    Instant::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+/// Random bytes from the host.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // WASI's random source cannot fail; a trap is the only honest answer if it ever does.
+    getrandom::fill(&mut bytes).expect("the host has a random source");
+    bytes
+}
+
+/// A variable of the application.
+pub(crate) async fn variable(name: &str) -> Result<String> {
+    spin_sdk::variables::get(name).await.map_err(|error| Error::unavailable(format!("variable {name}: {error:?}")))
+}

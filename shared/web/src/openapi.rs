@@ -1,0 +1,227 @@
+//! The OpenAPI 3.1 document, made of the same types that handlers take and answer with.
+
+use domain::Permission;
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The part of the document that one component contributes; parts merge into the whole.
+#[derive(Default, Deserialize, Serialize)]
+pub struct Document {
+    /// Operations by path and method.
+    pub paths: BTreeMap<String, BTreeMap<String, Value>>,
+    /// The schemas they refer to.
+    pub schemas: Map<String, Value>,
+    #[serde(skip)]
+    generator: Option<SchemaGenerator>,
+}
+
+impl Document {
+    pub(crate) fn operation<'a>(&'a mut self, component: &str, path: &str, id: String, summary: &str) -> Operation<'a> {
+        let generator = self.generator.get_or_insert_with(|| {
+            let settings = SchemaSettings::draft2020_12().with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.meta_schema = None;
+            });
+            settings.into_generator()
+        });
+        let names = path
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+            .map(str::to_owned)
+            .collect();
+        let mut operation = Operation {
+            value: json!({ "operationId": id, "summary": summary, "tags": [component], "security": [], "responses": {} }),
+            parameters: Vec::new(),
+            names,
+            generator,
+        };
+        operation.problem(400, "The request cannot be read.");
+        operation.problem(503, "A fault of the hub's. Nothing was changed; the request can be sent again.");
+        operation
+    }
+
+    pub(crate) fn finish(mut self) -> Self {
+        if let Some(mut generator) = self.generator.take() {
+            self.schemas = generator.take_definitions(true);
+        }
+        self
+    }
+
+    /// Adds another component's part.
+    pub fn merge(&mut self, other: Self) {
+        self.paths.extend(other.paths);
+        self.schemas.extend(other.schemas);
+    }
+
+    /// The whole document.
+    pub fn whole(self, version: &str) -> Value {
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Provider Hub",
+                "version": version,
+                "description": "Onboard providers, give their customers organizations, provision services into them and bill what was used. \
+                    Exchange an API token for an access token with POST /v1/access-tokens and send it as a Bearer token.",
+                "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            },
+            "servers": [{ "url": "/" }],
+            "paths": self.paths,
+            "components": {
+                "schemas": self.schemas,
+                "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer", "description": "An access token of 30 minutes." } },
+            },
+        })
+    }
+}
+
+/// One operation while it is being described.
+pub struct Operation<'a> {
+    value: Value,
+    parameters: Vec<Value>,
+    /// The `{names}` of the path.
+    names: Vec<String>,
+    generator: &'a mut SchemaGenerator,
+}
+
+impl Operation<'_> {
+    /// It needs a caller, and perhaps a permission.
+    pub fn caller(&mut self, permission: Option<Permission>) {
+        self.value["security"] = json!([{ "accessToken": [] }]);
+        if let Some(permission) = permission {
+            self.value["x-permission"] = json!(permission);
+            self.value["description"] = json!(format!("Needs the permission {permission}."));
+            self.problem(403, "None of the caller's roles permits this.");
+        }
+        self.header("Hub-Organization", "The organization to act in, if not the token's own.", false);
+        self.problem(401, "There is no valid access token.");
+        self.problem(404, "There is no such thing where the caller acts.");
+    }
+
+    /// The value at this place of the path.
+    pub fn path<T: JsonSchema>(&mut self, index: usize) {
+        let schema = self.generator.subschema_for::<T>();
+        let name = self.names.get(index).cloned().unwrap_or_default();
+        self.parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
+        self.problem(404, "There is no such thing where the caller acts.");
+    }
+
+    /// The parameters of the query: the fields of `T`.
+    pub fn query<T: JsonSchema>(&mut self) {
+        // Not `subschema_for`: each field becomes a parameter of its own and the struct itself is not a schema.
+        let schema = T::json_schema(self.generator).to_value();
+        let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let mut field = field.clone();
+            let description = field.as_object_mut().and_then(|field| field.remove("description"));
+            let mut parameter =
+                json!({ "name": name, "in": "query", "required": required.contains(&name.as_str()), "schema": not_null(field) });
+            if let Some(description) = description {
+                parameter["description"] = description;
+            }
+            self.parameters.push(parameter);
+        }
+    }
+
+    /// A JSON body.
+    pub fn body<T: JsonSchema>(&mut self) {
+        let schema = self.generator.subschema_for::<T>();
+        self.value["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        self.takes_body();
+    }
+
+    /// A body of another media type.
+    pub fn raw_body(&mut self, media_type: &str) {
+        self.value["requestBody"] = json!({ "required": true, "content": { media_type: { "schema": { "type": "string" } } } });
+        self.takes_body();
+    }
+
+    fn takes_body(&mut self) {
+        self.problem(413, "The body is larger than 1 MiB.");
+        self.problem(415, "The body is not of the media type that this takes.");
+        self.problem(422, "The content is against the rules; errors says which fields.");
+    }
+
+    /// A header.
+    pub fn header(&mut self, name: &str, description: &str, required: bool) {
+        self.parameters.push(
+            json!({ "name": name, "in": "header", "required": required, "description": description, "schema": { "type": "string" } }),
+        );
+    }
+
+    /// An edit, under a condition.
+    pub fn if_match(&mut self) {
+        self.header("If-Match", "The ETag of the state that is edited.", false);
+        self.problem(412, "It was edited since it was read.");
+        self.problem(428, "If-Match is missing.");
+    }
+
+    /// A change that can be asked for again.
+    pub fn idempotent(&mut self) {
+        self.parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "Makes the request safe to repeat: the same key and request get the first answer again, for 24 hours.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$" },
+        }));
+        self.problem(409, "It clashes with the present state.");
+        self.problem(422, "The content is against the rules; errors says which fields.");
+    }
+
+    /// An answer with a JSON body.
+    pub fn answers<T: JsonSchema>(&mut self, status: u16, description: &str) {
+        let schema = self.generator.subschema_for::<T>();
+        self.value["responses"][status.to_string()] =
+            json!({ "description": description, "content": { "application/json": { "schema": schema } } });
+    }
+
+    /// An answer without body.
+    pub fn answers_nothing(&mut self, status: u16, description: &str) {
+        self.value["responses"][status.to_string()] = json!({ "description": description });
+    }
+
+    /// A header of an answer.
+    pub fn answer_header(&mut self, status: u16, name: &str, description: &str) {
+        self.value["responses"][status.to_string()]["headers"][name] =
+            json!({ "description": description, "schema": { "type": "string" } });
+    }
+
+    /// A refusal or a fault.
+    pub fn problem(&mut self, status: u16, description: &str) {
+        let schema = self.generator.subschema_for::<crate::problem::Problem>();
+        self.value["responses"][status.to_string()] =
+            json!({ "description": description, "content": { "application/problem+json": { "schema": schema } } });
+    }
+
+    /// It is not for callers but for the hub's own parts.
+    pub fn internal(&mut self) {
+        self.problem(401, "The internal secret is wrong.");
+    }
+
+    pub(crate) fn finish(mut self) -> Value {
+        if !self.parameters.is_empty() {
+            self.value["parameters"] = Value::Array(std::mem::take(&mut self.parameters));
+        }
+        self.value
+    }
+}
+
+/// A parameter that may be left out cannot be null: there is no way to write that in a query.
+fn not_null(mut schema: Value) -> Value {
+    if let Some(types) = schema["type"].as_array() {
+        let kept: Vec<_> = types.iter().filter(|kind| *kind != "null").cloned().collect();
+        if let [only] = kept.as_slice() {
+            schema["type"] = only.clone();
+        }
+    }
+    if let Some(options) = schema["enum"].as_array_mut() {
+        options.retain(|option| !option.is_null());
+    }
+    if let Some(options) = schema["anyOf"].as_array() {
+        let kept: Vec<_> = options.iter().filter(|option| option["type"] != "null").cloned().collect();
+        if let [only] = kept.as_slice() {
+            return only.clone();
+        }
+    }
+    schema
+}

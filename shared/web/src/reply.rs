@@ -1,0 +1,233 @@
+//! Answers. The type of a handler's answer says its status and its body to the router and to the OpenAPI document.
+
+use crate::{Operation, Page};
+use domain::{Error, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::{borrow::Cow, marker::PhantomData};
+
+/// An answer in its last form.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body, if there is one.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Answer {
+    /// An answer without body.
+    pub fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: None }
+    }
+
+    /// An answer with a JSON body.
+    pub fn json(status: u16, value: &impl Serialize) -> Result<Self> {
+        let mut answer = Self::new(status);
+        answer.body = Some(serde_json::to_vec(value).map_err(|error| Error::unavailable(format!("an answer cannot be written: {error}")))?);
+        answer.header("content-type", "application/json");
+        Ok(answer)
+    }
+
+    /// Adds a header.
+    pub fn header(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.push((name.into(), value.into()));
+    }
+}
+
+/// What a handler may answer with when it succeeds.
+pub trait Reply {
+    /// The answer in its last form.
+    fn into_answer(self) -> Result<Answer>;
+    /// Says which statuses and bodies there are.
+    fn describe(operation: &mut Operation<'_>);
+}
+
+/// 200 with the thing asked for.
+pub struct Shown<T>(pub T);
+
+impl<T: Serialize + JsonSchema> Reply for Shown<T> {
+    fn into_answer(self) -> Result<Answer> {
+        Answer::json(200, &self.0)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<T>(200, "Here it is.");
+    }
+}
+
+/// 200 with a thing that can be edited, and its ETag.
+pub struct Edited<T> {
+    /// The thing.
+    pub value: T,
+    /// Counts its edits.
+    pub version: i64,
+}
+
+impl<T: Serialize + JsonSchema> Reply for Edited<T> {
+    fn into_answer(self) -> Result<Answer> {
+        let mut answer = Answer::json(200, &self.value)?;
+        answer.header("etag", etag(self.version));
+        Ok(answer)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<T>(200, "As it is now.");
+        operation.answer_header(200, "ETag", "Send it as If-Match with an edit.");
+    }
+}
+
+fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+/// 201 with what was made.
+pub struct Created<T> {
+    /// The thing.
+    pub value: T,
+    /// Where it is from now on.
+    pub location: String,
+    /// Counts its edits, if it can be edited.
+    pub version: Option<i64>,
+}
+
+impl<T> Created<T> {
+    /// Something that was made and cannot be edited.
+    pub fn at(location: String, value: T) -> Self {
+        Self { value, location, version: None }
+    }
+}
+
+impl<T: Serialize + JsonSchema> Reply for Created<T> {
+    fn into_answer(self) -> Result<Answer> {
+        let mut answer = Answer::json(201, &self.value)?;
+        answer.header("location", self.location);
+        if let Some(version) = self.version {
+            answer.header("etag", etag(version));
+        }
+        Ok(answer)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<T>(201, "It was made.");
+        operation.answer_header(201, "Location", "Where it is.");
+    }
+}
+
+/// 202 with work that goes on, or 200 with work that has ended meanwhile for a caller who preferred to wait.
+pub struct Accepted<T> {
+    /// The work.
+    pub value: T,
+    /// Where it can be watched.
+    pub location: String,
+    /// Whether it has ended.
+    pub ended: bool,
+}
+
+impl<T: Serialize + JsonSchema> Reply for Accepted<T> {
+    fn into_answer(self) -> Result<Answer> {
+        let mut answer = Answer::json(if self.ended { 200 } else { 202 }, &self.value)?;
+        answer.header("location", self.location);
+        Ok(answer)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<T>(202, "The work goes on; watch it at the Location.");
+        operation.answer_header(202, "Location", "Where the work can be watched.");
+        operation.answers::<T>(200, "The work has ended (with Prefer: wait).");
+        operation.answer_header(200, "Location", "Where the work can be looked up.");
+    }
+}
+
+/// 204.
+pub struct NoContent;
+
+impl Reply for NoContent {
+    fn into_answer(self) -> Result<Answer> {
+        Ok(Answer::new(204))
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers_nothing(204, "Done.");
+    }
+}
+
+/// A JSON document that describes itself.
+pub struct Raw(pub serde_json::Value);
+
+impl Reply for Raw {
+    fn into_answer(self) -> Result<Answer> {
+        Answer::json(200, &self.0)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<serde_json::Value>(200, "Here it is.");
+    }
+}
+
+/// 200 with a page of a list, and a link to the next one.
+pub struct Listing<T> {
+    items: Vec<T>,
+    next: Option<String>,
+    link: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct ListingBody<T> {
+    /// The items of this page, oldest first.
+    items: Vec<T>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// The page of which `items` are the rows found: one more than the page holds when there is a next one.
+    /// `key` is what the list is sorted by, `target` what the caller asked for.
+    pub fn new(page: &Page, mut items: Vec<T>, target: &str, key: impl Fn(&T) -> String) -> Self {
+        let mut next = None;
+        if items.len() > page.limit as usize {
+            items.truncate(page.limit as usize);
+            next = items.last().map(|last| page.cursor_after(&key(last)));
+        }
+        let link = next.as_ref().map(|cursor| page.link(target, cursor));
+        Self { items, next, link }
+    }
+}
+
+impl<T: Serialize + JsonSchema> Reply for Listing<T> {
+    fn into_answer(self) -> Result<Answer> {
+        let mut answer = Answer::json(200, &ListingBody { items: self.items, next_cursor: self.next })?;
+        if let Some(link) = self.link {
+            answer.header("link", link);
+        }
+        Ok(answer)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<ListingBody<T>>(200, "A page of the list.");
+        operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
+    }
+}
+
+/// The answer of a change: what `R` says, or what it said the first time.
+pub struct Sent<R>(Answer, PhantomData<R>);
+
+impl<R> Sent<R> {
+    pub(crate) fn new(answer: Answer) -> Self {
+        Self(answer, PhantomData)
+    }
+
+    /// The answer as it will go out.
+    pub fn answer(&self) -> &Answer {
+        &self.0
+    }
+}
+
+impl<R: Reply> Reply for Sent<R> {
+    fn into_answer(self) -> Result<Answer> {
+        Ok(self.0)
+    }
+    fn describe(operation: &mut Operation<'_>) {
+        R::describe(operation);
+        operation.idempotent();
+    }
+}

@@ -1,0 +1,218 @@
+//! Route tables.
+//!
+//! A component's table is its router, its part of the OpenAPI document and the list that the authorisation test walks,
+//! all three from the same lines. It is built once an instance, on the router that axum is built on. Axum itself is not
+//! here because it wants every future to be `Send`, which a transaction that borrows its connection is not.
+
+use crate::{Answer, Document, FromRequest, Hub, Incoming, Operation, Reply};
+use domain::{Error, Kind, Result};
+use http::Method;
+use std::{collections::BTreeMap, pin::Pin};
+use store::jobs::Job;
+
+pub(crate) type Local<T> = Pin<Box<dyn Future<Output = T>>>;
+type Call = Box<dyn Fn(Hub, Incoming) -> Local<Result<Answer>> + Send + Sync>;
+pub(crate) type RunJob = Box<dyn Fn(Hub, Job) -> Local<Result<()>> + Send + Sync>;
+
+/// A component's routes.
+pub struct Routes {
+    component: &'static str,
+    paths: Vec<(&'static str, Vec<Route>)>,
+    matcher: matchit::Router<usize>,
+    jobs: Option<RunJob>,
+}
+
+struct Route {
+    method: Method,
+    summary: &'static str,
+    name: &'static str,
+    call: Call,
+    describe: fn(&mut Operation<'_>),
+}
+
+/// An async function that takes the hub and up to four parts of a request.
+pub trait Handler<Parts>: Send + Sync + 'static {
+    /// Reads the parts and runs the function.
+    fn call(&self, hub: Hub, incoming: Incoming) -> Local<Result<Answer>>;
+    /// Says what it takes and answers.
+    fn describe(operation: &mut Operation<'_>);
+}
+
+macro_rules! handler {
+    ($($part:ident)*) => {
+        impl<F, Fut, R, $($part,)*> Handler<($($part,)*)> for F
+        where
+            F: Fn(Hub, $($part,)*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = Result<R>> + 'static,
+            R: Reply,
+            $($part: FromRequest + 'static,)*
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables)]
+            fn call(&self, hub: Hub, mut incoming: Incoming) -> Local<Result<Answer>> {
+                let handler = self.clone();
+                Box::pin(async move {
+                    $(let $part = $part::from_request(&hub, &mut incoming).await?;)*
+                    handler(hub, $($part,)*).await?.into_answer()
+                })
+            }
+
+            fn describe(operation: &mut Operation<'_>) {
+                $($part::describe(operation);)*
+                R::describe(operation);
+            }
+        }
+    };
+}
+handler!();
+handler!(A);
+handler!(A B);
+handler!(A B C);
+handler!(A B C D);
+
+impl Routes {
+    /// The table of a component, with the routes that every component has.
+    pub fn new(component: &'static str) -> Self {
+        Self { component, paths: Vec::new(), matcher: matchit::Router::new(), jobs: None }
+            .get(health_path(component), crate::internal::health, "Whether this component and its database answer")
+            .post("/internal/jobs/run", crate::internal::run_jobs, "Run the jobs of this component that are due")
+            .get("/internal/openapi", crate::internal::openapi, "This component's part of the OpenAPI document")
+    }
+
+    /// A route that reads.
+    pub fn get<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::GET, path, handler, summary)
+    }
+
+    /// A route that makes something.
+    pub fn post<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::POST, path, handler, summary)
+    }
+
+    /// A route that edits something.
+    pub fn patch<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::PATCH, path, handler, summary)
+    }
+
+    /// A route that removes something.
+    pub fn delete<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::DELETE, path, handler, summary)
+    }
+
+    /// What runs this component's jobs.
+    pub fn jobs<F, Fut>(mut self, run: F) -> Self
+    where
+        F: Fn(Hub, Job) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + 'static,
+    {
+        self.jobs = Some(Box::new(move |hub, job| Box::pin(run(hub, job))));
+        self
+    }
+
+    fn route<P, H: Handler<P>>(mut self, method: Method, path: &'static str, handler: H, summary: &'static str) -> Self {
+        let route = Route {
+            method,
+            summary,
+            name: std::any::type_name::<H>(),
+            call: Box::new(move |hub, incoming| handler.call(hub, incoming)),
+            describe: H::describe,
+        };
+        match self.paths.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, routes)) => routes.push(route),
+            None => {
+                // Two paths that collide are a mistake in the table; the first request of the first test shows it.
+                self.matcher.insert(path, self.paths.len()).expect("the paths of a table do not collide");
+                self.paths.push((path, vec![route]));
+            }
+        }
+        self
+    }
+
+    /// The component's name.
+    pub fn component(&self) -> &'static str {
+        self.component
+    }
+
+    pub(crate) fn run_job(&self) -> Option<&RunJob> {
+        self.jobs.as_ref()
+    }
+
+    pub(crate) async fn dispatch(&self, hub: Hub, mut incoming: Incoming) -> Result<Answer> {
+        let path = incoming.parts.uri.path().to_owned();
+        let found = self.matcher.at(&path).map_err(|_| {
+            Error::new(Kind::NotFound, "route_not_found", format!("There is nothing at {path}. /openapi.json lists what there is."))
+        })?;
+        incoming.path = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+        let routes = &self.paths[*found.value].1;
+        // HEAD is GET without the body (RFC 9110, 9.3.2); `serve` drops it.
+        let method = if incoming.parts.method == Method::HEAD { &Method::GET } else { &incoming.parts.method };
+        match routes.iter().find(|route| route.method == *method) {
+            Some(route) => (route.call)(hub, incoming).await,
+            None => Err(Error::new(
+                Kind::Malformed,
+                "method_not_allowed",
+                format!("{} cannot be done at {path}; what can be done is in the Allow header.", incoming.parts.method),
+            )),
+        }
+    }
+
+    /// The methods of the path that a request asked for.
+    pub(crate) fn allow(&self, path: &str) -> String {
+        let Ok(found) = self.matcher.at(path) else { return String::new() };
+        let mut methods: Vec<_> = self.paths[*found.value].1.iter().map(|route| route.method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.join(", ")
+    }
+
+    /// This component's part of the OpenAPI document. Internal routes are left out: they are not for callers.
+    pub fn document(&self) -> Document {
+        let mut document = Document::default();
+        let public = self.paths.iter().filter(|(path, _)| !path.starts_with("/internal/"));
+        for (path, routes) in public {
+            let mut operations = BTreeMap::new();
+            for route in routes {
+                let mut operation = document.operation(self.component, path, operation_id(route.name), route.summary);
+                (route.describe)(&mut operation);
+                operations.insert(route.method.as_str().to_ascii_lowercase(), operation.finish());
+            }
+            document.paths.insert((*path).to_owned(), operations);
+        }
+        document.finish()
+    }
+}
+
+/// The name of a handler's function is its operation's id: `onboarding::organizations::list` is `organizations_list`.
+fn operation_id(name: &'static str) -> String {
+    let mut parts = name.rsplit("::");
+    let (verb, noun) = (parts.next().unwrap_or(name), parts.next().unwrap_or(""));
+    format!("{noun}_{verb}")
+}
+
+fn health_path(component: &'static str) -> &'static str {
+    // A path lives as long as the table, which lives as long as the instance.
+    Box::leak(format!("/health/{component}").into_boxed_str())
+}
+
+/// The value of a path segment, percent-decoded. What is no UTF-8 stays as it was sent and matches nothing.
+fn decoded(value: &str) -> String {
+    if !value.contains('%') {
+        return value.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |byte: u8| (byte as char).to_digit(16);
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                bytes.push((hex(*high).unwrap_or(0) * 16 + hex(*low).unwrap_or(0)) as u8);
+                rest = after;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| value.to_owned())
+}

@@ -1,0 +1,75 @@
+//! From a request to its answer.
+
+use crate::{Answer, FromRequest, Hub, Incoming, Internal, Reply, Routes, jobs, limits, problem, reply};
+use domain::{Error, Kind, Result};
+use http::Method;
+use spin_sdk::http::{FullBody, Request};
+
+/// What a component's `#[http_service]` returns.
+pub type Response = http::Response<FullBody<bytes::Bytes>>;
+
+/// Serves one request with a component's table. Whatever happens, there is an answer, and one line in the log.
+pub async fn serve(routes: &'static Routes, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let hub = Hub::new(routes.component(), &parts);
+    let head = parts.method == Method::HEAD;
+    let path = parts.uri.path().to_owned();
+    let outcome = answer(routes, &hub, Incoming { parts, path: Vec::new(), body: Some(body) }).await;
+    let (mut answer, code, internal) = match outcome {
+        Ok(answer) => (answer, None, None),
+        Err(error) => {
+            let mut answer = problem::answer(&hub, &error);
+            if answer.status == 405 {
+                answer.header("allow", routes.allow(&path));
+            }
+            (answer, Some(error.code), error.internal)
+        }
+    };
+    answer.header("hub-request-id", hub.trace().request_id.to_string());
+    answer.header("traceparent", hub.traceparent());
+    // Answers are for their caller alone.
+    answer.header("cache-control", "no-store");
+    hub.log(&answer, code, internal.as_deref());
+    if head {
+        answer.body = None;
+    }
+    response(answer)
+}
+
+async fn answer(routes: &'static Routes, hub: &Hub, mut incoming: Incoming) -> Result<Answer> {
+    if hub.target().len() > limits::TARGET {
+        return Err(Error::new(
+            Kind::Malformed,
+            "target_too_long",
+            format!("The path and query are longer than {} bytes. Use fewer or shorter parameters.", limits::TARGET),
+        ));
+    }
+    match (&incoming.parts.method, incoming.parts.uri.path()) {
+        (&Method::POST, "/internal/jobs/run") => {
+            Internal::from_request(hub, &mut incoming).await?;
+            let round = match routes.run_job() {
+                Some(run) => jobs::run_due(hub, run).await?,
+                None => jobs::Round { ran: 0 },
+            };
+            reply::Shown(round).into_answer()
+        }
+        (&Method::GET, "/internal/openapi") => {
+            Internal::from_request(hub, &mut incoming).await?;
+            Answer::json(200, &routes.document())
+        }
+        _ => routes.dispatch(hub.clone(), incoming).await,
+    }
+}
+
+fn response(answer: Answer) -> Response {
+    let mut builder = http::Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        builder = builder.header(name.as_ref(), value.as_str());
+    }
+    builder.body(FullBody::new(bytes::Bytes::from(answer.body.unwrap_or_default()))).unwrap_or_else(|_| {
+        // Only a header value with a control character gets here, and none of ours has one.
+        let mut bare = http::Response::new(FullBody::new(bytes::Bytes::new()));
+        *bare.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        bare
+    })
+}
