@@ -1,2 +1,173 @@
-//! hub
-fn main() {}
+//! The command `hub`: serves the application of a `spin.toml`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use host::{Builder, Hub, log};
+use lexopt::Parser;
+use lexopt::ValueExt as _;
+use lexopt::prelude::{Long, Short};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+Serves the application of a spin.toml, without Spin.
+
+  --from FILE                               the manifest [spin.toml]
+  --listen ADDRESS                          where to listen; port 0 takes any [127.0.0.1:3000]
+  --state-dir DIR                           databases and stores [.spin beside the manifest]; \"\" keeps them in memory
+  --runtime-config-file FILE                Spin's runtime configuration
+  --variable NAME=VALUE | NAME=@FILE        sets an application variable; may be repeated
+  --cache-dir DIR                           compiled components
+  --tick PATH --tick-variable NAME          POST PATH whenever something is due, with the variable's value as bearer token
+  --request-timeout SECONDS                 [60]
+  --cpu-timeout SECONDS                     how long a component may compute without waiting [10]
+  --drain-timeout SECONDS                   how long requests may finish after SIGTERM [10]
+  --body-limit BYTES                        [4194304]
+  --max-instance-reuse-count N              requests per instance [128]
+  --max-instance-concurrent-reuse-count N   of them at once [16]
+  --workers N                               threads [one per core]
+";
+
+/// What the command line asks for.
+struct Options {
+    builder: Builder,
+    listen: String,
+    workers: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let result = run();
+    let code = match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hub: {}", format!("{error:#}").replace('\n', "; "));
+            ExitCode::FAILURE
+        }
+    };
+    log::flush();
+    code
+}
+
+fn run() -> Result<()> {
+    let Some(options) = parse(std::env::args_os())? else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = options.workers {
+        runtime.worker_threads(workers);
+    }
+    runtime.enable_all().build()?.block_on(serve(options))
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options>> {
+    let mut arguments = Parser::from_iter(arguments);
+    let mut from = PathBuf::from("spin.toml");
+    let mut listen = "127.0.0.1:3000".to_owned();
+    let mut workers = None;
+    let mut tick = None;
+    let mut tick_variable = None;
+    let mut reuse = (128, 16);
+    // The manifest comes last, as every other option is set on a builder that needs it first.
+    let mut steps: Vec<Box<dyn FnOnce(Builder) -> Builder>> = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        let Long(name) = argument else {
+            return match argument {
+                Short('h') => Ok(None),
+                other => Err(other.unexpected().into()),
+            };
+        };
+        let name = name.to_owned();
+        let mut text = || -> Result<String> { Ok(arguments.value()?.string()?) };
+        match name.as_str() {
+            "help" => return Ok(None),
+            "from" => from = text()?.into(),
+            "listen" => listen = text()?,
+            "workers" => workers = Some(number(&name, &text()?)?),
+            "tick" => tick = Some(text()?),
+            "tick-variable" => tick_variable = Some(text()?),
+            "max-instance-reuse-count" => reuse.0 = number(&name, &text()?)?,
+            "max-instance-concurrent-reuse-count" => reuse.1 = number(&name, &text()?)?,
+            "state-dir" => {
+                let dir = text()?;
+                steps.push(Box::new(|b| b.data_dir(dir)));
+            }
+            "runtime-config-file" => {
+                let file = text()?;
+                steps.push(Box::new(|b| b.runtime_config(file)));
+            }
+            "cache-dir" => {
+                let dir = text()?;
+                steps.push(Box::new(|b| b.cache_dir(dir)));
+            }
+            "variable" => {
+                let (name, value) = host::parse_assignment(&text()?)?;
+                steps.push(Box::new(move |b| b.variable(&name, &value)));
+            }
+            "request-timeout" => {
+                let timeout = seconds(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.request_timeout(timeout)));
+            }
+            "cpu-timeout" => {
+                let timeout = seconds(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.cpu_timeout(timeout)));
+            }
+            "drain-timeout" => {
+                let timeout = seconds(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.drain_timeout(timeout)));
+            }
+            "body-limit" => {
+                let bytes = number(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.body_limit(bytes)));
+            }
+            _ => return Err(anyhow!("unknown option --{name}; `hub --help` lists them")),
+        }
+    }
+    let mut builder = Hub::builder(from).log_to_process().instance_reuse(reuse.0, reuse.1);
+    for step in steps {
+        builder = step(builder);
+    }
+    builder = match (tick, tick_variable) {
+        (None, None) => builder,
+        (Some(path), Some(variable)) => builder.tick(&path, &variable).auto_tick(true),
+        _ => return Err(anyhow!("--tick and --tick-variable go together")),
+    };
+    Ok(Some(Options { builder, listen, workers }))
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|_| anyhow!("--{name} {text:?}: write a whole number"))
+}
+
+fn seconds(name: &str, text: &str) -> Result<Duration> {
+    let seconds: f64 = number(name, text).map_err(|_| anyhow!("--{name} {text:?}: write a number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| anyhow!("--{name} {text:?}: {error}"))
+}
+
+async fn serve(options: Options) -> Result<()> {
+    let listen = &options.listen;
+    // First of all, so that a port in use is reported before anything is touched.
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+    let address = listener.local_addr()?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let hub = options.builder.start().await?;
+    log::print(&json!({ "listening": format!("http://{address}") }).to_string());
+    let serving = hub.serve(listener);
+    let stopped = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        hub.stop().await;
+    };
+    let (served, ()) = tokio::join!(serving, stopped);
+    served
+}

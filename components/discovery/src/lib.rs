@@ -1,15 +1,10 @@
 //! Partner accounts and the import of what they run. Its routes come with discovery; today it has its health.
 
-use spin_sdk::{
-    http::{IntoResponse, Request},
-    http_service,
-};
-use std::sync::LazyLock;
 use web::Routes;
 
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new("discovery"));
-
-#[http_service]
-async fn handle(request: Request) -> impl IntoResponse {
-    web::serve(&ROUTES, request).await
+/// The route table.
+pub fn routes() -> Routes {
+    Routes::new("discovery")
 }
+
+web::serve!(routes);

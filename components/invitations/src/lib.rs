@@ -1,15 +1,10 @@
 //! Sellers, orders, invitations, and the subscriptions they become. Its routes come with seller invitations; today it has its health.
 
-use spin_sdk::{
-    http::{IntoResponse, Request},
-    http_service,
-};
-use std::sync::LazyLock;
 use web::Routes;
 
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new("invitations"));
-
-#[http_service]
-async fn handle(request: Request) -> impl IntoResponse {
-    web::serve(&ROUTES, request).await
+/// The route table.
+pub fn routes() -> Routes {
+    Routes::new("invitations")
 }
+
+web::serve!(routes);

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{Error, Instant, Kind, Result, Text};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::access_tokens;
 use web::{Body, Hub, Reply, secret};
@@ -39,7 +39,11 @@ impl Reply for Issued {
     fn into_answer(self) -> Result<web::Answer> {
         web::Answer::json(201, &self.0)
     }
-    fn describe(operation: &mut web::Operation<'_>) {
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for Issued {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
         operation.answers::<AccessToken>(201, "The access token; it is shown this once.");
         operation.problem(401, "The API token is unknown, has ended or was revoked.");
     }

@@ -1,7 +1,7 @@
 //! `/v1/api-tokens`
 
 use domain::{Error, Id, Instant, Kind, Result, Role, Text, id, role::Permissions};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
     api_tokens::{self, ApiToken},

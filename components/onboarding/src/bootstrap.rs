@@ -1,7 +1,7 @@
 //! `/internal/bootstrap`: the first organization and the first token, which nobody is there yet to grant.
 
 use domain::{Error, OrganizationKind, Result, Role, Text};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
     api_tokens::{self, ApiToken},
@@ -30,7 +30,11 @@ impl Reply for Bootstrapped {
     fn into_answer(self) -> Result<web::Answer> {
         web::Answer::json(201, &self)
     }
-    fn describe(operation: &mut web::Operation<'_>) {
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for Bootstrapped {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
         operation.answers::<Self>(201, "The operator was created.");
     }
 }

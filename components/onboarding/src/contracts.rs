@@ -5,7 +5,7 @@ use domain::{
     contract::{ContractStatus, effective_at},
     id,
 };
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Deserialize;
 use store::{
     Scope,

@@ -9,14 +9,10 @@ mod organizations;
 mod roles;
 
 use domain::Error;
-use spin_sdk::{
-    http::{IntoResponse, Request},
-    http_service,
-};
-use std::sync::LazyLock;
 use web::Routes;
 
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+/// The route table.
+pub fn routes() -> Routes {
     Routes::new("onboarding")
         .post("/internal/bootstrap", bootstrap::create, "Create the operator and its first API token")
         .post("/v1/access-tokens", access_tokens::create, "Exchange an API token for an access token of 30 minutes")
@@ -39,9 +35,6 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
                 other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
             }
         })
-});
-
-#[http_service]
-async fn handle(request: Request) -> impl IntoResponse {
-    web::serve(&ROUTES, request).await
 }
+
+web::serve!(routes);

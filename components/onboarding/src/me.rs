@@ -1,7 +1,7 @@
 //! `/v1/me`
 
 use domain::{Id, OrganizationKind, Permission, Result, Role, id};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 

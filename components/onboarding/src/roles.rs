@@ -1,7 +1,7 @@
 //! `/v1/roles`
 
 use domain::{OrganizationKind, Permission, Result, Role, role::ROLES};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 

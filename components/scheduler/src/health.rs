@@ -3,7 +3,7 @@
 use crate::OTHERS;
 use domain::{Error, Result};
 use http::Method;
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 use web::{Hub, Shown};
 

@@ -1,7 +1,7 @@
 //! `/v1/jobs`
 
 use domain::{Error, Id, Result, id, job::JobState};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Deserialize;
 use store::jobs::{self, JobView};
 use web::{Caller, Hub, Listing, Page, Path, Query, Sent, Shown, permit};

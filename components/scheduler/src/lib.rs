@@ -6,26 +6,19 @@ mod jobs;
 mod openapi;
 mod tick;
 
-use spin_sdk::{
-    http::{IntoResponse, Request},
-    http_service,
-};
-use std::sync::LazyLock;
 use web::Routes;
 
 /// The components besides this one.
 const OTHERS: [&str; 7] = ["onboarding", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
 
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+/// The route table.
+pub fn routes() -> Routes {
     Routes::new("scheduler")
         .post("/internal/tick", tick::run, "Run what is due")
         .get("/health", health::show, "Whether every component and the database answer")
         .get("/openapi.json", openapi::show, "This document")
         .get("/v1/jobs", jobs::list, "List jobs, parked ones among them")
         .post("/v1/jobs/{jobId}/replay", jobs::replay, "Let a parked job run again")
-});
-
-#[http_service]
-async fn handle(request: Request) -> impl IntoResponse {
-    web::serve(&ROUTES, request).await
 }
+
+web::serve!(routes);

@@ -2,7 +2,7 @@
 
 use domain::{Instant, Result};
 use http::Method;
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 use store::{access_tokens, idempotency, jobs};
 use web::{Hub, Internal, Shown, jobs::Round};

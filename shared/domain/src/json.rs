@@ -20,6 +20,7 @@ macro_rules! as_text {
                 $crate::json::read_text(from)
             }
         }
+        #[cfg(not(target_family = "wasm"))]
         impl<$($g: $b),*> schemars::JsonSchema for $t {
             fn inline_schema() -> bool {
                 true
@@ -49,6 +50,7 @@ where
 use serde::Deserialize as _;
 
 /// The schema of a [`Shown`] type for schemars.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn schema<T: Shown>() -> schemars::Schema {
     T::schema().try_into().unwrap_or_default()
 }
@@ -59,7 +61,7 @@ pub(crate) fn schema<T: Shown>() -> schemars::Schema {
 macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize, $crate::JsonSchema)]
         #[schemars(inline)]
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)+ }
         impl $name {

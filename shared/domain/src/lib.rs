@@ -29,3 +29,19 @@ pub use text::{List, Text};
 pub type Instant = chrono::DateTime<chrono::Utc>;
 /// A calendar day, without a time zone.
 pub type Date = chrono::NaiveDate;
+
+/// Types whose values have a JSON Schema, for the OpenAPI document.
+#[cfg(not(target_family = "wasm"))]
+pub use schemars::JsonSchema;
+
+/// The components that ship carry no schemas (see `no-schema`): every type passes for one that has its.
+#[cfg(target_family = "wasm")]
+pub use no_schema::JsonSchema;
+#[cfg(target_family = "wasm")]
+pub use without_schemas::JsonSchema;
+#[cfg(target_family = "wasm")]
+mod without_schemas {
+    /// Stands where schemars' trait of this name stands natively.
+    pub trait JsonSchema {}
+    impl<T: ?Sized> JsonSchema for T {}
+}

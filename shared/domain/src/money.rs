@@ -43,7 +43,7 @@ impl json::Shown for Currency {
 json::as_text!(Currency);
 
 /// An amount of money, positive or negative.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize, crate::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Money {
     /// How many of the currency's minor units: cents for USD, yen for JPY.

@@ -57,6 +57,7 @@ impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for Text<M
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl<const MIN: usize, const MAX: usize> schemars::JsonSchema for Text<MIN, MAX> {
     fn inline_schema() -> bool {
         true
@@ -111,6 +112,7 @@ impl<'de, T: serde::Deserialize<'de>, const MAX: usize> serde::Deserialize<'de> 
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl<T: schemars::JsonSchema, const MAX: usize> schemars::JsonSchema for List<T, MAX> {
     fn inline_schema() -> bool {
         true

@@ -4,7 +4,7 @@ use crate::{Db, Row, Scope, Tx, params};
 use domain::{Error, Id, Instant, Result, Role, id};
 
 /// An API token as it is shown: never its secret, which nobody has but its holder.
-#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, serde::Serialize, domain::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiToken {
     /// Its id.

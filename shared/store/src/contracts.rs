@@ -6,7 +6,7 @@ use domain::{
     contract::{self, ContractStatus, ContractType},
     id,
 };
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A commit contract: it lets a provider provision a service.

@@ -154,7 +154,7 @@ pub async fn due(db: &Db) -> Result<Vec<(String, Instant)>> {
 }
 
 /// A job as the operator sees it. The payload is not shown: it may hold a tenant's data.
-#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, serde::Serialize, domain::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
     /// The job's id.

@@ -5,7 +5,7 @@ use domain::{
     Currency, Error, Id, Instant, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
     organization::OrganizationStatus,
 };
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An organization as it is shown.

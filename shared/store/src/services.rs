@@ -5,7 +5,7 @@ use domain::{
     Error, Id, Instant, Result, Text, id,
     service::{Driver, ProductFamily},
 };
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A service of the catalogue.

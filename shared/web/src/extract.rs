@@ -1,9 +1,9 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
-use crate::{Hub, Operation, limits, secret};
+use crate::{Describe, Hub, limits, secret};
 use domain::{Error, FieldError, Kind, Result};
 use http_body_util::BodyExt;
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::de::DeserializeOwned;
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use std::{str::FromStr, time::Duration};
@@ -19,11 +19,9 @@ pub struct Incoming {
 
 /// A part of a request. Not for use outside the kit and handlers, where no future needs to be `Send`.
 #[allow(async_fn_in_trait)]
-pub trait FromRequest: Sized {
+pub trait FromRequest: Describe + Sized {
     /// Reads and checks the part.
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self>;
-    /// Says what the part takes.
-    fn describe(operation: &mut Operation<'_>);
 }
 
 /// The value in the path.
@@ -36,10 +34,6 @@ impl<T: FromStr<Err: std::fmt::Display> + JsonSchema> FromRequest for Path<T> {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
         path_value(incoming, 0).map(Self)
     }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.path::<T>(0);
-    }
 }
 
 impl<A, B> FromRequest for Paths<A, B>
@@ -49,11 +43,6 @@ where
 {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
         Ok(Self(path_value(incoming, 0)?, path_value(incoming, 1)?))
-    }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.path::<A>(0);
-        operation.path::<B>(1);
     }
 }
 
@@ -72,10 +61,6 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Query<T> {
             Error::malformed("bad_query", format!("The query is not right: {error}. The parameters that this takes are in /openapi.json."))
         })
     }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.query::<T>();
-    }
 }
 
 /// A JSON body.
@@ -92,10 +77,6 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
         })?;
         json.end().map_err(|error| refusal(String::new(), &error))?;
         Ok(Self(value))
-    }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.body::<T>();
     }
 }
 
@@ -150,10 +131,6 @@ impl<M: MediaType> FromRequest for Bytes<M> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
         media_type(incoming, M::NAME)?;
         Ok(Self { bytes: read(hub, incoming).await?, media: std::marker::PhantomData })
-    }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.raw_body(M::NAME);
     }
 }
 
@@ -227,10 +204,6 @@ impl FromRequest for IfMatch {
         let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|number| number.parse().ok());
         Ok(Self { version: Some(version.unwrap_or(-1)) })
     }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.if_match();
-    }
 }
 
 /// `Prefer: wait=N` (RFC 7240): the caller would rather wait up to that long than come back.
@@ -251,9 +224,5 @@ impl FromRequest for Prefer {
             .find_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok())
             .map(|seconds| Duration::from_secs(u64::from(seconds.min(limits::WAIT_S))));
         Ok(Self { wait })
-    }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
     }
 }

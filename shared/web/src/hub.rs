@@ -9,6 +9,8 @@ use chrono::TimeDelta;
 use domain::{Error, Id, Instant, Result, id::Noun};
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    marker::PhantomData,
+    pin::Pin,
     rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -18,6 +20,20 @@ use store::{Db, Tx};
 /// The context of one request, or of one job. Cheap to clone; never shared between requests.
 #[derive(Clone)]
 pub struct Hub(Rc<Inner>);
+
+/// What a transaction does, whatever its answer. It is a trait object so that the transaction around it is compiled once
+/// and not for every handler.
+trait Work {
+    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<Answer>> + 'a>>;
+}
+
+struct Worked<F, R>(F, PhantomData<R>);
+
+impl<R: Reply, F: AsyncFn(&Tx<'_>) -> Result<R>> Work for Worked<F, R> {
+    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<Answer>> + 'a>> {
+        Box::pin(async { self.0(tx).await?.into_answer() })
+    }
+}
 
 struct Inner {
     component: &'static str,
@@ -115,24 +131,27 @@ impl Hub {
     /// Changes something for a caller: `work` runs in one transaction, and so does keeping its answer for the request's
     /// Idempotency-Key. A repeated request gets the first answer and `work` does not run.
     pub async fn write<R: Reply>(&self, caller: &Identity, work: impl AsyncFn(&Tx<'_>) -> Result<R>) -> Result<Sent<R>> {
+        self.write_any(caller, &Worked(work, PhantomData)).await.map(Sent::new)
+    }
+
+    async fn write_any(&self, caller: &Identity, work: &dyn Work) -> Result<Answer> {
         let key = self.key(caller).await?;
-        let db = self.db().await?;
-        let answer = db
+        self.db()
+            .await?
             .in_transaction(async |tx| {
                 if let Some(key) = &key
                     && let Some(first) = store::idempotency::find(tx, caller.principal(), &key.hash, self.now()).await?
                 {
                     return key.replay(first);
                 }
-                let answer = work(tx).await?.into_answer()?;
+                let answer = work.run(tx).await?;
                 if let Some(key) = &key {
                     let until = self.now() + TimeDelta::hours(crate::limits::IDEMPOTENCY_HOURS);
                     store::idempotency::insert(tx, caller.principal(), &key.hash, &key.keep(&answer)?, until).await?;
                 }
                 Ok(answer)
             })
-            .await?;
-        Ok(Sent::new(answer))
+            .await
     }
 
     async fn key(&self, caller: &Identity) -> Result<Option<Key>> {

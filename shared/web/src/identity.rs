@@ -3,7 +3,7 @@
 //! A handler that takes a `Caller<permit::InvoiceWrite>` cannot run for anybody without that permission, and the
 //! OpenAPI document says which one it is, for both come from the one type.
 
-use crate::{FromRequest, Hub, Incoming, Operation, secret};
+use crate::{FromRequest, Hub, Incoming, secret};
 use domain::{Error, Id, Kind, Permission, Result, id, organization::OrganizationStatus, role::Permissions};
 use std::{marker::PhantomData, ops::Deref};
 use store::{
@@ -109,10 +109,6 @@ impl<P: Permit> FromRequest for Caller<P> {
             ));
         }
         Ok(Self(identity, PhantomData))
-    }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.caller(P::PERMISSION);
     }
 }
 

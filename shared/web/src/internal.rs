@@ -1,9 +1,9 @@
 //! The routes between the hub's own parts, and how one component asks another.
 
-use crate::{Answer, FromRequest, Hub, Incoming, Operation, Raw, Shown, hub::variable, identity::bearer, limits, secret};
+use crate::{Answer, FromRequest, Hub, Incoming, Shown, hub::variable, identity::bearer, jobs::Round, limits, secret};
 use domain::{Error, Kind, Result};
 use http_body_util::BodyExt;
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 use spin_sdk::http::FullBody;
 
@@ -20,10 +20,6 @@ impl FromRequest for Internal {
             "internal_secret_wrong",
             "This route is for the hub's own parts. Send the value of the variable internal_secret as a Bearer token.",
         ))
-    }
-
-    fn describe(operation: &mut Operation<'_>) {
-        operation.internal();
     }
 }
 
@@ -43,13 +39,8 @@ pub(crate) async fn health(hub: Hub) -> Result<Shown<Health>> {
     Ok(Shown(Health { status: "UP", component: hub.component() }))
 }
 
-/// `serve` answers these two itself, since they need the table; the handlers stand in the table for their paths.
-pub(crate) async fn run_jobs(_: Hub, _: Internal) -> Result<Raw> {
-    Err(Error::unavailable("answered by serve"))
-}
-
-/// See [`run_jobs`].
-pub(crate) async fn openapi(_: Hub, _: Internal) -> Result<Raw> {
+/// `serve` answers this itself, since it needs the table; the handler stands in the table for its path.
+pub(crate) async fn run_jobs(_: Hub, _: Internal) -> Result<Shown<Round>> {
     Err(Error::unavailable("answered by serve"))
 }
 

@@ -5,7 +5,7 @@ use domain::{
     Error, Kind, Result,
     job::{ATTEMPTS, wait_after},
 };
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::jobs::{self, Job};
 

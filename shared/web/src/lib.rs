@@ -14,7 +14,8 @@ mod idempotency;
 mod identity;
 mod internal;
 pub mod jobs;
-mod openapi;
+#[cfg(not(target_family = "wasm"))]
+pub mod openapi;
 mod paging;
 mod problem;
 mod reply;
@@ -27,11 +28,18 @@ pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths,
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
-pub use openapi::{Document, Operation};
 pub use paging::Page;
-pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Raw, Reply, Sent, Shown};
+pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
 pub use serve::serve;
+
+#[cfg(not(target_family = "wasm"))]
+pub use openapi::Describe;
+/// The components that ship carry no descriptions: everything passes for described.
+#[cfg(target_family = "wasm")]
+pub trait Describe {}
+#[cfg(target_family = "wasm")]
+impl<T: ?Sized> Describe for T {}
 
 /// The limits on what is taken in. Every one of them is in the API's documentation.
 pub mod limits {

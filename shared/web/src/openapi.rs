@@ -1,19 +1,22 @@
 //! The OpenAPI 3.1 document, made of the same types that handlers take and answer with.
+//!
+//! It is made natively, by a test that compares it with the checked-in `docs/openapi.json`, which is what the hub
+//! serves. The components that ship do not carry this module.
 
+use crate::{
+    Accepted, Body, Bytes, Caller, Created, Edited, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query, Sent, Shown, Written,
+    extract::MediaType, identity::Permit, reply::ListingBody,
+};
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The part of the document that one component contributes; parts merge into the whole.
-#[derive(Default, Deserialize, Serialize)]
+/// The document while it is being made. Components add themselves to it with `Routes::document`.
+#[derive(Default)]
 pub struct Document {
     /// Operations by path and method.
-    pub paths: BTreeMap<String, BTreeMap<String, Value>>,
-    /// The schemas they refer to.
-    pub schemas: Map<String, Value>,
-    #[serde(skip)]
+    paths: BTreeMap<String, BTreeMap<String, Value>>,
     generator: Option<SchemaGenerator>,
 }
 
@@ -42,21 +45,13 @@ impl Document {
         operation
     }
 
-    pub(crate) fn finish(mut self) -> Self {
-        if let Some(mut generator) = self.generator.take() {
-            self.schemas = generator.take_definitions(true);
-        }
-        self
-    }
-
-    /// Adds another component's part.
-    pub fn merge(&mut self, other: Self) {
-        self.paths.extend(other.paths);
-        self.schemas.extend(other.schemas);
+    pub(crate) fn add(&mut self, path: &str, method: &http::Method, operation: Value) {
+        self.paths.entry(path.to_owned()).or_default().insert(method.as_str().to_ascii_lowercase(), operation);
     }
 
     /// The whole document.
-    pub fn whole(self, version: &str) -> Value {
+    pub fn whole(mut self, version: &str) -> Value {
+        let schemas = self.generator.as_mut().map(|generator| generator.take_definitions(true)).unwrap_or_default();
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -69,7 +64,7 @@ impl Document {
             "servers": [{ "url": "/" }],
             "paths": self.paths,
             "components": {
-                "schemas": self.schemas,
+                "schemas": schemas,
                 "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer", "description": "An access token of 30 minutes." } },
             },
         })
@@ -224,4 +219,60 @@ fn not_null(mut schema: Value) -> Value {
         }
     }
     schema
+}
+
+/// Says in the document what a part of a request takes, or what an answer is.
+pub trait Describe {
+    /// Adds its own to the operation.
+    fn describe(operation: &mut Operation<'_>);
+}
+
+macro_rules! describe {
+    ($([$($g:tt)*] $t:ty: |$operation:ident| $what:expr;)*) => {$(
+        impl<$($g)*> Describe for $t {
+            fn describe($operation: &mut Operation<'_>) {
+                $what;
+            }
+        }
+    )*};
+}
+
+describe! {
+    [P: Permit] Caller<P>: |operation| operation.caller(P::PERMISSION);
+    [] Internal: |operation| operation.internal();
+    [T: JsonSchema] Path<T>: |operation| operation.path::<T>(0);
+    [A: JsonSchema, B: JsonSchema] Paths<A, B>: |operation| {
+        operation.path::<A>(0);
+        operation.path::<B>(1);
+    };
+    [T: JsonSchema] Query<T>: |operation| operation.query::<T>();
+    [T: JsonSchema] Body<T>: |operation| operation.body::<T>();
+    [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAME);
+    [] IfMatch: |operation| operation.if_match();
+    [] Prefer: |operation| operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
+    [T: JsonSchema] Shown<T>: |operation| operation.answers::<T>(200, "Here it is.");
+    [T: JsonSchema] Edited<T>: |operation| {
+        operation.answers::<T>(200, "As it is now.");
+        operation.answer_header(200, "ETag", "Send it as If-Match with an edit.");
+    };
+    [T: JsonSchema] Created<T>: |operation| {
+        operation.answers::<T>(201, "It was made.");
+        operation.answer_header(201, "Location", "Where it is.");
+    };
+    [T: JsonSchema] Accepted<T>: |operation| {
+        operation.answers::<T>(202, "The work goes on; watch it at the Location.");
+        operation.answer_header(202, "Location", "Where the work can be watched.");
+        operation.answers::<T>(200, "The work has ended (with Prefer: wait).");
+        operation.answer_header(200, "Location", "Where the work can be looked up.");
+    };
+    [] NoContent: |operation| operation.answers_nothing(204, "Done.");
+    [] Written: |operation| operation.answers::<serde_json::Map<String, Value>>(200, "Here it is.");
+    [T: JsonSchema] Listing<T>: |operation| {
+        operation.answers::<ListingBody<T>>(200, "A page of the list.");
+        operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
+    };
+    [R: Describe] Sent<R>: |operation| {
+        R::describe(operation);
+        operation.idempotent();
+    };
 }

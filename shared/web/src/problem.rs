@@ -2,7 +2,7 @@
 
 use crate::{Answer, Hub};
 use domain::{Error, Kind};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 
 /// The body of every answer that is not a success (RFC 9457, `application/problem+json`).

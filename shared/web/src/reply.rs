@@ -1,8 +1,8 @@
 //! Answers. The type of a handler's answer says its status and its body to the router and to the OpenAPI document.
 
-use crate::{Operation, Page};
+use crate::{Describe, Page};
 use domain::{Error, Result};
-use schemars::JsonSchema;
+use domain::JsonSchema;
 use serde::Serialize;
 use std::{borrow::Cow, marker::PhantomData};
 
@@ -38,11 +38,9 @@ impl Answer {
 }
 
 /// What a handler may answer with when it succeeds.
-pub trait Reply {
+pub trait Reply: Describe {
     /// The answer in its last form.
     fn into_answer(self) -> Result<Answer>;
-    /// Says which statuses and bodies there are.
-    fn describe(operation: &mut Operation<'_>);
 }
 
 /// 200 with the thing asked for.
@@ -51,9 +49,6 @@ pub struct Shown<T>(pub T);
 impl<T: Serialize + JsonSchema> Reply for Shown<T> {
     fn into_answer(self) -> Result<Answer> {
         Answer::json(200, &self.0)
-    }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<T>(200, "Here it is.");
     }
 }
 
@@ -70,10 +65,6 @@ impl<T: Serialize + JsonSchema> Reply for Edited<T> {
         let mut answer = Answer::json(200, &self.value)?;
         answer.header("etag", etag(self.version));
         Ok(answer)
-    }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<T>(200, "As it is now.");
-        operation.answer_header(200, "ETag", "Send it as If-Match with an edit.");
     }
 }
 
@@ -107,10 +98,6 @@ impl<T: Serialize + JsonSchema> Reply for Created<T> {
         }
         Ok(answer)
     }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<T>(201, "It was made.");
-        operation.answer_header(201, "Location", "Where it is.");
-    }
 }
 
 /// 202 with work that goes on, or 200 with work that has ended meanwhile for a caller who preferred to wait.
@@ -129,12 +116,6 @@ impl<T: Serialize + JsonSchema> Reply for Accepted<T> {
         answer.header("location", self.location);
         Ok(answer)
     }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<T>(202, "The work goes on; watch it at the Location.");
-        operation.answer_header(202, "Location", "Where the work can be watched.");
-        operation.answers::<T>(200, "The work has ended (with Prefer: wait).");
-        operation.answer_header(200, "Location", "Where the work can be looked up.");
-    }
 }
 
 /// 204.
@@ -144,20 +125,17 @@ impl Reply for NoContent {
     fn into_answer(self) -> Result<Answer> {
         Ok(Answer::new(204))
     }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers_nothing(204, "Done.");
-    }
 }
 
-/// A JSON document that describes itself.
-pub struct Raw(pub serde_json::Value);
+/// 200 with a JSON document that was written before.
+pub struct Written(pub &'static str);
 
-impl Reply for Raw {
+impl Reply for Written {
     fn into_answer(self) -> Result<Answer> {
-        Answer::json(200, &self.0)
-    }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<serde_json::Value>(200, "Here it is.");
+        let mut answer = Answer::new(200);
+        answer.body = Some(self.0.as_bytes().to_vec());
+        answer.header("content-type", "application/json");
+        Ok(answer)
     }
 }
 
@@ -172,7 +150,7 @@ pub struct Listing<T> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
-struct ListingBody<T> {
+pub(crate) struct ListingBody<T> {
     /// The items of this page, oldest first.
     items: Vec<T>,
     /// The cursor of the next page; absent on the last one.
@@ -202,10 +180,6 @@ impl<T: Serialize + JsonSchema> Reply for Listing<T> {
         }
         Ok(answer)
     }
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<ListingBody<T>>(200, "A page of the list.");
-        operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
-    }
 }
 
 /// The answer of a change: what `R` says, or what it said the first time.
@@ -225,9 +199,5 @@ impl<R> Sent<R> {
 impl<R: Reply> Reply for Sent<R> {
     fn into_answer(self) -> Result<Answer> {
         Ok(self.0)
-    }
-    fn describe(operation: &mut Operation<'_>) {
-        R::describe(operation);
-        operation.idempotent();
     }
 }

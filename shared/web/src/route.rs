@@ -4,10 +4,12 @@
 //! all three from the same lines. It is built once an instance, on the router that axum is built on. Axum itself is not
 //! here because it wants every future to be `Send`, which a transaction that borrows its connection is not.
 
-use crate::{Answer, Document, FromRequest, Hub, Incoming, Operation, Reply};
+#[cfg(not(target_family = "wasm"))]
+use crate::openapi::{Document, Operation};
+use crate::{Answer, FromRequest, Hub, Incoming, Reply};
 use domain::{Error, Kind, Result};
 use http::Method;
-use std::{collections::BTreeMap, pin::Pin};
+use std::pin::Pin;
 use store::jobs::Job;
 
 pub(crate) type Local<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -24,9 +26,16 @@ pub struct Routes {
 
 struct Route {
     method: Method,
-    summary: &'static str,
-    name: &'static str,
     call: Call,
+    /// What the OpenAPI document says of it; the components that ship do not carry that.
+    #[cfg(not(target_family = "wasm"))]
+    documented: Documented,
+}
+
+#[cfg(not(target_family = "wasm"))]
+struct Documented {
+    summary: &'static str,
+    handler: &'static str,
     describe: fn(&mut Operation<'_>),
 }
 
@@ -35,6 +44,7 @@ pub trait Handler<Parts>: Send + Sync + 'static {
     /// Reads the parts and runs the function.
     fn call(&self, hub: Hub, incoming: Incoming) -> Local<Result<Answer>>;
     /// Says what it takes and answers.
+    #[cfg(not(target_family = "wasm"))]
     fn describe(operation: &mut Operation<'_>);
 }
 
@@ -56,6 +66,7 @@ macro_rules! handler {
                 })
             }
 
+            #[cfg(not(target_family = "wasm"))]
             fn describe(operation: &mut Operation<'_>) {
                 $($part::describe(operation);)*
                 R::describe(operation);
@@ -75,7 +86,6 @@ impl Routes {
         Self { component, paths: Vec::new(), matcher: matchit::Router::new(), jobs: None }
             .get(health_path(component), crate::internal::health, "Whether this component and its database answer")
             .post("/internal/jobs/run", crate::internal::run_jobs, "Run the jobs of this component that are due")
-            .get("/internal/openapi", crate::internal::openapi, "This component's part of the OpenAPI document")
     }
 
     /// A route that reads.
@@ -109,12 +119,13 @@ impl Routes {
     }
 
     fn route<P, H: Handler<P>>(mut self, method: Method, path: &'static str, handler: H, summary: &'static str) -> Self {
+        #[cfg(target_family = "wasm")]
+        let _ = summary;
         let route = Route {
             method,
-            summary,
-            name: std::any::type_name::<H>(),
             call: Box::new(move |hub, incoming| handler.call(hub, incoming)),
-            describe: H::describe,
+            #[cfg(not(target_family = "wasm"))]
+            documented: Documented { summary, handler: std::any::type_name::<H>(), describe: H::describe },
         };
         match self.paths.iter_mut().find(|(known, _)| *known == path) {
             Some((_, routes)) => routes.push(route),
@@ -165,24 +176,30 @@ impl Routes {
         methods.join(", ")
     }
 
-    /// This component's part of the OpenAPI document. Internal routes are left out: they are not for callers.
-    pub fn document(&self) -> Document {
-        let mut document = Document::default();
+    /// Adds this component's part to the OpenAPI document. Internal routes are left out: they are not for callers.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn document(&self, document: &mut Document) {
         let public = self.paths.iter().filter(|(path, _)| !path.starts_with("/internal/"));
         for (path, routes) in public {
-            let mut operations = BTreeMap::new();
             for route in routes {
-                let mut operation = document.operation(self.component, path, operation_id(route.name), route.summary);
-                (route.describe)(&mut operation);
-                operations.insert(route.method.as_str().to_ascii_lowercase(), operation.finish());
+                let Documented { summary, handler, describe } = route.documented;
+                let mut operation = document.operation(self.component, path, operation_id(handler), summary);
+                describe(&mut operation);
+                let operation = operation.finish();
+                document.add(path, &route.method, operation);
             }
-            document.paths.insert((*path).to_owned(), operations);
         }
-        document.finish()
+    }
+
+    /// Every route, as (method, path): what the tests walk.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn all(&self) -> impl Iterator<Item = (&Method, &'static str)> {
+        self.paths.iter().flat_map(|(path, routes)| routes.iter().map(|route| (&route.method, *path)))
     }
 }
 
 /// The name of a handler's function is its operation's id: `onboarding::organizations::list` is `organizations_list`.
+#[cfg(not(target_family = "wasm"))]
 fn operation_id(name: &'static str) -> String {
     let mut parts = name.rsplit("::");
     let (verb, noun) = (parts.next().unwrap_or(name), parts.next().unwrap_or(""));

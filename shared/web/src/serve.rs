@@ -8,6 +8,20 @@ use spin_sdk::http::{FullBody, Request};
 /// What a component's `#[http_service]` returns.
 pub type Response = http::Response<FullBody<bytes::Bytes>>;
 
+/// Makes a crate a component that serves this route table. The table is built once an instance: it holds no data of any
+/// request.
+#[macro_export]
+macro_rules! serve {
+    ($routes:path) => {
+        #[cfg(target_family = "wasm")]
+        #[spin_sdk::http_service]
+        async fn handle(request: spin_sdk::http::Request) -> impl spin_sdk::http::IntoResponse {
+            static ROUTES: std::sync::LazyLock<$crate::Routes> = std::sync::LazyLock::new($routes);
+            $crate::serve(&ROUTES, request).await
+        }
+    };
+}
+
 /// Serves one request with a component's table. Whatever happens, there is an answer, and one line in the log.
 pub async fn serve(routes: &'static Routes, request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -44,21 +58,15 @@ async fn answer(routes: &'static Routes, hub: &Hub, mut incoming: Incoming) -> R
             format!("The path and query are longer than {} bytes. Use fewer or shorter parameters.", limits::TARGET),
         ));
     }
-    match (&incoming.parts.method, incoming.parts.uri.path()) {
-        (&Method::POST, "/internal/jobs/run") => {
-            Internal::from_request(hub, &mut incoming).await?;
-            let round = match routes.run_job() {
-                Some(run) => jobs::run_due(hub, run).await?,
-                None => jobs::Round { ran: 0 },
-            };
-            reply::Shown(round).into_answer()
-        }
-        (&Method::GET, "/internal/openapi") => {
-            Internal::from_request(hub, &mut incoming).await?;
-            Answer::json(200, &routes.document())
-        }
-        _ => routes.dispatch(hub.clone(), incoming).await,
+    if incoming.parts.method == Method::POST && incoming.parts.uri.path() == "/internal/jobs/run" {
+        Internal::from_request(hub, &mut incoming).await?;
+        let round = match routes.run_job() {
+            Some(run) => jobs::run_due(hub, run).await?,
+            None => jobs::Round { ran: 0 },
+        };
+        return reply::Shown(round).into_answer();
     }
+    routes.dispatch(hub.clone(), incoming).await
 }
 
 fn response(answer: Answer) -> Response {

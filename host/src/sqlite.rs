@@ -1,0 +1,27 @@
+//! `spin:sqlite` on SQLite in this process.
+//!
+//! What a guest can observe is what Spin 4.1 does, the parts that bite included: an error of any statement arrives in
+//! the result future and never from `execute`; one statement per call, the text after it is dropped unread; rows that
+//! are not read hold up the connection; dropping a connection rolls back.
+//!
+//! What differs is cost. Spin opens a connection per `open` and hands every statement to a thread; here connections are
+//! pooled and short statements run where the guest runs, so nobody may block: waiting for a lock is done on the
+//! runtime's clock, see [`session`].
+
+mod database;
+mod guest;
+mod rows;
+mod session;
+
+pub(crate) use database::Database;
+pub use session::Session;
+
+/// How long a statement waits for a lock, as in Spin.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What a statement left behind.
+pub(crate) struct Outcome {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<crate::bindings::spin::sqlite::sqlite::RowResult>,
+    pub(crate) error: Option<String>,
+}

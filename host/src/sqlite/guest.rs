@@ -1,0 +1,144 @@
+//! `spin:sqlite` as guests call it.
+
+use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
+use wasmtime::Result;
+
+use super::rows::{BUFFERED, Rows};
+use super::{Outcome, Session};
+use crate::bindings::spin::sqlite::sqlite::{self, Error, QueryResult, RowResult, Value};
+use crate::env::Failure;
+use crate::faults::Kind;
+use crate::guest::{Guest, SpinHost};
+
+/// Connections that an instance may hold open at once; Spin's number.
+const CONNECTIONS: usize = 256;
+
+type Answer = (Vec<String>, StreamReader<RowResult>, FutureReader<Result<(), Error>>);
+
+impl Guest {
+    fn open_connection(&mut self, label: &str) -> Result<Result<Resource<Session>, Error>> {
+        if !self.component.databases.contains(label) {
+            return Ok(Err(Error::AccessDenied));
+        }
+        let Some(database) = self.env.databases.get(label) else {
+            return Ok(Err(Error::NoSuchDatabase));
+        };
+        if self.connections == CONNECTIONS {
+            return Ok(Err(Error::Io("too many connections opened".to_owned())));
+        }
+        let session = Session::open(database.clone());
+        let resource = self.table.push(session)?;
+        self.connections += 1;
+        Ok(Ok(resource))
+    }
+
+    fn session(&self, resource: &Resource<Session>) -> Result<Session> {
+        Ok(self.table.get(resource)?.clone())
+    }
+}
+
+/// Runs a statement, past the gate of faults.
+async fn execute<T: 'static>(
+    accessor: &Accessor<T, SpinHost>,
+    resource: &Resource<Session>,
+    sql: &str,
+    parameters: &[Value],
+) -> Result<(Outcome, super::session::Turn)> {
+    let (session, env, component) = accessor.with(|mut access| {
+        let guest = access.get();
+        guest.computing.pause();
+        Ok::<_, wasmtime::Error>((guest.session(resource)?, guest.env.clone(), guest.component.clone()))
+    })?;
+    let entered = env.enter(&component.id, Kind::Sql, "", || sql.to_owned()).await;
+    let turn = session.turn().await;
+    let outcome = match &entered.failure {
+        None => session.execute(sql, parameters).await,
+        Some(Failure::Error(text)) => Outcome::failed(text.clone()),
+        Some(Failure::ConnectionDropped) => {
+            session.disconnect();
+            Outcome::failed("disk I/O error".to_owned())
+        }
+    };
+    env.leave(&entered).await;
+    Ok((outcome, turn))
+}
+
+impl<T: 'static> sqlite::HostConnectionWithStore<T> for SpinHost {
+    async fn open_async(
+        accessor: &Accessor<T, Self>,
+        database: String,
+    ) -> Result<Result<Resource<Session>, Error>> {
+        accessor.with(|mut access| access.get().open_connection(&database))
+    }
+
+    async fn execute_async(
+        accessor: &Accessor<T, Self>,
+        connection: Resource<Session>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<Result<Answer, Error>> {
+        let (outcome, turn) = execute(accessor, &connection, &statement, &parameters).await?;
+        let Outcome { columns, rows, error } = outcome;
+        let result = error.map_or(Ok(()), |text| Err(Error::Io(text)));
+        accessor.with(|mut access| {
+            let (rows, result) = if rows.len() <= BUFFERED {
+                drop(turn);
+                let ready = std::future::ready(wasmtime::error::Ok(result));
+                (StreamReader::new(&mut access, rows)?, FutureReader::new(&mut access, ready)?)
+            } else {
+                let (rows, result) = Rows::new(rows, turn, result);
+                let result = async { wasmtime::error::Ok(result.await) };
+                (StreamReader::new(&mut access, rows)?, FutureReader::new(&mut access, result)?)
+            };
+            Ok(Ok((columns, rows, result)))
+        })
+    }
+
+    async fn last_insert_rowid_async(accessor: &Accessor<T, Self>, connection: Resource<Session>) -> Result<i64> {
+        let session = accessor.with(|mut access| access.get().session(&connection))?;
+        Ok(session.last_insert_rowid())
+    }
+
+    async fn changes_async(accessor: &Accessor<T, Self>, connection: Resource<Session>) -> Result<u64> {
+        let session = accessor.with(|mut access| access.get().session(&connection))?;
+        Ok(session.changes())
+    }
+}
+
+impl sqlite::HostConnection for Guest {
+    fn open(&mut self, database: String) -> Result<Result<Resource<Session>, Error>> {
+        self.open_connection(&database)
+    }
+
+    /// The synchronous form, which Spin answers in one piece; the SDK does not use it.
+    async fn execute(
+        &mut self,
+        connection: Resource<Session>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<Result<QueryResult, Error>> {
+        let session = self.session(&connection)?;
+        let _turn = session.turn().await;
+        let outcome = session.execute(&statement, &parameters).await;
+        Ok(match outcome.error {
+            None => Ok(QueryResult { columns: outcome.columns, rows: outcome.rows }),
+            Some(text) => Err(Error::Io(text)),
+        })
+    }
+
+    fn last_insert_rowid(&mut self, connection: Resource<Session>) -> Result<i64> {
+        Ok(self.session(&connection)?.last_insert_rowid())
+    }
+
+    fn changes(&mut self, connection: Resource<Session>) -> Result<u64> {
+        Ok(self.session(&connection)?.changes())
+    }
+
+    fn drop(&mut self, connection: Resource<Session>) -> Result<()> {
+        self.table.delete(connection)?;
+        self.connections -= 1;
+        Ok(())
+    }
+}
+
+impl sqlite::Host for Guest {}

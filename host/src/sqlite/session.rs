@@ -1,0 +1,293 @@
+//! One guest's connection: statements in turn, and waiting for locks without blocking a thread.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, ToSql, TransactionState, params_from_iter};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::database::{Database, Pooled};
+use super::{BUSY_TIMEOUT, Outcome};
+use crate::bindings::spin::sqlite::sqlite::{RowResult, Value};
+
+/// What the rows of one statement may take together; Spin's bound for what it buffers.
+const RESULT_BYTES: usize = 128 << 20;
+
+/// `SQLITE_BUSY_SNAPSHOT`: the transaction has read what another has since changed, so waiting is of no use.
+const BUSY_SNAPSHOT: i32 = 517;
+
+/// How long to wait before trying again, in milliseconds; the last one repeats. SQLite's own schedule.
+const BACKOFF: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
+
+/// A connection as a guest holds it.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    database: Arc<Database>,
+    id: u64,
+    state: Arc<Mutex<State>>,
+    /// Whose turn it is on this connection. A statement whose rows are not yet read keeps it.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The connection itself; taken on first use, as in Spin.
+#[derive(Default)]
+pub(super) struct State {
+    pooled: Option<Pooled>,
+    /// The write gate, from the statement that begins to write until the transaction ends.
+    gate: Option<OwnedMutexGuard<()>>,
+    closed: bool,
+    /// Whether this guest ran a statement: a pooled connection still has the counters of the guest before.
+    used: bool,
+}
+
+/// The right to be the running statement of a session.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
+/// What one try at a statement came to.
+enum Attempt {
+    Done(Outcome),
+    NeedsGate,
+    Busy(String),
+    Closed,
+}
+
+impl Session {
+    pub(crate) fn open(database: Arc<Database>) -> Self {
+        let state = Arc::default();
+        let id = database.register(&state);
+        Self(Arc::new(Inner { database, id, state, turn: Arc::default() }))
+    }
+
+    /// Waits until earlier statements of this session are done and their rows read.
+    pub(crate) async fn turn(&self) -> Turn {
+        self.0.turn.clone().lock_owned().await
+    }
+
+    /// Runs one statement to its end.
+    ///
+    /// Inline, on the thread that runs the guest: a read takes microseconds, less than handing it to another thread.
+    pub(crate) async fn execute(&self, sql: &str, parameters: &[Value]) -> Outcome {
+        let mut gate = None;
+        let mut deadline = None;
+        let mut tries = 0;
+        loop {
+            let attempt = self.lock().attempt(&self.0.database, sql, parameters, &mut gate);
+            let failure = match attempt {
+                Attempt::Done(outcome) => return outcome,
+                Attempt::Closed => std::future::pending().await,
+                Attempt::NeedsGate => {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + BUSY_TIMEOUT);
+                    match timeout_at(deadline, self.0.database.gate.clone().lock_owned()).await {
+                        Ok(guard) => {
+                            gate = Some(guard);
+                            continue;
+                        }
+                        Err(_) => "database is locked".to_owned(),
+                    }
+                }
+                Attempt::Busy(text) => {
+                    let now = Instant::now();
+                    let deadline = *deadline.get_or_insert(now + BUSY_TIMEOUT);
+                    if now < deadline {
+                        let pause = Duration::from_millis(BACKOFF[tries.min(BACKOFF.len() - 1)]);
+                        tries += 1;
+                        sleep_until(deadline.min(now + pause)).await;
+                        continue;
+                    }
+                    text
+                }
+            };
+            return Outcome::failed(failure);
+        }
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.lock().counter(|connection| connection.changes())
+    }
+
+    pub(crate) fn last_insert_rowid(&self) -> i64 {
+        self.lock().counter(|connection| connection.last_insert_rowid())
+    }
+
+    /// Loses the connection as a network would: whatever was open on it is rolled back.
+    pub(crate) fn disconnect(&self) {
+        let mut state = self.lock();
+        state.pooled = None;
+        state.gate = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.database.unregister(self.id);
+        let mut state = lock(&self.state);
+        if let Some(pooled) = state.pooled.take() {
+            self.database.give_back(pooled);
+        }
+        state.gate = None;
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    pub(super) fn close(state: &Mutex<Self>) {
+        let mut state = lock(state);
+        state.closed = true;
+        state.pooled = None;
+        state.gate = None;
+    }
+
+    fn counter<T: Default>(&self, read: impl FnOnce(&rusqlite::Connection) -> T) -> T {
+        match &self.pooled {
+            Some(pooled) if self.used => read(&pooled.connection),
+            _ => T::default(),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        database: &Database,
+        sql: &str,
+        parameters: &[Value],
+        gate: &mut Option<OwnedMutexGuard<()>>,
+    ) -> Attempt {
+        if self.closed {
+            return Attempt::Closed;
+        }
+        let pooled = match self.pooled.take().map_or_else(|| database.connect(), Ok) {
+            Ok(pooled) => self.pooled.insert(pooled),
+            Err(error) => return Attempt::failed(&error, true),
+        };
+        let connection = &pooled.connection;
+        let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
+        let mut statement = match connection.prepare_cached(sql) {
+            Ok(statement) => statement,
+            Err(error) => return Attempt::failed(&error, before == TransactionState::None),
+        };
+        let writes = !statement.readonly();
+        // A transaction that has read already gets its answer at once, as SQLite gives it: to wait would be to deadlock.
+        if writes && before == TransactionState::None && self.gate.is_none() && gate.is_none() {
+            match database.gate.clone().try_lock_owned() {
+                Ok(guard) => *gate = Some(guard),
+                Err(_) => return Attempt::NeedsGate,
+            }
+        }
+        let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut rows = Vec::new();
+        let result = run(&mut statement, parameters, &mut rows);
+        drop(statement);
+        self.used = true;
+        if connection.is_autocommit() {
+            self.gate = None;
+            *gate = None;
+        } else if self.gate.is_none() {
+            // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
+            let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
+            let late = || database.gate.clone().try_lock_owned().ok();
+            self.gate = gate.take().or_else(|| writing.then(late).flatten());
+        }
+        let error = match result {
+            Ok(()) => None,
+            Err(Failure::Sqlite(error)) => {
+                // What may wait: a statement that holds nothing yet, and the COMMIT of a writer that waits for readers.
+                let may_wait = before == TransactionState::None || (before == TransactionState::Write && !writes);
+                match Attempt::failed(&error, may_wait) {
+                    Attempt::Busy(text) => return Attempt::Busy(text),
+                    _ => Some(error.to_string()),
+                }
+            }
+            Err(Failure::Other(text)) => Some(text),
+        };
+        Attempt::Done(Outcome { columns, rows, error })
+    }
+}
+
+impl Attempt {
+    fn failed(error: &rusqlite::Error, may_wait: bool) -> Self {
+        match error {
+            rusqlite::Error::SqliteFailure(code, _)
+                if may_wait && code.code == ErrorCode::DatabaseBusy && code.extended_code != BUSY_SNAPSHOT =>
+            {
+                Self::Busy(error.to_string())
+            }
+            _ => Self::Done(Outcome::failed(error.to_string())),
+        }
+    }
+}
+
+impl Outcome {
+    pub(crate) fn failed(text: String) -> Self {
+        Self { columns: Vec::new(), rows: Vec::new(), error: Some(text) }
+    }
+}
+
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Other(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn run(statement: &mut rusqlite::Statement<'_>, parameters: &[Value], out: &mut Vec<RowResult>) -> Result<(), Failure> {
+    let width = statement.column_count();
+    let mut rows = statement.query(params_from_iter(parameters.iter().map(Parameter)))?;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(width);
+        for column in 0..width {
+            let value = match row.get_ref(column)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(i) => Value::Integer(i),
+                ValueRef::Real(r) => Value::Real(r),
+                ValueRef::Text(text) => {
+                    bytes += text.len();
+                    match std::str::from_utf8(text) {
+                        Ok(text) => Value::Text(text.to_owned()),
+                        Err(error) => return Err(Failure::Other(format!("text in column {column}: {error}"))),
+                    }
+                }
+                ValueRef::Blob(blob) => {
+                    bytes += blob.len();
+                    Value::Blob(blob.to_vec())
+                }
+            };
+            values.push(value);
+        }
+        bytes += width * size_of::<Value>();
+        if bytes > RESULT_BYTES {
+            return Err(Failure::Other(format!("query result exceeds limit of {RESULT_BYTES} bytes")));
+        }
+        out.push(RowResult { values });
+    }
+    Ok(())
+}
+
+/// A guest's value, bound without a copy.
+struct Parameter<'a>(&'a Value);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(i) => ValueRef::Integer(*i),
+            Value::Real(r) => ValueRef::Real(*r),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(blob) => ValueRef::Blob(blob),
+        }))
+    }
+}

@@ -1,0 +1,181 @@
+//! The life of an instance: how it is made, how many requests it takes, when it must go.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::{Instant as TokioInstant, Sleep, sleep, sleep_until};
+use wasmtime::component::GuestTaskId;
+use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline, bail};
+use wasmtime_wasi_http::WasiHttpView as _;
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance, Proxy, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+};
+
+use crate::engine::{EPOCH, Pre};
+use crate::env::Env;
+use crate::guest::{Component, Computing, Guest};
+
+/// An epoch deadline that never comes.
+const NEVER: u64 = u64::MAX >> 1;
+
+/// How long an instance with a request that timed out may go on.
+const AFTER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Makes the instances of one component.
+pub(crate) struct Instances {
+    pub(crate) pre: Pre,
+    pub(crate) component: Arc<Component>,
+    pub(crate) env: Arc<Env>,
+}
+
+impl HandlerState for Instances {
+    type StoreData = Guest;
+    type WorkerExpiration = Expiration;
+    type WorkerState = Worker;
+
+    async fn instantiate(&self) -> Result<Instance<Guest, Expiration, Worker>> {
+        let env = &self.env;
+        if env.life.is_over() {
+            bail!("the hub is stopping");
+        }
+        let computing = Computing::default();
+        let guest = Guest::new(self.component.clone(), env.clone(), computing.clone());
+        let mut store = Store::new(self.pre.engine(), guest);
+        interrupt(&mut store, env);
+        let proxy = Proxy::P3(self.pre.instantiate_async(&mut store).await?);
+        let timed_out = Arc::<AtomicBool>::default();
+        Ok(Instance {
+            store,
+            proxy,
+            view: Guest::http,
+            expiration: Expiration::new(env.clone(), timed_out.clone()),
+            state: Worker { component: self.component.clone(), env: env.clone(), timed_out, computing },
+        })
+    }
+}
+
+/// Lets others run while this guest computes, and ends it when it computes for too long. A simulated hub must not depend
+/// on real time, so there a guest that loops forever is a test that hangs.
+fn interrupt(store: &mut Store<Guest>, env: &Env) {
+    if env.clock.is_simulated() {
+        store.set_epoch_deadline(NEVER);
+        return;
+    }
+    let allowed = env.limits.cpu_timeout.as_millis() / EPOCH.as_millis();
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |store| {
+        if u128::from(store.data().computing.tick()) > allowed {
+            bail!("the guest computed for too long without waiting for anything");
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+}
+
+/// One instance's conditions.
+pub(crate) struct Worker {
+    component: Arc<Component>,
+    env: Arc<Env>,
+    timed_out: Arc<AtomicBool>,
+    computing: Computing,
+}
+
+impl WorkerState for Worker {
+    type StoreData = Guest;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        let limits = &self.env.limits;
+        if total >= limits.instance_requests || self.env.life.is_over() {
+            ShouldAccept::Never
+        } else if concurrent > 0 && self.computing.is_long() {
+            // An interrupted guest looks idle, but who joined it now would wait until it is through.
+            ShouldAccept::No
+        } else if concurrent >= limits.instance_concurrency {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        mut store: StoreContextMut<'_, Guest>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        store.data_mut().computing.pause();
+        let timeout = sleep(self.env.limits.request_timeout);
+        let timed_out = self.timed_out.clone();
+        Box::pin(async move {
+            timeout.await;
+            timed_out.store(true, Relaxed);
+        })
+    }
+
+    fn drop(&self, store: Store<Guest>, result: Result<()>) {
+        drop(store);
+        if let Err(error) = result
+            && !self.env.life.is_over()
+        {
+            // Without the native stack, which `{error:?}` would add: it says nothing about a guest.
+            let text = format!("{error:#}");
+            self.env.log.error("instance ended", &[("component", &self.component.id), ("error", &text)]);
+        }
+    }
+}
+
+/// When an instance must go, whatever it is doing.
+pub(crate) struct Expiration {
+    env: Arc<Env>,
+    timed_out: Arc<AtomicBool>,
+    /// The state that the timer is set for, by the worker's own token for it.
+    seen: Option<(WorkerStatus, Instant, bool)>,
+    timer: Pin<Box<Sleep>>,
+    ended: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+}
+
+impl Expiration {
+    fn new(env: Arc<Env>, timed_out: Arc<AtomicBool>) -> Self {
+        let life = env.clone();
+        Self {
+            env,
+            timed_out,
+            seen: None,
+            timer: Box::pin(sleep(Duration::ZERO)),
+            ended: Box::pin(async move { life.life.ended().await }),
+        }
+    }
+
+    fn timeout(&self, status: WorkerStatus) -> Option<Duration> {
+        let limits = &self.env.limits;
+        match status {
+            WorkerStatus::Idle if self.env.clock.is_simulated() => None,
+            WorkerStatus::Idle => Some(limits.instance_idle),
+            WorkerStatus::PostReturn if self.timed_out.load(Relaxed) => Some(AFTER_TIMEOUT),
+            // A response that is still being written counts as work after the return.
+            WorkerStatus::Requests | WorkerStatus::PostReturn => Some(limits.request_timeout + AFTER_TIMEOUT),
+        }
+    }
+}
+
+impl WorkerExpiration for Expiration {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+        let this = self.get_mut();
+        if this.ended.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(timeout) = this.timeout(status) else {
+            return Poll::Pending;
+        };
+        // `start` is real time, which a simulated hub has none of: it only tells one state from the next.
+        let now = (status, start, this.timed_out.load(Relaxed));
+        if this.seen != Some(now) {
+            this.seen = Some(now);
+            this.timer.set(sleep_until(TokioInstant::now() + timeout));
+        }
+        this.timer.as_mut().poll(context)
+    }
+}

@@ -1,0 +1,315 @@
+//! Tasks: work in several steps that either all take place or are undone.
+//!
+//! A step is a pair (do, undo). What is to be done next follows from the steps' statuses alone, and so does the status
+//! of the whole task: [`next`] and [`status`] are functions of what is stored, so a runner that died leaves nothing
+//! behind that the one after it would have to know.
+//!
+//! Steps are done in order. Once one has failed no step is done any more, and those that were done are undone in
+//! reverse. A cancelled step turns a task round in the same way.
+
+use crate::text_enum;
+
+text_enum! {
+    /// What a task is for; it decides the steps.
+    pub enum TaskType {
+        /// Provisions a service to a customer.
+        SubscriptionProvision = "SUBSCRIPTION_PROVISION",
+    }
+}
+
+text_enum! {
+    /// A step's name: what doing it, and undoing it, means.
+    pub enum StepName {
+        /// Asks once more whether the provider may provision the service: its contract may have changed meanwhile.
+        CheckContract = "CHECK_CONTRACT",
+        /// Has the service's driver provision it; undone by having it deprovisioned.
+        Provision = "PROVISION",
+        /// Puts the subscription in force.
+        Activate = "ACTIVATE",
+    }
+}
+
+impl TaskType {
+    /// The steps of such a task, in order. They are stored with each task when it is created, so a task keeps the steps
+    /// it began with when this list changes.
+    pub fn steps(self) -> &'static [StepName] {
+        match self {
+            Self::SubscriptionProvision => &[StepName::CheckContract, StepName::Provision, StepName::Activate],
+        }
+    }
+}
+
+text_enum! {
+    /// Where a task stands. It follows from its steps.
+    pub enum TaskStatus {
+        /// No step was begun.
+        NotStarted = "NOT_STARTED",
+        /// Steps are being done or undone.
+        InProgress = "IN_PROGRESS",
+        /// A person has to do or undo a step and say so.
+        Manual = "MANUAL",
+        /// Every step is done.
+        Success = "SUCCESS",
+        /// A step failed, and what was done before it has been undone.
+        Error = "ERROR",
+        /// It was cancelled, and what was done has been undone.
+        Cancelled = "CANCELLED",
+    }
+}
+
+text_enum! {
+    /// Where a step stands.
+    pub enum StepStatus {
+        /// Its turn has not come.
+        NotStarted = "NOT_STARTED",
+        /// It is its turn to be done.
+        InProgress = "IN_PROGRESS",
+        /// A person has to do it and say so.
+        Manual = "MANUAL",
+        /// It is done.
+        Success = "SUCCESS",
+        /// It failed and nothing of it remains.
+        Error = "ERROR",
+        /// It will not be done, because the task was cancelled.
+        Cancelled = "CANCELLED",
+        /// It was tried too often; whether it took effect is not known, so it is undone too.
+        InDoubt = "IN_DOUBT",
+        /// A person has to undo it and say so.
+        UndoManual = "UNDO_MANUAL",
+        /// It was done and has been undone.
+        Undone = "UNDONE",
+        /// It was done and could not be undone: something remains, which its message names.
+        UndoFailed = "UNDO_FAILED",
+    }
+}
+
+/// Which of a step's two halves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// Towards the goal.
+    Do,
+    /// Back, after a failure.
+    Undo,
+}
+
+/// One half of one step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Turn {
+    /// The step, counted from 0.
+    pub step: usize,
+    /// Which half of it.
+    pub way: Way,
+}
+
+/// What is to happen next to a task.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// The hub is to take this turn.
+    Take(Turn),
+    /// A person is to take this turn and say how it went.
+    Wait(Turn),
+    /// Nothing: this is how the task has ended.
+    Ended(TaskStatus),
+}
+
+/// What came of a turn.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It is done, or undone.
+    Done,
+    /// A person has to take the turn; the text says what they have to do.
+    WaitForPerson(String),
+    /// It cannot be done, and nothing of it remains; or it cannot be undone. The text says why.
+    Failed(String),
+    /// It was tried too often, and nobody knows whether it took effect. The text says what went wrong at last.
+    GaveUp(String),
+}
+
+impl Outcome {
+    /// What is to be said about it.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Done => None,
+            Self::WaitForPerson(text) | Self::Failed(text) | Self::GaveUp(text) => Some(text),
+        }
+    }
+}
+
+impl Turn {
+    /// What an outcome of this turn makes of its step, which stands at `status`.
+    pub fn settled(self, status: StepStatus, outcome: &Outcome) -> StepStatus {
+        match (self.way, outcome) {
+            (Way::Do, Outcome::Done) => StepStatus::Success,
+            (Way::Do, Outcome::WaitForPerson(_)) => StepStatus::Manual,
+            (Way::Do, Outcome::Failed(_)) => StepStatus::Error,
+            (Way::Do, Outcome::GaveUp(_)) => StepStatus::InDoubt,
+            (Way::Undo, Outcome::Done) if status == StepStatus::InDoubt => StepStatus::Error,
+            (Way::Undo, Outcome::Done) => StepStatus::Undone,
+            (Way::Undo, Outcome::WaitForPerson(_)) => StepStatus::UndoManual,
+            (Way::Undo, Outcome::Failed(_) | Outcome::GaveUp(_)) => StepStatus::UndoFailed,
+        }
+    }
+}
+
+/// What is to happen next to a task whose steps stand like this.
+pub fn next(steps: &[StepStatus]) -> Next {
+    use StepStatus::*;
+    let turned_round = steps.iter().any(|status| !matches!(status, NotStarted | InProgress | Manual | Success));
+    if turned_round {
+        // Whatever may have had an effect is undone, the latest first. A step in progress counts: a cancellation may
+        // have come while it was being done.
+        return match steps.iter().rposition(|status| matches!(status, InProgress | Manual | Success | InDoubt | UndoManual)) {
+            Some(step) if steps[step] == UndoManual => Next::Wait(Turn { step, way: Way::Undo }),
+            Some(step) => Next::Take(Turn { step, way: Way::Undo }),
+            None if steps.contains(&Cancelled) && !steps.contains(&Error) => Next::Ended(TaskStatus::Cancelled),
+            None => Next::Ended(TaskStatus::Error),
+        };
+    }
+    match steps.iter().position(|&status| status != Success) {
+        Some(step) if steps[step] == Manual => Next::Wait(Turn { step, way: Way::Do }),
+        Some(step) => Next::Take(Turn { step, way: Way::Do }),
+        None => Next::Ended(TaskStatus::Success),
+    }
+}
+
+/// The status of a task whose steps stand like this.
+pub fn status(steps: &[StepStatus]) -> TaskStatus {
+    match next(steps) {
+        Next::Ended(status) => status,
+        Next::Wait(_) => TaskStatus::Manual,
+        Next::Take(_) if steps.iter().all(|&status| status == StepStatus::NotStarted) => TaskStatus::NotStarted,
+        Next::Take(_) => TaskStatus::InProgress,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Default)]
+    struct Story {
+        /// The turns that the hub or a person took, in order, with what came of each.
+        turns: Vec<(Turn, StepStatus)>,
+        ended: Option<TaskStatus>,
+        steps: Vec<StepStatus>,
+    }
+
+    /// Lets a task of `length` steps run, where `outcomes` says what comes of each turn; after them everything is done.
+    fn run(length: usize, outcomes: &[u8]) -> Story {
+        let mut story = Story { steps: vec![StepStatus::NotStarted; length], ..Story::default() };
+        let mut outcomes = outcomes.iter().copied().chain(std::iter::repeat(0));
+        // A turn can be taken twice, when it is handed to a person, and a step has two of them.
+        for _ in 0..=4 * length {
+            let (turn, person) = match next(&story.steps) {
+                Next::Ended(status) => {
+                    story.ended = Some(status);
+                    break;
+                }
+                Next::Take(turn) => (turn, false),
+                Next::Wait(turn) => (turn, true),
+            };
+            let outcome = match (outcomes.next().unwrap_or_default() % 5, person) {
+                (1, _) => Outcome::Failed("no".into()),
+                (2, false) => Outcome::WaitForPerson("please".into()),
+                (3, false) => Outcome::GaveUp("silence".into()),
+                _ => Outcome::Done,
+            };
+            let settled = turn.settled(story.steps[turn.step], &outcome);
+            story.steps[turn.step] = settled;
+            story.turns.push((turn, settled));
+        }
+        story
+    }
+
+    proptest! {
+        #[test]
+        fn every_task_ends(length in 0usize..8, outcomes: Vec<u8>) {
+            let story = run(length, &outcomes);
+            let ended = story.ended.expect("it ends");
+            prop_assert_eq!(status(&story.steps), ended);
+            let succeeded = story.steps.iter().all(|&status| status == StepStatus::Success);
+            prop_assert_eq!(ended == TaskStatus::Success, succeeded);
+            prop_assert!(succeeded || ended == TaskStatus::Error);
+            // Whatever took effect and remains is named.
+            prop_assert!(succeeded || !story.steps.contains(&StepStatus::Success));
+        }
+
+        #[test]
+        fn steps_are_done_in_order_and_none_after_a_failure(length in 1usize..8, outcomes: Vec<u8>) {
+            let story = run(length, &outcomes);
+            let done: Vec<usize> =
+                story.turns.iter().filter(|(_, settled)| *settled == StepStatus::Success).map(|(turn, _)| turn.step).collect();
+            prop_assert!(done.iter().copied().eq(0..done.len()));
+            let failed = story.turns.iter().position(|(turn, settled)| {
+                turn.way == Way::Do && matches!(settled, StepStatus::Error | StepStatus::InDoubt)
+            });
+            if let Some(failed) = failed {
+                prop_assert!(story.turns[failed + 1..].iter().all(|(turn, _)| turn.way == Way::Undo));
+            }
+        }
+
+        #[test]
+        fn exactly_what_may_have_been_done_is_undone_in_reverse(length in 1usize..8, outcomes: Vec<u8>) {
+            let story = run(length, &outcomes);
+            let mut done: Vec<usize> = story
+                .turns
+                .iter()
+                .filter(|(turn, settled)| turn.way == Way::Do && matches!(settled, StepStatus::Success | StepStatus::InDoubt))
+                .map(|(turn, _)| turn.step)
+                .collect();
+            done.reverse();
+            let undone: Vec<usize> = story
+                .turns
+                .iter()
+                .filter(|(turn, settled)| turn.way == Way::Undo && *settled != StepStatus::UndoManual)
+                .map(|(turn, _)| turn.step)
+                .collect();
+            if story.ended == Some(TaskStatus::Success) {
+                prop_assert!(undone.is_empty());
+            } else {
+                prop_assert_eq!(undone, done);
+            }
+        }
+
+        #[test]
+        fn a_cancelled_task_is_undone_and_ends_cancelled(done in 0usize..4, rest in 1usize..4) {
+            let mut steps = vec![StepStatus::Success; done];
+            steps.extend(vec![StepStatus::Cancelled; rest]);
+            for step in (0..done).rev() {
+                prop_assert_eq!(next(&steps), Next::Take(Turn { step, way: Way::Undo }));
+                steps[step] = Turn { step, way: Way::Undo }.settled(steps[step], &Outcome::Done);
+            }
+            prop_assert_eq!(next(&steps), Next::Ended(TaskStatus::Cancelled));
+        }
+    }
+
+    #[test]
+    fn the_status_of_a_task_follows_from_its_steps() {
+        use StepStatus::*;
+        for (steps, expected) in [
+            (vec![NotStarted, NotStarted], TaskStatus::NotStarted),
+            (vec![InProgress, NotStarted], TaskStatus::InProgress),
+            (vec![Success, NotStarted], TaskStatus::InProgress),
+            (vec![Success, Manual], TaskStatus::Manual),
+            (vec![Success, Error], TaskStatus::InProgress),
+            (vec![UndoManual, Error], TaskStatus::Manual),
+            (vec![Undone, Error], TaskStatus::Error),
+            (vec![UndoFailed, Error], TaskStatus::Error),
+            (vec![Undone, Cancelled], TaskStatus::Cancelled),
+            (vec![Success, Success], TaskStatus::Success),
+        ] {
+            assert_eq!(status(&steps), expected, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn every_type_has_steps_of_different_names() {
+        for task_type in TaskType::ALL {
+            let mut names = task_type.steps().to_vec();
+            names.sort();
+            names.dedup();
+            assert!(!names.is_empty() && names.len() == task_type.steps().len(), "{task_type}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Usage reports: reading the CSV, what makes a row itself, when a row is too old, late or billed before.
+//!
+//! The columns are those of the usage reports that providers get today, so that a file can be sent on as it came. Of
+//! each row the hub keeps what it bills and traces by. The names and the status of the organization and the service
+//! and the tag are read and bounded but not kept: the hub knows both by their ids, and a customer that was renamed
+//! between two exports has not used anything else.
+
+use crate::{Decimal, Error, FieldError, Id, Instant, Period, Result, Text, id};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
+
+/// The header, in this order.
+pub const COLUMNS: [&str; 18] = [
+    "Org Id",
+    "Org Name",
+    "Org Status",
+    "Tag",
+    "Service Id",
+    "Service Name",
+    "Subscription Id",
+    "Sku Name",
+    "Sku Description",
+    "Datacenter",
+    "Billable Usage Timestamp",
+    "Price",
+    "Usage Qty",
+    "Commit Qty",
+    "Billable Qty",
+    "Product Family",
+    "Customer Segment",
+    "Cross Reference Sku",
+];
+/// The most rows of one report.
+pub const ROWS: usize = 10_000;
+/// The most errors that one refusal lists.
+pub const ERRORS: usize = 100;
+/// How old usage may be when it comes in.
+pub const OLDEST: TimeDelta = TimeDelta::days(90);
+/// How far ahead of the hub's clock usage may lie: reports close a day in time zones that are ahead of UTC.
+pub const NEWEST: TimeDelta = TimeDelta::days(1);
+/// The most digits before the point of a number in a report. Fewer than a [`Decimal`] holds, so that a million of the
+/// largest rows still add up on one invoice line.
+const DIGITS: usize = 9;
+
+/// One row of a usage report.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageRow {
+    /// Its place among the report's rows, from 1; the header is not one of them.
+    pub number: u32,
+    /// The customer that used.
+    pub organization_id: Id<id::Organization>,
+    /// What was used.
+    pub service_id: Id<id::Service>,
+    /// Under which subscription.
+    pub subscription_id: Id<id::Subscription>,
+    /// Which unit of stock was used.
+    pub sku: Text<1, 120>,
+    /// Where; empty when the use has no place.
+    pub datacenter: Text<0, 80>,
+    /// When.
+    pub used_at: Instant,
+    /// What the row says of that use.
+    pub content: Content,
+}
+
+/// What a row says of the use that its other columns name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Content {
+    /// What the unit of stock is, in words.
+    pub description: Text<0, 400>,
+    /// The price of one unit, in the customer's currency.
+    pub unit_price: Decimal,
+    /// How much was used.
+    pub usage_quantity: Decimal,
+    /// How much of that a commitment covers.
+    pub commit_quantity: Decimal,
+    /// How much is to be billed.
+    pub billable_quantity: Decimal,
+    /// The product family, in the report's own words.
+    pub product_family: Text<0, 80>,
+    /// The customer segment, in the report's own words.
+    pub customer_segment: Text<0, 80>,
+    /// The unit of stock in another catalogue.
+    pub cross_reference_sku: Text<0, 120>,
+}
+
+impl UsageRow {
+    /// The month it is billed for.
+    pub fn period(&self) -> Period {
+        Period::of(self.used_at)
+    }
+
+    /// What makes the row itself, whatever it says: SHA-256 over the six columns that name the use, in hexadecimal.
+    /// Each is preceded by its length, so that no two rows are taken for each other.
+    pub fn key(&self) -> String {
+        let mut digest = Sha256::new();
+        let used_at = self.used_at.timestamp_millis().to_string();
+        let ids = [self.organization_id.to_string(), self.service_id.to_string(), self.subscription_id.to_string()];
+        for part in ids.iter().map(String::as_str).chain([&*self.sku, &*self.datacenter, &used_at]) {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Content {
+    /// The columns in which the two differ.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let same = [
+            ("Sku Description", self.description == other.description),
+            ("Price", self.unit_price == other.unit_price),
+            ("Usage Qty", self.usage_quantity == other.usage_quantity),
+            ("Commit Qty", self.commit_quantity == other.commit_quantity),
+            ("Billable Qty", self.billable_quantity == other.billable_quantity),
+            ("Product Family", self.product_family == other.product_family),
+            ("Customer Segment", self.customer_segment == other.customer_segment),
+            ("Cross Reference Sku", self.cross_reference_sku == other.cross_reference_sku),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(column, _)| column).collect()
+    }
+}
+
+/// What is wrong with a report, up to a bound, each with the place where it is.
+#[derive(Default)]
+pub struct Faults {
+    fields: Vec<FieldError>,
+    found: usize,
+}
+
+impl Faults {
+    /// Notes a fault of a whole row, or of one of its columns.
+    pub fn add(&mut self, number: u32, column: Option<&str>, detail: impl Into<String>) {
+        let column = column.map(|column| format!("/{column}")).unwrap_or_default();
+        self.note(format!("/rows/{number}{column}"), detail.into());
+    }
+
+    fn note(&mut self, pointer: String, detail: String) {
+        self.found += 1;
+        if self.found <= ERRORS {
+            self.fields.push(FieldError { pointer, detail });
+        }
+    }
+
+    /// Refuses if there are any.
+    pub fn into_result(self) -> Result<()> {
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        let mut error = Error::invalid_fields(self.fields);
+        if self.found > ERRORS {
+            error.public = format!(
+                "More than {ERRORS} fields are against the rules; errors has the first {ERRORS}. Nothing was imported. Correct the file and send it again."
+            );
+        }
+        Err(error)
+    }
+}
+
+/// Reads a report. All of it is refused when anything of it is wrong, and the refusal names every fault up to a bound.
+pub fn parse(bytes: &[u8]) -> Result<Vec<UsageRow>> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| malformed(format!("byte {} of it is not UTF-8. Save it as UTF-8", error.valid_up_to() + 1)))?;
+    // The reader takes the end of the file for the end of a quoted field, so a file that was cut off there would pass.
+    if text.bytes().filter(|&byte| byte == b'"').count() % 2 == 1 {
+        return Err(malformed(
+            "it has a quotation mark without its pair. Either it was cut off, or a field with a quotation mark in it is not itself between quotation marks with the inner one doubled; correct that",
+        ));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut record = csv::StringRecord::new();
+    let mut read = |record: &mut csv::StringRecord| {
+        reader.read_record(record).map_err(|error| malformed(format!("{error}. Correct that")))
+    };
+    if !read(&mut record)? {
+        return Err(Error::invalid("/header", format!("is missing; the first line must be {}", COLUMNS.join(","))));
+    }
+    check_header(&record)?;
+    let (mut rows, mut faults, mut number) = (Vec::new(), Faults::default(), 0);
+    while read(&mut record)? && faults.found <= ERRORS {
+        number += 1;
+        if number as usize > ROWS {
+            return Err(Error::invalid("/rows", format!("are more than {ROWS}, the most of one report; send them in several")));
+        }
+        rows.extend(Fields { number, record: &record, faults: &mut faults }.row());
+    }
+    faults.into_result()?;
+    if rows.is_empty() {
+        return Err(Error::invalid("/rows", "are missing; after the header there must be one at least"));
+    }
+    Ok(rows)
+}
+
+fn malformed(why: impl fmt::Display) -> Error {
+    Error::malformed("malformed_csv", format!("The body is not CSV that can be read: {why} and send it again."))
+}
+
+fn check_header(record: &csv::StringRecord) -> Result<()> {
+    if record.iter().eq(COLUMNS) {
+        return Ok(());
+    }
+    let given: BTreeSet<&str> = record.iter().collect();
+    let mut faults = Faults::default();
+    for column in COLUMNS.into_iter().filter(|column| !given.contains(column)) {
+        faults.note(format!("/header/{column}"), "is missing".into());
+    }
+    for column in given.into_iter().filter(|column| !COLUMNS.contains(column)) {
+        // What was sent is shown back, but not at any length: it may be a file of another kind.
+        let shown: String = column.chars().take(40).collect();
+        let pointer = format!("/header/{}", shown.replace('~', "~0").replace('/', "~1"));
+        faults.note(pointer, "is not a column of a usage report; leave it out".into());
+    }
+    faults.into_result()?;
+    Err(Error::invalid("/header", format!("has a column twice, or its columns in another order; it must be {}", COLUMNS.join(","))))
+}
+
+/// The fields of one row while it is read.
+struct Fields<'a> {
+    number: u32,
+    record: &'a csv::StringRecord,
+    faults: &'a mut Faults,
+}
+
+impl Fields<'_> {
+    /// The row; `None` when something of it is wrong, which is then noted. Every field is read before it is used, so
+    /// that all that is wrong is noted.
+    fn row(&mut self) -> Option<UsageRow> {
+        if self.record.len() != COLUMNS.len() {
+            let detail = format!("has {} fields; {} are expected", self.record.len(), COLUMNS.len());
+            self.faults.add(self.number, None, detail);
+            return None;
+        }
+        let before = self.faults.found;
+        let organization_id = self.field(0);
+        let _: (Option<Text<0, 200>>, Option<Text<0, 40>>, Option<Text<0, 80>>) = (self.field(1), self.field(2), self.field(3));
+        let service_id = self.field(4);
+        let _: Option<Text<0, 200>> = self.field(5);
+        let subscription_id = self.field(6);
+        let (sku, description, datacenter) = (self.field(7), self.field(8), self.field(9));
+        let used_at: Option<Timestamp> = self.field(10);
+        let (unit_price, usage_quantity) = (self.decimal(11), self.decimal(12));
+        let (commit_quantity, billable_quantity) = (self.decimal(13), self.decimal(14));
+        let (product_family, customer_segment, cross_reference_sku) = (self.field(15), self.field(16), self.field(17));
+        if self.faults.found > before {
+            return None;
+        }
+        Some(UsageRow {
+            number: self.number,
+            organization_id: organization_id?,
+            service_id: service_id?,
+            subscription_id: subscription_id?,
+            sku: sku?,
+            datacenter: datacenter?,
+            used_at: used_at?.0,
+            content: Content {
+                description: description?,
+                unit_price: unit_price?,
+                usage_quantity: usage_quantity?,
+                commit_quantity: commit_quantity?,
+                billable_quantity: billable_quantity?,
+                product_family: product_family?,
+                customer_segment: customer_segment?,
+                cross_reference_sku: cross_reference_sku?,
+            },
+        })
+    }
+
+    fn field<T: FromStr<Err: fmt::Display>>(&mut self, index: usize) -> Option<T> {
+        match self.record.get(index).unwrap_or_default().parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let detail = error.to_string();
+                let is = if detail.starts_with("not ") { "is " } else { "" };
+                self.faults.add(self.number, Some(COLUMNS[index]), format!("{is}{detail}"));
+                None
+            }
+        }
+    }
+
+    /// A number that is not negative.
+    fn decimal(&mut self, index: usize) -> Option<Decimal> {
+        let number: Decimal = self.field(index)?;
+        let digits = self.record.get(index).and_then(|text| text.split('.').next()).map_or(0, str::len);
+        if number.is_negative() {
+            self.faults.add(self.number, Some(COLUMNS[index]), "is negative; a usage report says what was used, so write 0 or more");
+        } else if digits > DIGITS {
+            let detail = format!("has {digits} digits before the point; {DIGITS} are allowed");
+            self.faults.add(self.number, Some(COLUMNS[index]), detail);
+        }
+        Some(number)
+    }
+}
+
+/// An instant as reports write it.
+struct Timestamp(Instant);
+
+impl FromStr for Timestamp {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = || NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok().filter(|_| text.len() == 19);
+        let instant = DateTime::parse_from_rfc3339(text)
+            .map(|instant| instant.to_utc())
+            .ok()
+            .or_else(|| plain().map(|instant| instant.and_utc()))
+            .ok_or("not an instant such as 2026-10-01T00:00:00Z (RFC 3339) or 2026-10-01 00:00:00 (in UTC)")?;
+        // Rows are told apart by the millisecond; leap seconds are counted past 1,000 milliseconds.
+        if instant.nanosecond() % 1_000_000 != 0 || instant.nanosecond() >= 1_000_000_000 {
+            return Err("not a whole number of milliseconds of a second from 00 to 59; write no more than three digits after the second");
+        }
+        Ok(Self(instant))
+    }
+}
+
+/// Refuses rows that are too old at `now`, or that are not yet.
+pub fn check_age(rows: &[UsageRow], now: Instant) -> Result<()> {
+    let mut faults = Faults::default();
+    for row in rows {
+        let fault = if row.used_at < now - OLDEST {
+            format!("is more than {} days ago; usage that old is no longer billed", OLDEST.num_days())
+        } else if row.used_at > now + NEWEST {
+            "is in the future; report usage when it has happened".to_owned()
+        } else {
+            continue;
+        };
+        faults.add(row.number, Some("Billable Usage Timestamp"), fault);
+    }
+    faults.into_result()
+}
+
+/// A subscription, as far as usage is concerned: whose it is, and of what.
+pub type Subscribed = (Id<id::Organization>, Id<id::Service>);
+
+/// Refuses rows of customers or subscriptions that are not among those the caller can act for. What is elsewhere is
+/// refused in the same words as what is nowhere.
+pub fn check_places(
+    rows: &[UsageRow],
+    customers: &BTreeSet<Id<id::Organization>>,
+    subscriptions: &BTreeMap<Id<id::Subscription>, Subscribed>,
+) -> Result<()> {
+    let mut faults = Faults::default();
+    for row in rows {
+        if !customers.contains(&row.organization_id) {
+            let detail = format!("there is no customer {} in the organizations you can act in", row.organization_id);
+            faults.add(row.number, Some("Org Id"), detail);
+        } else if subscriptions.get(&row.subscription_id) != Some(&(row.organization_id, row.service_id)) {
+            let detail = format!(
+                "there is no subscription {} of {} to {}; GET /v1/subscriptions lists what there is",
+                row.subscription_id, row.organization_id, row.service_id
+            );
+            faults.add(row.number, Some("Subscription Id"), detail);
+        }
+    }
+    faults.into_result()
+}
+
+/// The report's rows by what makes each itself, without repetitions. A row that comes twice and says different things
+/// is refused.
+pub fn distinct(rows: &[UsageRow]) -> Result<BTreeMap<String, &UsageRow>> {
+    let (mut distinct, mut faults) = (BTreeMap::<_, &UsageRow>::new(), Faults::default());
+    for row in rows {
+        let first = *distinct.entry(row.key()).or_insert(row);
+        for column in row.content.differences(&first.content) {
+            faults.add(
+                row.number,
+                Some(column),
+                format!("differs from row {}, which is of the same use; one of them is to go, or their timestamps to differ", first.number),
+            );
+        }
+    }
+    faults.into_result().map(|()| distinct)
+}
+
+/// Whether a row of this month comes late: other rows of its report are of a later month, or the customer has an
+/// invoice for the month (or a later one) already.
+pub fn is_late(period: Period, newest: Period, invoiced: Option<Period>) -> bool {
+    period < newest || invoiced.is_some_and(|invoiced| period <= invoiced)
+}

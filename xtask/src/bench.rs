@@ -1,0 +1,416 @@
+//! `cargo xtask bench`: the hub against its floor, in one run on one machine.
+//!
+//! Machines are noisy and ours are shared, so every figure that matters is a ratio of two that were measured in turns,
+//! and each is the median of several rounds.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::ground::{self, Ground};
+use crate::http::{Call, object};
+use crate::hub::{Hub, Launch};
+use crate::load::{self, Load, Sample};
+use crate::secrets::Secrets;
+use crate::{artifacts, calendar, shell, spin};
+
+/// What the command line asked for.
+pub struct Options {
+    /// Shorter and fewer rounds: for a look, not for the record.
+    pub quick: bool,
+    /// Where the JSON goes.
+    pub json: PathBuf,
+}
+
+/// How much is measured.
+struct Effort {
+    rounds: usize,
+    seconds: u32,
+    starts: usize,
+}
+
+/// One line of the table.
+struct Row {
+    name: String,
+    /// What was measured, as people read it.
+    ours: String,
+    /// What it is held against, if anything.
+    against: String,
+    /// The figure that the target speaks of.
+    figure: f64,
+    /// How the figure is printed: `x` for a ratio.
+    unit: &'static str,
+    /// The bound; at least or at most.
+    target: Option<Target>,
+}
+
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// The connections of the main rows.
+const MANY: u32 = 32;
+
+/// Measures everything, prints the table, writes the JSON.
+pub fn bench(options: &Options) -> Result<()> {
+    load::ensure()?;
+    artifacts::build_components()?;
+    artifacts::build_guests()?;
+    artifacts::build_host()?;
+    let native = build_native()?;
+    let effort = if options.quick {
+        Effort { rounds: 3, seconds: 2, starts: 5 }
+    } else {
+        Effort { rounds: 5, seconds: 4, starts: 15 }
+    };
+
+    let ours = shell::step("the hub", || measure(&effort, &native, &Kind::Hub))?;
+    let theirs = match spin::find() {
+        Ok(spin) => Some(shell::step("Spin, the same rows", || measure(&effort, &native, &Kind::Spin(spin)))?),
+        Err(why) => {
+            println!("Spin's rows are left out: {why}");
+            None
+        }
+    };
+    let mut rows = ours.rows();
+    rows.extend(sizes()?);
+    let theirs = theirs.map(|theirs| theirs.rows());
+    print(&rows, theirs.as_deref());
+    let text = serde_json::to_string_pretty(&json!({
+        "date": calendar::date(),
+        "quick": options.quick,
+        "cores": std::thread::available_parallelism()?.get(),
+        "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        "spin": theirs.map(|rows| rows.iter().map(Row::json).collect::<Vec<_>>()),
+    }))?;
+    fs::write(&options.json, text + "\n").with_context(|| format!("{} cannot be written", options.json.display()))?;
+    println!("\nAs JSON: {}", options.json.display());
+    Ok(())
+}
+
+/// Which host runs the components.
+enum Kind {
+    Hub,
+    Spin(PathBuf),
+}
+
+impl Kind {
+    fn ground(&self, name: &str) -> Result<Ground> {
+        match self {
+            Self::Hub => Ground::start(name),
+            Self::Spin(spin) => Ground::start_spin(&format!("{name}-spin"), spin),
+        }
+    }
+
+    /// The host with the floor only: the same process kind, no database, no schedules.
+    fn floor(&self) -> Result<Hub> {
+        let name = match self {
+            Self::Hub => "bench-floor",
+            Self::Spin(_) => "bench-floor-spin",
+        };
+        let folder = ground::folder(name)?;
+        let secrets = Secrets::ensure(&folder)?;
+        self.launch(&shell::root().join("tests/floor/spin.toml"), &folder, &secrets, false)
+    }
+
+    fn launch(&self, manifest: &Path, folder: &Path, secrets: &Secrets, ticks: bool) -> Result<Hub> {
+        let listen = format!("127.0.0.1:{}", ground::free_port()?);
+        let launch = Launch {
+            manifest: manifest.to_owned(),
+            listen: &listen,
+            data: folder,
+            secrets,
+            log: Some(folder.join("hub.log")),
+            ticks,
+        };
+        match self {
+            Self::Hub => launch.start(),
+            Self::Spin(spin) => launch.start_spin(spin),
+        }
+    }
+
+    /// What starts this host, as a command without waiting.
+    fn command(&self, folder: &Path, secrets: &Secrets, listen: &str) -> std::process::Command {
+        let mut command = match self {
+            Self::Hub => {
+                let mut command = shell::command(artifacts::hub());
+                command.arg("--cache-dir").arg(shell::target().join("hub-cache"));
+                command.args(["--tick", "/internal/tick", "--tick-variable", "internal_secret"]);
+                command
+            }
+            Self::Spin(spin) => {
+                let mut command = shell::command(spin);
+                command.arg("up");
+                command
+            }
+        };
+        command.args(["--from", "spin.toml", "--listen", listen, "--state-dir"]).arg(folder);
+        command.envs(secrets.environment());
+        command
+    }
+}
+
+/// What was measured of one host.
+struct Measured {
+    floor: [Sample; 2],
+    read: [Sample; 2],
+    write: [Sample; 2],
+    keyed: Sample,
+    native: Sample,
+    native_keyed: Sample,
+    start: f64,
+    rss: f64,
+}
+
+fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
+    let ground = kind.ground("bench")?;
+    let floor = kind.floor()?;
+    let folder = &ground.folder;
+    let token = ground.sign_in()?;
+    let me = ground.hub.client().expect(&Call::get("/v1/me").bearer("OPERATOR", &token), 200)?.json()?;
+    let organization = me["organizationId"].as_str().context("/v1/me has no organizationId")?;
+    let body = object(&[
+        ("kind", "PROVIDER"), ("displayName", "%s"), ("companyName", "Bench Ltd"), ("country", "US"), ("currency", "USD"),
+    ]);
+    let write = |keyed| Load {
+        name: if keyed { "write-keyed" } else { "write" },
+        url: format!("{}/v1/organizations", ground.hub.base),
+        token: Some(&token),
+        body: Some(&body),
+        keyed,
+    };
+    let read = Load {
+        name: "read",
+        url: format!("{}/v1/organizations/{organization}", ground.hub.base),
+        token: Some(&token),
+        body: None,
+        keyed: false,
+    };
+    let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, body: None, keyed: false };
+    let yardstick = native_database(folder)?;
+
+    let mut samples: [Vec<Sample>; 9] = Default::default();
+    for round in 0..effort.rounds {
+        shell::step(&format!("round {} of {}", round + 1, effort.rounds), || {
+            let name = round.to_string();
+            let seconds = effort.seconds;
+            samples[0].push(bare.run(folder, 1, seconds, &name)?);
+            samples[1].push(read.run(folder, 1, seconds, &name)?);
+            samples[2].push(bare.run(folder, MANY, seconds, &name)?);
+            samples[3].push(read.run(folder, MANY, seconds, &name)?);
+            samples[4].push(run_native(native, &yardstick, seconds, false)?);
+            samples[5].push(write(false).run(folder, MANY, seconds, &name)?);
+            samples[6].push(write(false).run(folder, 1, seconds, &name)?);
+            samples[7].push(run_native(native, &yardstick, seconds, true)?);
+            samples[8].push(write(true).run(folder, MANY, seconds, &name)?);
+            Ok(())
+        })?;
+    }
+    let rss = resident(ground.hub.pid())?;
+    drop(floor);
+    drop(ground);
+    let start = shell::step("starts", || start(effort, kind))?;
+    let at = |index: usize| load::median(&samples[index]);
+    Ok(Measured {
+        floor: [at(0), at(2)],
+        read: [at(1), at(3)],
+        write: [at(6), at(5)],
+        keyed: at(8),
+        native: at(4),
+        native_keyed: at(7),
+        start,
+        rss,
+    })
+}
+
+impl Measured {
+    fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (index, connections) in [1, MANY].into_iter().enumerate() {
+            let (floor, read) = (self.floor[index], self.read[index]);
+            let name = format!("authenticated read, {connections} conn");
+            let bounds = if connections == MANY { (Some(Target::AtLeast(0.5)), Some(Target::AtMost(4.0))) } else { (None, None) };
+            rows.push(Row {
+                name: format!("{name}: throughput"),
+                ours: format!("{:.0}/s", read.per_second),
+                against: format!("floor {:.0}/s", floor.per_second),
+                figure: read.per_second / floor.per_second,
+                unit: "x",
+                target: bounds.0,
+            });
+            rows.push(latency(&format!("{name}: p50"), read.p50, floor.p50, None));
+            rows.push(latency(&format!("{name}: p99"), read.p99, floor.p99, bounds.1));
+        }
+        let writes = [
+            (format!("durable write, {MANY} conn"), self.write[1], self.native, true),
+            ("durable write, 1 conn".to_owned(), self.write[0], self.native, false),
+            (format!("durable write with key, {MANY} conn"), self.keyed, self.native_keyed, true),
+        ];
+        for (name, ours, native, bound) in writes {
+            rows.push(Row {
+                name: format!("{name}: throughput"),
+                ours: format!("{:.0}/s, p50 {:.2} ms, p99 {:.2} ms", ours.per_second, ours.p50, ours.p99),
+                against: format!("rusqlite {:.0}/s", native.per_second),
+                figure: ours.per_second / native.per_second,
+                unit: "x",
+                target: bound.then_some(Target::AtLeast(0.5)),
+            });
+        }
+        rows.push(absolute("process start to first 200 of /health", self.start, "ms", Some(Target::AtMost(50.0))));
+        rows.push(absolute("RSS after the load", self.rss, "MB", Some(Target::AtMost(100.0))));
+        rows
+    }
+}
+
+fn latency(name: &str, ours: f64, floor: f64, target: Option<Target>) -> Row {
+    Row {
+        name: name.to_owned(),
+        ours: format!("{ours:.2} ms"),
+        against: format!("floor {floor:.2} ms"),
+        figure: ours / floor,
+        unit: "x",
+        target,
+    }
+}
+
+fn absolute(name: &str, figure: f64, unit: &'static str, target: Option<Target>) -> Row {
+    Row { name: name.to_owned(), ours: format!("{figure:.0} {unit}"), against: String::new(), figure, unit, target }
+}
+
+/// The size of each component.
+fn sizes() -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for name in artifacts::components()? {
+        let file = artifacts::wasm(&name);
+        let bytes = fs::metadata(&file).with_context(|| format!("{} was not built", file.display()))?.len();
+        #[expect(clippy::cast_precision_loss, reason = "a file's size is far below 2^52")]
+        let kilobytes = bytes as f64 / 1e3;
+        rows.push(absolute(&format!("{name}.wasm"), kilobytes, "kB", Some(Target::AtMost(900.0))));
+    }
+    Ok(rows)
+}
+
+impl Row {
+    fn verdict(&self) -> (&'static str, String) {
+        let (met, text) = match &self.target {
+            None => return ("", String::new()),
+            Some(Target::AtLeast(bound)) => (self.figure >= *bound, format!(">= {bound} {}", self.unit)),
+            Some(Target::AtMost(bound)) => (self.figure <= *bound, format!("<= {bound} {}", self.unit)),
+        };
+        (if met { "met" } else { "MISSED" }, text)
+    }
+
+    fn figure(&self) -> String {
+        if self.unit == "x" { format!("{:.2}", self.figure) } else { String::new() }
+    }
+
+    fn json(&self) -> Value {
+        let (verdict, target) = self.verdict();
+        json!({
+            "name": self.name, "measured": self.ours, "against": self.against, "figure": self.figure,
+            "unit": self.unit, "target": target, "verdict": verdict,
+        })
+    }
+}
+
+fn print(rows: &[Row], spin: Option<&[Row]>) {
+    println!("\n{:<47} {:<36} {:<18} {:>6}  {:<10} {:<7} {}", "", "measured", "against", "ratio", "target", "", if spin.is_some() { "Spin, same run" } else { "" });
+    for row in rows {
+        let (verdict, target) = row.verdict();
+        let beside = spin
+            .and_then(|rows| rows.iter().find(|other| other.name == row.name))
+            .map(|other| format!("{} {}", other.ours, other.figure()))
+            .unwrap_or_default();
+        println!("{:<47} {:<36} {:<18} {:>6}  {target:<10} {verdict:<7} {beside}", row.name, row.ours, row.against, row.figure());
+    }
+}
+
+/// A database that a hub of its own has migrated, with one access token in it, for native writes.
+fn native_database(beside: &Path) -> Result<PathBuf> {
+    let ground = Ground::start("bench-native")?;
+    ground.sign_in()?;
+    let folder = ground.folder.clone();
+    ground.stop()?;
+    let database = folder.join("sqlite_db.db");
+    if !database.is_file() {
+        bail!("the hub beside {} left no {}", beside.display(), database.display());
+    }
+    Ok(database)
+}
+
+fn build_native() -> Result<PathBuf> {
+    shell::step("native yardstick", || {
+        let mut cargo = shell::cargo();
+        cargo.args(["build", "--release", "--package", "xtask", "--features", "bench", "--bin", "native-write"]);
+        shell::run(&mut cargo, "see the compiler's messages above")
+    })?;
+    Ok(shell::target().join("release/native-write"))
+}
+
+fn run_native(program: &Path, database: &Path, seconds: u32, keyed: bool) -> Result<Sample> {
+    let mut command = shell::command(program);
+    command.arg(database).arg(seconds.to_string()).arg(if keyed { "keyed" } else { "plain" });
+    let answer: Value = serde_json::from_str(&shell::capture(&mut command)?)?;
+    let number = |name: &str| answer[name].as_f64().with_context(|| format!("native-write printed no {name}"));
+    Ok(Sample { per_second: number("perSecond")?, p50: number("p50")?, p99: number("p99")? })
+}
+
+/// From the process's birth to its first 200 of /health, which asks every component; the median in milliseconds.
+fn start(effort: &Effort, kind: &Kind) -> Result<f64> {
+    let folder = ground::folder("bench-start")?;
+    let secrets = Secrets::ensure(&folder)?;
+    let mut times = Vec::new();
+    // The first start fills the cache and migrates the database; it does not count.
+    for number in 0..=effort.starts {
+        let listen = format!("127.0.0.1:{}", ground::free_port()?);
+        let mut command = kind.command(&folder, &secrets, &listen);
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let began = Instant::now();
+        let mut child = command.spawn()?;
+        let outcome = first_answer(&listen, began);
+        crate::hub::terminate(child.id());
+        child.wait()?;
+        let elapsed = outcome?;
+        if number > 0 {
+            times.push(elapsed.as_secs_f64() * 1e3);
+        }
+    }
+    Ok(load::middle(times))
+}
+
+fn first_answer(listen: &str, began: Instant) -> Result<Duration> {
+    while began.elapsed() < Duration::from_secs(30) {
+        if let Ok(mut stream) = TcpStream::connect(listen) {
+            let request = format!("GET /health HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n");
+            let mut answer = [0; 12];
+            if stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200" {
+                return Ok(began.elapsed());
+            }
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    bail!("no 200 of /health within 30 s")
+}
+
+/// The resident memory of a process and all below it, in megabytes.
+fn resident(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kilobytes: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .context("the hub is gone")?;
+    let mut sum = kilobytes / 1e3;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let children = fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            sum += resident(child.parse()?)?;
+        }
+    }
+    Ok(sum)
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask test`: everything that decides whether a change is good, in stages.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::ground::{Ground, Ticker};
+use crate::http::Call;
+use crate::tour::Tour;
+use crate::{artifacts, demo, shell, spin, tools};
+
+/// How long schemathesis may look for trouble.
+const FUZZ_SECONDS: &str = "120";
+
+/// A stage that did its work, or had a reason not to.
+enum Outcome {
+    Passed,
+    Skipped(String),
+}
+
+/// A part of the tests that can be run by its name.
+struct Stage {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<Outcome>,
+}
+
+/// In this order: what fails fast comes first, what needs builds comes after them.
+const STAGES: [Stage; 9] = [
+    Stage { name: "fmt", what: "rustfmt finds nothing to change", run: fmt },
+    Stage { name: "clippy", what: "clippy finds nothing in the whole workspace", run: clippy },
+    Stage { name: "wasm", what: "components, test guests and the host build", run: wasm },
+    Stage { name: "unit", what: "unit and property tests", run: unit },
+    Stage { name: "it", what: "integration tests: the components through the host", run: it },
+    Stage { name: "openapi", what: "the API's description is valid and lints", run: openapi },
+    Stage { name: "schemathesis", what: "generated requests find no contradiction to it", run: schemathesis },
+    Stage { name: "demo", what: "the demo story, checked to the cent", run: demo_story },
+    Stage { name: "spin", what: "the same story on Spin >= 4.1, when it is on PATH", run: spin_story },
+];
+
+/// The stages, for `--help`.
+pub fn help() -> String {
+    STAGES.iter().map(|stage| format!("  {:<13} {}\n", stage.name, stage.what)).collect()
+}
+
+/// Runs the named stages, or all, to the end even when one fails, and says how each went.
+pub fn test(names: &[String]) -> Result<()> {
+    for name in names {
+        if !STAGES.iter().any(|stage| stage.name == name) {
+            let known: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+            bail!("unknown stage `{name}`: use {}", known.join(", "));
+        }
+    }
+    let chosen = STAGES.iter().filter(|stage| names.is_empty() || names.iter().any(|name| name == stage.name));
+    let start = Instant::now();
+    let mut rows: Vec<(&str, String, Duration)> = Vec::new();
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for stage in chosen {
+        println!("\n=== {}: {}", stage.name, stage.what);
+        let began = Instant::now();
+        let verdict = match (stage.run)() {
+            Ok(Outcome::Passed) => {
+                passed += 1;
+                "passed".to_owned()
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                println!("    skipped: {why}");
+                format!("skipped: {why}")
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("    {}", crate::one_line(&error));
+                format!("FAILED: {}", crate::one_line(&error))
+            }
+        };
+        println!("    {}: {}", stage.name, shell::seconds(began.elapsed()));
+        rows.push((stage.name, verdict, began.elapsed()));
+    }
+    println!("\n{:<13} {:>12}  result", "stage", "time");
+    for (name, verdict, elapsed) in &rows {
+        println!("{name:<13} {:>12}  {verdict}", shell::seconds(*elapsed));
+    }
+    println!("{:<13} {:>12}\n", "together", shell::seconds(start.elapsed()));
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        let names: Vec<&str> = rows.iter().filter(|row| row.1.starts_with("FAILED")).map(|row| row.0).collect();
+        bail!("{} failed: fix it, then `cargo xtask test {}`", names.join(", "), names.join(" "));
+    }
+    Ok(())
+}
+
+fn fmt() -> Result<Outcome> {
+    cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
+}
+
+fn clippy() -> Result<Outcome> {
+    let arguments =
+        ["clippy", "--workspace", "--all-targets", "--features", "xtask/bench", "--", "-D", "warnings"];
+    cargo(&arguments, "see clippy's messages above")
+}
+
+fn wasm() -> Result<Outcome> {
+    artifacts::build_components()?;
+    artifacts::build_guests()?;
+    artifacts::build_host()?;
+    Ok(Outcome::Passed)
+}
+
+fn unit() -> Result<Outcome> {
+    cargo(&["test", "--workspace", "--exclude", "tests", "--lib", "--bins"], "see the failing test above")
+}
+
+fn it() -> Result<Outcome> {
+    artifacts::build_components()?;
+    artifacts::build_guests()?;
+    cargo(&["test", "--package", "tests"], "see the failing test above")
+}
+
+fn openapi() -> Result<Outcome> {
+    let (validator, redocly) = (tools::python("openapi-spec-validator")?, tools::redocly()?);
+    let ground = Ground::start("openapi")?;
+    let answer = ground.hub.client().expect(&Call::get("/openapi.json"), 200)?;
+    let file = ground.folder.join("openapi.json");
+    fs::write(&file, &answer.text)?;
+    shell::run(shell::command(validator).arg(&file), "the API's description is not valid OpenAPI")?;
+    let mut lint = shell::command(redocly);
+    lint.args(["lint", "--config", "xtask/redocly.yaml"]).arg(&file);
+    lint.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
+    shell::run(&mut lint, "change what the linter names above in the code that describes the route")?;
+    ground.stop()?;
+    Ok(Outcome::Passed)
+}
+
+fn schemathesis() -> Result<Outcome> {
+    let program = tools::python("schemathesis")?;
+    let ground = Ground::start("schemathesis")?;
+    let token = ground.sign_in()?;
+    let file = ground.folder.join("openapi.json");
+    fs::write(&file, &ground.hub.client().expect(&Call::get("/openapi.json"), 200)?.text)?;
+    let mut run = shell::command(program);
+    run.arg("run").arg(&file).args(["--url", &ground.hub.base, "--header", &format!("Authorization: Bearer {token}")]);
+    run.args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful"]);
+    run.args(["--seed", "1", "--max-time", FUZZ_SECONDS, "--request-timeout", "20"]);
+    run.args(["--generation-database", "none", "--report", "junit", "--report-junit-path"]);
+    run.arg(ground.folder.join("junit.xml"));
+    if shell::ci() {
+        run.arg("--no-color");
+    }
+    shell::run(&mut run, "each finding above has the curl that repeats it")?;
+    ground.stop()?;
+    Ok(Outcome::Passed)
+}
+
+fn demo_story() -> Result<Outcome> {
+    let ground = Ground::start("demo")?;
+    let client = ground.hub.client();
+    demo::play(&client, &ground.operator, &mut Tour::brief(client.base()))?;
+    println!("    and once more, as a replay:");
+    demo::play(&client, &ground.operator, &mut Tour::brief(client.base()))?;
+    ground.stop()?;
+    Ok(Outcome::Passed)
+}
+
+fn spin_story() -> Result<Outcome> {
+    let spin = match spin::find() {
+        Ok(spin) => spin,
+        Err(why) => return Ok(Outcome::Skipped(why)),
+    };
+    let ground = Ground::start_spin("spin", &spin)?;
+    let client = ground.hub.client();
+    let ticker = Ticker::start(client.base(), &ground.secrets);
+    demo::play(&client, &ground.operator, &mut Tour::brief(client.base()))?;
+    drop(ticker);
+    ground.stop()?;
+    Ok(Outcome::Passed)
+}
+
+fn cargo(arguments: &[&str], fix: &str) -> Result<Outcome> {
+    shell::run(shell::cargo().args(arguments), fix)?;
+    Ok(Outcome::Passed)
+}

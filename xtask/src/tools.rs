@@ -1,0 +1,59 @@
+//! Checkers from PyPI and npm, at pinned versions, installed below `target/tools` when first needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::{apt, shell};
+
+/// Pinned: a checker that changes by itself decides about a change that did not.
+const PYTHON: [&str; 2] = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
+/// The 1.x line runs on the Node that Debian stable has.
+const REDOCLY: &str = "@redocly/cli@1.34.15";
+
+/// The path of a program from PyPI.
+pub fn python(program: &str) -> Result<PathBuf> {
+    let folder = shell::target().join("tools/venv");
+    once(&folder, &PYTHON.join(" "), || {
+        if shell::capture(shell::command("python3").args(["-c", "import ensurepip, venv"])).is_err() {
+            apt::ensure(&["python3", "python3-venv"], "checking the API")?;
+        }
+        let fix = "the Python package index must be reachable once to install the checkers";
+        shell::run(shell::command("python3").args(["-m", "venv", "--clear"]).arg(&folder), fix)?;
+        let mut pip = shell::command(folder.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
+        shell::run(&mut pip, fix)
+    })?;
+    Ok(folder.join("bin").join(program))
+}
+
+/// The path of the OpenAPI linter from npm.
+pub fn redocly() -> Result<PathBuf> {
+    let folder = shell::target().join("tools/npm");
+    once(&folder, REDOCLY, || {
+        if !shell::on_path("npm") {
+            apt::ensure(&["npm"], "linting the API's description")?;
+        }
+        let mut npm = shell::command("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&folder).arg(REDOCLY);
+        npm.stdout(std::io::stderr());
+        shell::run(&mut npm, "the npm registry must be reachable once to install the linter")
+    })?;
+    Ok(folder.join("node_modules/.bin/redocly"))
+}
+
+/// Installs into the folder unless its stamp says that this very list is there.
+fn once(folder: &Path, list: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let stamp = folder.join("installed");
+    if fs::read_to_string(&stamp).is_ok_and(|there| there == list) {
+        return Ok(());
+    }
+    shell::step(&format!("installing {list}"), || {
+        // Half an installation is none.
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder)?;
+        install()
+    })?;
+    fs::write(&stamp, list).with_context(|| format!("{} cannot be written", stamp.display()))
+}

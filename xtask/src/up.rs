@@ -1,0 +1,142 @@
+//! `cargo xtask up`: from a clean clone to a hub that serves, in one command.
+
+use std::fs::{self, File, TryLockError};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::hub::{self, Launch};
+use crate::secrets::{self, Secrets};
+use crate::tour::Tour;
+use crate::{artifacts, demo, shell};
+
+/// What the command line asked for.
+pub struct Options {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Whether to play the demo story.
+    pub demo: bool,
+}
+
+/// Builds, starts, bootstraps, and stays until asked to stop.
+pub fn up(options: &Options) -> Result<()> {
+    // What can go wrong at once is asked first, before minutes of building.
+    if options.listen.port() != 0
+        && let Err(error) = TcpListener::bind(options.listen)
+    {
+        bail!("{} cannot be listened on ({error}): stop what uses it, or pass --listen with another port", options.listen);
+    }
+    fs::create_dir_all(&options.data)
+        .with_context(|| format!("{} cannot be made: pass --data with a folder of yours", options.data.display()))?;
+    let data = options.data.canonicalize()?;
+    let _lock = lock(&data)?;
+
+    artifacts::build_components()?;
+    artifacts::build_host()?;
+    let secrets = Secrets::ensure(&data)?;
+    let log = options.demo.then(|| data.join("hub.log"));
+    let mut hub = Launch {
+        manifest: shell::root().join("spin.toml"),
+        listen: &options.listen.to_string(),
+        data: &data,
+        secrets: &secrets,
+        log: log.clone(),
+        ticks: true,
+    }
+    .start()?;
+    let stopping = forward_signals(hub.pid())?;
+
+    let result = greet(&hub, &secrets, &data, options.demo, log.as_deref());
+    if let Err(error) = result {
+        if stopping.load(Ordering::SeqCst) {
+            hub.wait()?;
+            return Ok(());
+        }
+        return Err(error);
+    }
+    let status = hub.wait()?;
+    if stopping.load(Ordering::SeqCst) && status.success() {
+        return Ok(());
+    }
+    bail!("the hub ended by itself ({status}): {}", hub.last_words())
+}
+
+/// Bootstraps, says where it listens and what to do next, and plays the demo when asked to.
+fn greet(hub: &hub::Hub, secrets: &Secrets, data: &Path, demo: bool, log: Option<&Path>) -> Result<()> {
+    let client = hub.client();
+    let token = hub::bootstrap(&client, secrets)?;
+    let base = client.base();
+    println!("\nProvider Hub listens on {base} (data in {}; Ctrl-C stops it)", data.display());
+    if let Some(token) = &token {
+        println!(
+            "\nThe operator's API token, shown this once and stored only as a hash:\n\n    export HUB_API_TOKEN={token}\n\n\
+             Next, exchange it for an access token of 30 minutes, and ask who you are:\n\n    \
+             export HUB_ACCESS_TOKEN=$(curl -s {base}/v1/access-tokens -H 'Content-Type: application/json' \\\n      \
+             -d '{{\"apiToken\":\"'$HUB_API_TOKEN'\"}}' | sed 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/')\n    \
+             curl -s {base}/v1/me -H \"Authorization: Bearer $HUB_ACCESS_TOKEN\"\n"
+        );
+    } else {
+        println!("Already bootstrapped: use the operator's API token that the first start showed.");
+    }
+    if !demo {
+        return Ok(());
+    }
+    let token = demo_token(token, data)?;
+    if let Some(log) = log {
+        println!("The hub's log goes to {} while the demo talks.", log.display());
+    }
+    let mut tour = Tour::printed(base, data);
+    demo::play(&client, &token, &mut tour)?;
+    println!("\nThe hub goes on serving on {base}; Ctrl-C stops it.");
+    Ok(())
+}
+
+/// The operator's API token for the demo: from this bootstrap, from the environment, or from an earlier run.
+fn demo_token(fresh: Option<String>, data: &Path) -> Result<String> {
+    let file = data.join("demo-token");
+    if let Some(token) = fresh.or_else(|| std::env::var("HUB_API_TOKEN").ok()) {
+        secrets::write_private(&file, &format!("{token}\n"))?;
+        println!("The demo keeps this token in {} (mode 0600) for its next run; delete it at will.", file.display());
+        return Ok(token);
+    }
+    match fs::read_to_string(&file) {
+        Ok(token) => Ok(token.trim().to_owned()),
+        Err(_) => bail!(
+            "{} was bootstrapped without --demo: set HUB_API_TOKEN to the operator's API token, or pass another --data",
+            data.display()
+        ),
+    }
+}
+
+/// One hub a data folder: two would both run its schedules.
+fn lock(data: &Path) -> Result<File> {
+    let file = File::create(data.join("lock")).with_context(|| format!("{} is not writable", data.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another `cargo xtask up` uses {}: stop it, or pass another --data", data.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("the data folder cannot be locked"),
+    }
+}
+
+/// Hands SIGINT, SIGTERM and SIGHUP on to the hub as a request to drain; the flag says that one came.
+fn forward_signals(pid: u32) -> Result<Arc<AtomicBool>> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopping);
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            flag.store(true, Ordering::SeqCst);
+            hub::terminate(pid);
+        }
+    });
+    Ok(stopping)
+}
