@@ -15,7 +15,7 @@
 use crate::{Row, Value};
 use domain::{Error, Result};
 use spin_sdk::sqlite;
-use std::ops::Deref;
+use std::{cell::Cell, ops::Deref, pin::Pin};
 
 /// How often a transaction is run again when the database was too busy to let it in.
 const ATTEMPTS: u32 = 3;
@@ -54,21 +54,27 @@ impl Db {
     /// Runs `work` in one transaction, and the whole of it again when the database was too busy. So `work` must do
     /// nothing but SQL: no outbound call (the lock is held meanwhile) and no change to what it captured.
     pub async fn in_transaction<T>(&self, work: impl AsyncFn(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let work = Kept { work, value: Cell::new(None) };
+        self.run_transaction(&work).await?;
+        work.value.into_inner().ok_or_else(|| Error::unavailable("a transaction was committed without an outcome"))
+    }
+
+    async fn run_transaction(&self, work: &dyn Work) -> Result<()> {
         let mut attempt = 1;
         loop {
-            match self.try_transaction(&work).await {
+            match self.try_transaction(work).await {
                 Err(error) if error.code == BUSY && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn try_transaction<T>(&self, work: &impl AsyncFn(&Tx<'_>) -> Result<T>) -> Result<T> {
+    async fn try_transaction(&self, work: &dyn Work) -> Result<()> {
         // IMMEDIATE, because a transaction that reads first and then writes is refused at once when another wrote
         // meanwhile, while one that asks for the lock first waits its turn.
         self.exec("BEGIN IMMEDIATE", vec![]).await?;
-        let outcome = match work(&Tx(self)).await {
-            Ok(value) => self.exec("COMMIT", vec![]).await.map(|()| value),
+        let outcome = match work.run(&Tx(self)).await {
+            Ok(()) => self.exec("COMMIT", vec![]).await,
             Err(error) => Err(error),
         };
         if let Err(first) = &outcome {
@@ -114,6 +120,27 @@ fn fault(error: sqlite::Error) -> Error {
         fault.code = BUSY;
     }
     fault
+}
+
+/// What a transaction does, without the type of its outcome: so that the transaction around it is compiled once in a
+/// component and not for every use.
+trait Work {
+    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+}
+
+/// Work that keeps its outcome until the transaction has ended.
+struct Kept<F, T> {
+    work: F,
+    value: Cell<Option<T>>,
+}
+
+impl<T, F: AsyncFn(&Tx<'_>) -> Result<T>> Work for Kept<F, T> {
+    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>> {
+        Box::pin(async {
+            self.value.set(Some((self.work)(tx).await?));
+            Ok(())
+        })
+    }
 }
 
 /// A transaction that is under way. Whoever writes takes one of these, so nothing is written outside a transaction.

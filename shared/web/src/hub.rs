@@ -3,14 +3,13 @@
 use crate::{
     Answer, Identity, Reply, Sent,
     idempotency::{self, Key},
+    route::Local,
     trace::Trace,
 };
 use chrono::TimeDelta;
 use domain::{Error, Id, Instant, Result, id::Noun};
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    marker::PhantomData,
-    pin::Pin,
     rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -20,20 +19,6 @@ use store::{Db, Tx};
 /// The context of one request, or of one job. Cheap to clone; never shared between requests.
 #[derive(Clone)]
 pub struct Hub(Rc<Inner>);
-
-/// What a transaction does, whatever its answer. It is a trait object so that the transaction around it is compiled once
-/// and not for every handler.
-trait Work {
-    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<Answer>> + 'a>>;
-}
-
-struct Worked<F, R>(F, PhantomData<R>);
-
-impl<R: Reply, F: AsyncFn(&Tx<'_>) -> Result<R>> Work for Worked<F, R> {
-    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<Answer>> + 'a>> {
-        Box::pin(async { self.0(tx).await?.into_answer() })
-    }
-}
 
 struct Inner {
     component: &'static str,
@@ -117,13 +102,8 @@ impl Hub {
     /// The request's connection, opened when first asked for, on a schema that is up to date.
     pub async fn db(&self) -> Result<&Db> {
         if self.0.db.get().is_none() {
-            let db = Db::open().await?;
-            if !MIGRATED.load(Ordering::Relaxed) {
-                store::migrations::migrate(&db).await?;
-                MIGRATED.store(true, Ordering::Relaxed);
-            }
-            // A request is one task, so nobody else can have opened it meanwhile.
-            let _ = self.0.db.set(db);
+            // A request is one task, so nobody else can open it meanwhile.
+            let _ = self.0.db.set(open_migrated().await?);
         }
         self.0.db.get().ok_or_else(|| Error::unavailable("the connection vanished"))
     }
@@ -131,27 +111,31 @@ impl Hub {
     /// Changes something for a caller: `work` runs in one transaction, and so does keeping its answer for the request's
     /// Idempotency-Key. A repeated request gets the first answer and `work` does not run.
     pub async fn write<R: Reply>(&self, caller: &Identity, work: impl AsyncFn(&Tx<'_>) -> Result<R>) -> Result<Sent<R>> {
-        self.write_any(caller, &Worked(work, PhantomData)).await.map(Sent::new)
-    }
-
-    async fn write_any(&self, caller: &Identity, work: &dyn Work) -> Result<Answer> {
         let key = self.key(caller).await?;
         self.db()
             .await?
             .in_transaction(async |tx| {
-                if let Some(key) = &key
-                    && let Some(first) = store::idempotency::find(tx, caller.principal(), &key.hash, self.now()).await?
-                {
-                    return key.replay(first);
+                if let Some(first) = self.first_answer(tx, caller, key.as_ref()).await? {
+                    return Ok(first);
                 }
-                let answer = work.run(tx).await?;
-                if let Some(key) = &key {
-                    let until = self.now() + TimeDelta::hours(crate::limits::IDEMPOTENCY_HOURS);
-                    store::idempotency::insert(tx, caller.principal(), &key.hash, &key.keep(&answer)?, until).await?;
-                }
+                let answer = work(tx).await?.into_answer()?;
+                self.keep_answer(tx, caller, key.as_ref(), &answer).await?;
                 Ok(answer)
             })
             .await
+            .map(Sent::new)
+    }
+
+    async fn first_answer(&self, tx: &Tx<'_>, caller: &Identity, key: Option<&Key>) -> Result<Option<Answer>> {
+        let Some(key) = key else { return Ok(None) };
+        let first = store::idempotency::find(tx, caller.principal(), &key.hash, self.now()).await?;
+        first.map(|first| key.replay(first)).transpose()
+    }
+
+    async fn keep_answer(&self, tx: &Tx<'_>, caller: &Identity, key: Option<&Key>, answer: &Answer) -> Result<()> {
+        let Some(key) = key else { return Ok(()) };
+        let until = self.now() + TimeDelta::hours(crate::limits::IDEMPOTENCY_HOURS);
+        store::idempotency::insert(tx, caller.principal(), &key.hash, &key.keep(answer)?, until).await
     }
 
     async fn key(&self, caller: &Identity) -> Result<Option<Key>> {
@@ -193,6 +177,18 @@ impl Hub {
             job: None,
         });
     }
+}
+
+/// Boxed, because it would otherwise be compiled into every handler that asks for the connection.
+fn open_migrated() -> Local<Result<Db>> {
+    Box::pin(async {
+        let db = Db::open().await?;
+        if !MIGRATED.load(Ordering::Relaxed) {
+            store::migrations::migrate(&db).await?;
+            MIGRATED.store(true, Ordering::Relaxed);
+        }
+        Ok(db)
+    })
 }
 
 /// The present instant to the millisecond, from the host's clock.

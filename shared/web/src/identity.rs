@@ -5,7 +5,7 @@
 
 use crate::{FromRequest, Hub, Incoming, secret};
 use domain::{Error, Id, Kind, Permission, Result, id, organization::OrganizationStatus, role::Permissions};
-use std::{marker::PhantomData, ops::Deref};
+use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
     access_tokens::{self, Place, Principal},
@@ -95,21 +95,30 @@ impl<P> Deref for Caller<P> {
 
 impl<P: Permit> FromRequest for Caller<P> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        authorize(hub, incoming, P::PERMISSION).await.map(|identity| Self(identity, PhantomData))
+    }
+}
+
+/// Boxed, because it would otherwise be compiled into every handler.
+fn authorize<'a>(
+    hub: &'a Hub,
+    incoming: &'a Incoming,
+    needed: Option<Permission>,
+) -> Pin<Box<dyn Future<Output = Result<Identity>> + 'a>> {
+    Box::pin(async move {
         let identity = identify(hub, incoming).await?;
-        if let Some(permission) = P::PERMISSION
-            && !identity.permissions.has(permission)
-        {
-            return Err(Error::new(
+        match needed {
+            Some(permission) if !identity.permissions.has(permission) => Err(Error::new(
                 Kind::Forbidden,
                 "permission_missing",
                 format!(
                     "This needs the permission {permission} in {}, which none of your roles there gives. GET /v1/roles shows which roles have it; ask an administrator for one.",
                     identity.acting.id
                 ),
-            ));
+            )),
+            _ => Ok(identity),
         }
-        Ok(Self(identity, PhantomData))
-    }
+    })
 }
 
 async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
