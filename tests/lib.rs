@@ -1,1 +1,368 @@
-//! Support for the integration tests: starting a hub, talking to it, telling its story.
+//! Support for the integration tests: a hub on a directory of its own, people and machines that call it, and the
+//! organizations that most tests begin with.
+//!
+//! Everything runs in this process on the deployed `.wasm`, on simulated time from one seed, so a test that fails once
+//! fails again.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+use tempfile::TempDir;
+
+/// What the tests set the variable `internal_secret` to.
+pub const INTERNAL_SECRET: &str = "internal-secret-of-the-tests";
+/// What the tests set the variable `data_key` to.
+pub const DATA_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// When every simulated test begins: 2026-11-21T12:00:00Z.
+pub fn start_of_tests() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_262_400)
+}
+
+/// The hub's own manifest.
+pub fn manifest() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let wasm = root.join("target/wasm32-wasip2/wasm/onboarding.wasm");
+    assert!(wasm.exists(), "build the components first: cargo xtask test wasm");
+    root.join("spin.toml")
+}
+
+/// A hub with its data.
+pub struct World {
+    /// The running hub.
+    pub hub: host::Hub,
+    dir: TempDir,
+    seed: u64,
+}
+
+impl World {
+    /// A new hub on an empty directory.
+    pub async fn new() -> Self {
+        Self::with_seed(1).await
+    }
+
+    /// A new hub on an empty directory whose randomness comes from `seed`.
+    pub async fn with_seed(seed: u64) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let hub = start(dir.path(), seed, start_of_tests()).await;
+        Self { hub, dir, seed }
+    }
+
+    /// The hub's data.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Ends this hub as a crash would, if it still runs, and starts another on the same data, at the present instant.
+    pub async fn restart(&mut self) {
+        let now = self.hub.clock().now();
+        self.hub.kill();
+        // Another seed: a real process would not draw the same random numbers after a restart either.
+        self.seed += 1000;
+        self.hub = start(self.dir.path(), self.seed, now).await;
+    }
+
+    /// A look into the database from outside.
+    pub fn database(&self) -> rusqlite::Connection {
+        let file = self.dir.path().join("sqlite_db.db");
+        rusqlite::Connection::open(file).expect("the hub's database")
+    }
+
+    /// A number out of the database.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).expect(sql)
+    }
+
+    /// Everything in the database, table by table and row by row: two equal dumps are two equal states.
+    pub fn dump(&self) -> String {
+        let database = self.database();
+        let names = |sql: &str| -> Vec<String> {
+            let mut statement = database.prepare(sql).expect(sql);
+            let rows = statement.query_map([], |row| row.get(0)).expect(sql);
+            rows.map(|row| row.expect("a name")).collect()
+        };
+        let mut dump = String::new();
+        for table in names("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name") {
+            let sql = format!("SELECT * FROM {table} ORDER BY 1, 2");
+            let mut statement = database.prepare(&sql).expect("a table");
+            let width = statement.column_count();
+            let mut rows = statement.query([]).expect("rows");
+            while let Some(row) = rows.next().expect("a row") {
+                let cells: Vec<String> = (0..width).map(|cell| format!("{:?}", row.get_ref(cell).expect("a cell"))).collect();
+                dump += &format!("{table}: {}\n", cells.join(", "));
+            }
+        }
+        dump
+    }
+
+    /// Lets everything run that is due, and what falls due by that, at the present instant.
+    pub async fn settle(&self) {
+        for _ in 0..100 {
+            let next = self.hub.tick().await.expect("a tick");
+            if next.is_none_or(|wait| wait > 0) {
+                return;
+            }
+        }
+        panic!("there is due work after 100 ticks");
+    }
+
+    /// A GET.
+    pub fn get(&self, path: &str) -> Call<'_> {
+        Call::new(self, Method::GET, path)
+    }
+
+    /// A POST with a JSON body.
+    pub fn post(&self, path: &str, body: Value) -> Call<'_> {
+        Call::new(self, Method::POST, path).json(&body)
+    }
+
+    /// A PATCH with a JSON body.
+    pub fn patch(&self, path: &str, body: Value) -> Call<'_> {
+        Call::new(self, Method::PATCH, path).json(&body)
+    }
+
+    /// A DELETE.
+    pub fn delete(&self, path: &str) -> Call<'_> {
+        Call::new(self, Method::DELETE, path)
+    }
+
+    /// A request of any method.
+    pub fn call(&self, method: Method, path: &str) -> Call<'_> {
+        Call::new(self, method, path)
+    }
+
+    /// Creates the operator and gives its access token.
+    pub async fn bootstrap(&self) -> Actor {
+        let answer = self.post("/internal/bootstrap", json!({ "displayName": "Operator" })).bearer(INTERNAL_SECRET).send().await;
+        answer.expect(201);
+        let organization = answer.text("/organization/id");
+        self.sign_in(&answer.text("/apiToken"), &organization).await
+    }
+
+    /// Exchanges an API token.
+    pub async fn sign_in(&self, api_token: &str, organization: &str) -> Actor {
+        let answer = self.post("/v1/access-tokens", json!({ "apiToken": api_token })).send().await;
+        answer.expect(201);
+        Actor { access_token: answer.text("/accessToken"), api_token: api_token.to_owned(), organization: organization.to_owned() }
+    }
+
+    /// Creates an organization below the caller's or below `parent`.
+    pub async fn organization(&self, by: &Actor, kind: &str, name: &str, parent: Option<&str>) -> String {
+        let mut body = json!({
+            "kind": kind, "displayName": name, "companyName": format!("{name} Ltd."), "country": "US", "currency": "USD"
+        });
+        if let Some(parent) = parent {
+            body["parentId"] = json!(parent);
+        }
+        let answer = self.post("/v1/organizations", body).by(by).send().await;
+        answer.expect(201);
+        answer.text("/id")
+    }
+
+    /// Issues an API token with a role in an organization and exchanges it.
+    pub async fn actor(&self, by: &Actor, organization: &str, role: &str) -> Actor {
+        let body = json!({ "name": role, "organizationId": organization, "role": role });
+        let answer = self.post("/v1/api-tokens", body).by(by).send().await;
+        answer.expect(201);
+        self.sign_in(&answer.text("/apiToken"), organization).await
+    }
+
+    /// Adds a service to the catalogue.
+    pub async fn service(&self, operator: &Actor, code: &str, driver: &str) -> String {
+        let body = json!({ "code": code, "displayName": format!("Service {code}"), "productFamily": "MSP", "driver": driver });
+        let answer = self.post("/v1/services", body).by(operator).send().await;
+        answer.expect(201);
+        answer.text("/id")
+    }
+
+    /// Makes a commit contract between the operator and a provider, in force since 1 September 2026.
+    pub async fn contract(&self, operator: &Actor, provider: &str, service: &str) -> String {
+        let body = json!({
+            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD"
+        });
+        let answer = self.post("/v1/contracts", body).by(operator).send().await;
+        answer.expect(201);
+        let id = answer.text("/id");
+        let approved = self.post(&format!("/v1/contracts/{id}/approve"), json!({})).by(operator).send().await;
+        approved.expect(200);
+        assert_eq!(approved.text("/status"), "ACTIVE");
+        id
+    }
+
+    /// A provider with a customer, a service of each driver and contracts for both: what most tests begin with.
+    pub async fn shop(&self) -> Shop {
+        let operator = self.bootstrap().await;
+        let provider = self.organization(&operator, "PROVIDER", "Contoso Cloud", None).await;
+        let admin = self.actor(&operator, &provider, "PROVIDER_ADMINISTRATOR").await;
+        let customer = self.organization(&admin, "CUSTOMER", "Fabrikam", None).await;
+        let builtin = self.service(&operator, "builtin", "BUILTIN").await;
+        let manual = self.service(&operator, "manual", "MANUAL").await;
+        self.contract(&operator, &provider, &builtin).await;
+        self.contract(&operator, &provider, &manual).await;
+        Shop { operator, admin, provider, customer, builtin, manual }
+    }
+}
+
+async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
+    host::Hub::builder(manifest())
+        .data_dir(dir)
+        .variable("internal_secret", INTERNAL_SECRET)
+        .variable("data_key", DATA_KEY)
+        .tick("/internal/tick", "internal_secret")
+        .simulated(seed, now)
+        .start()
+        .await
+        .expect("the hub starts")
+}
+
+/// Runs a test on simulated time.
+pub fn simulated<F: Future>(test: impl FnOnce() -> F) -> F::Output {
+    host::sim::run(test())
+}
+
+/// Somebody with an access token.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The access token.
+    pub access_token: String,
+    /// The API token behind it.
+    pub api_token: String,
+    /// The organization the token belongs to.
+    pub organization: String,
+}
+
+/// What [`World::shop`] makes.
+pub struct Shop {
+    /// The operator's administrator.
+    pub operator: Actor,
+    /// The provider's administrator.
+    pub admin: Actor,
+    /// The provider.
+    pub provider: String,
+    /// Its customer.
+    pub customer: String,
+    /// A service with the builtin driver.
+    pub builtin: String,
+    /// A service with the manual driver.
+    pub manual: String,
+}
+
+/// A request before it is sent.
+pub struct Call<'w> {
+    world: &'w World,
+    request: http::request::Builder,
+    body: Bytes,
+}
+
+impl<'w> Call<'w> {
+    fn new(world: &'w World, method: Method, path: &str) -> Self {
+        Self { world, request: Request::builder().method(method).uri(path), body: Bytes::new() }
+    }
+
+    /// Sends it as this actor.
+    pub fn by(self, actor: &Actor) -> Self {
+        self.bearer(&actor.access_token)
+    }
+
+    /// Sends it with this token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Acts in this organization.
+    pub fn acting_in(self, organization: &str) -> Self {
+        self.header("hub-organization", organization)
+    }
+
+    /// Sends it with this Idempotency-Key.
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// Sends a JSON body.
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// Sends a body of any type.
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
+    /// Sends it.
+    pub async fn send(self) -> Answer {
+        self.try_send().await.expect("an answer")
+    }
+
+    /// Sends it to a hub that may be killed meanwhile.
+    pub async fn try_send(self) -> Result<Answer, host::RequestError> {
+        let request = self.request.body(self.body).expect("a request");
+        self.world.hub.request(request).await.map(Answer)
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer(pub Response<Bytes>);
+
+impl Answer {
+    /// Its status.
+    pub fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    /// Its body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(self.0.body()).unwrap_or_default()
+    }
+
+    /// The value at this JSON Pointer.
+    pub fn at(&self, pointer: &str) -> Value {
+        self.json().pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// The text at this JSON Pointer.
+    #[track_caller]
+    pub fn text(&self, pointer: &str) -> String {
+        match self.at(pointer) {
+            Value::String(text) => text,
+            other => panic!("{pointer} is {other} in {}", self.json()),
+        }
+    }
+
+    /// A header; empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.0.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Fails the test when the status is another.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> &Self {
+        assert_eq!(self.status(), status, "{}", String::from_utf8_lossy(self.0.body()));
+        self
+    }
+
+    /// Fails the test when this is no problem of that status and code that tells a person something.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, code: &str) -> &Self {
+        self.expect(status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.len() > 20), "{problem}");
+        assert_eq!(problem["requestId"], self.header("hub-request-id"), "{problem}");
+        self
+    }
+}

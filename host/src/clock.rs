@@ -43,7 +43,10 @@ impl Clock {
     /// # Panics
     /// When the clock is real.
     pub async fn advance(&self, by: Duration) {
-        assert!(self.is_simulated(), "only a simulated hub's clock can be moved");
+        assert!(
+            self.is_simulated(),
+            "only a simulated hub's clock can be moved"
+        );
         tokio::time::advance(by).await;
     }
 

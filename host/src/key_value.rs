@@ -41,10 +41,17 @@ pub struct Store {
 impl StoreFile {
     pub(crate) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some(dir) = path.as_deref().and_then(std::path::Path::parent) {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot create the directory {} for a key-value store", dir.display()))?;
+            std::fs::create_dir_all(dir).with_context(|| {
+                format!(
+                    "cannot create the directory {} for a key-value store",
+                    dir.display()
+                )
+            })?;
         }
-        Ok(Self { path, inner: Mutex::default() })
+        Ok(Self {
+            path,
+            inner: Mutex::default(),
+        })
     }
 
     pub(crate) fn close(&self) {
@@ -100,9 +107,9 @@ impl Store {
                 .optional()
         })?;
         match value {
-            Some(value) if value.len() > VALUE_BYTES => {
-                Err(Error::Other(format!("query result exceeds limit of {VALUE_BYTES} bytes")))
-            }
+            Some(value) if value.len() > VALUE_BYTES => Err(Error::Other(format!(
+                "query result exceeds limit of {VALUE_BYTES} bytes"
+            ))),
             value => Ok(value),
         }
     }
@@ -151,7 +158,9 @@ async fn operate<T: 'static, R>(
     })?;
     let env: &Env = &env;
     let entered = env
-        .enter(&component.id, Kind::KeyValue, "", || format!("{operation} {key}"))
+        .enter(&component.id, Kind::KeyValue, "", || {
+            format!("{operation} {key}")
+        })
         .await;
     let result = match &entered.failure {
         None => run(&store),
@@ -166,7 +175,10 @@ async fn operate<T: 'static, R>(
 }
 
 impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
-    async fn open(accessor: &Accessor<T, Self>, label: String) -> Result<Result<Resource<Store>, Error>> {
+    async fn open(
+        accessor: &Accessor<T, Self>,
+        label: String,
+    ) -> Result<Result<Resource<Store>, Error>> {
         accessor.with(|mut access| {
             let guest = access.get();
             if !guest.component.stores.contains(&label) {
@@ -178,7 +190,10 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
             if guest.stores == STORES {
                 return Ok(Err(Error::StoreTableFull));
             }
-            let store = Store { label: label.into(), file: file.clone() };
+            let store = Store {
+                label: label.into(),
+                file: file.clone(),
+            };
             let resource = guest.table.push(store)?;
             guest.stores += 1;
             Ok(Ok(resource))
@@ -199,15 +214,29 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
         key: String,
         value: Vec<u8>,
     ) -> Result<Result<(), Error>> {
-        operate(accessor, &store, "set", &key, |store| store.set(&key, &value)).await
+        operate(accessor, &store, "set", &key, |store| {
+            store.set(&key, &value)
+        })
+        .await
     }
 
-    async fn delete(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<Result<(), Error>> {
+    async fn delete(
+        accessor: &Accessor<T, Self>,
+        store: Resource<Store>,
+        key: String,
+    ) -> Result<Result<(), Error>> {
         operate(accessor, &store, "delete", &key, |store| store.delete(&key)).await
     }
 
-    async fn exists(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<Result<bool, Error>> {
-        operate(accessor, &store, "exists", &key, |store| Ok(store.get(&key)?.is_some())).await
+    async fn exists(
+        accessor: &Accessor<T, Self>,
+        store: Resource<Store>,
+        key: String,
+    ) -> Result<Result<bool, Error>> {
+        operate(accessor, &store, "exists", &key, |store| {
+            Ok(store.get(&key)?.is_some())
+        })
+        .await
     }
 
     async fn get_keys(
@@ -220,7 +249,10 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
         };
         accessor.with(|mut access| {
             let result = std::future::ready(wasmtime::error::Ok(result));
-            Ok((StreamReader::new(&mut access, keys)?, FutureReader::new(&mut access, result)?))
+            Ok((
+                StreamReader::new(&mut access, keys)?,
+                FutureReader::new(&mut access, result)?,
+            ))
         })
     }
 }

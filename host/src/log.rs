@@ -45,12 +45,18 @@ pub(crate) enum Stream {
 impl Log {
     /// Writes to the process's stdout and stderr.
     pub(crate) fn to_process(clock: Clock) -> Self {
-        Self { sink: Arc::new(Sink::Process), clock }
+        Self {
+            sink: Arc::new(Sink::Process),
+            clock,
+        }
     }
 
     /// Keeps the lines for a test to read.
     pub(crate) fn captured(clock: Clock) -> Self {
-        Self { sink: Arc::new(Sink::Captured(Mutex::default())), clock }
+        Self {
+            sink: Arc::new(Sink::Captured(Mutex::default())),
+            clock,
+        }
     }
 
     pub(crate) fn warn(&self, message: &str, fields: &[(&str, &str)]) {
@@ -62,7 +68,11 @@ impl Log {
     }
 
     fn event(&self, level: &str, message: &str, fields: &[(&str, &str)]) {
-        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = self
+            .clock
+            .now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let mut line = json!({ "ts": timestamp(since), "level": level, "msg": message });
         for (name, value) in fields {
             line[*name] = Value::from(*value);
@@ -94,7 +104,11 @@ impl Log {
 
     /// A stream for one guest instance.
     pub(crate) fn guest(&self, stream: Stream) -> GuestStream {
-        GuestStream(Arc::new(Partial { log: self.clone(), stream, text: Mutex::default() }))
+        GuestStream(Arc::new(Partial {
+            log: self.clone(),
+            stream,
+            text: Mutex::default(),
+        }))
     }
 }
 
@@ -122,7 +136,11 @@ fn timestamp(since_epoch: Duration) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let millis = since_epoch.subsec_millis();
@@ -168,7 +186,10 @@ impl Pipe {
     fn push(&self, line: &[u8]) {
         let mut state = lock(&self.state);
         while state.waiting.len() > PIPE_BYTES {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let was_empty = state.waiting.is_empty();
         state.waiting.extend_from_slice(line);
@@ -183,14 +204,19 @@ impl Pipe {
         let mut state = lock(&self.state);
         loop {
             while state.waiting.is_empty() {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             let bytes = std::mem::take(&mut state.waiting);
             state.writing = true;
             drop(state);
             // A reader that went away must not take the hub with it.
             _ = match self.stream {
-                Stream::Out => std::io::stdout().write_all(&bytes).and_then(|()| std::io::stdout().flush()),
+                Stream::Out => std::io::stdout()
+                    .write_all(&bytes)
+                    .and_then(|()| std::io::stdout().flush()),
                 Stream::Err => std::io::stderr().write_all(&bytes),
             };
             state = lock(&self.state);
@@ -202,7 +228,10 @@ impl Pipe {
     fn flush(&self) {
         let mut state = lock(&self.state);
         while state.writing || !state.waiting.is_empty() {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -263,7 +292,11 @@ impl StdoutStream for GuestStream {
 }
 
 impl AsyncWrite for GuestStream {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         self.0.write(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -218,7 +218,9 @@ impl Component {
             );
         }
         let Some(source) = self.source.as_str() else {
-            bail!("`source` must be the path of a .wasm file; sources from a url or a registry are not served");
+            bail!(
+                "`source` must be the path of a .wasm file; sources from a url or a registry are not served"
+            );
         };
         self.wasm = dir.join(source);
         for name in self.variables.keys() {
@@ -238,11 +240,14 @@ impl HttpTrigger {
         match &self.route {
             toml::Value::String(route) => Ok(Route::Public(route.clone())),
             toml::Value::Table(table)
-                if table.len() == 1 && table.get("private") == Some(&toml::Value::Boolean(true)) =>
+                if table.len() == 1
+                    && table.get("private") == Some(&toml::Value::Boolean(true)) =>
             {
                 Ok(Route::Private)
             }
-            other => bail!("`route` must be a pattern like \"/shop/...\" or {{ private = true }}, not {other}"),
+            other => bail!(
+                "`route` must be a pattern like \"/shop/...\" or {{ private = true }}, not {other}"
+            ),
         }
     }
 
@@ -267,7 +272,9 @@ impl HttpTrigger {
         match (&self.component, &self.static_response) {
             (Some(component), None) => {
                 let Some(id) = component.as_str() else {
-                    bail!("`component` must be the id of a [component.<id>] table; inline components are not served");
+                    bail!(
+                        "`component` must be the id of a [component.<id>] table; inline components are not served"
+                    );
                 };
                 ensure!(
                     components.contains_key(id),
@@ -287,7 +294,10 @@ pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T
         let line = error
             .span()
             .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let message = error.message().replace('\n', "; ").replace("unknown field", "unknown key");
+        let message = error
+            .message()
+            .replace('\n', "; ")
+            .replace("unknown field", "unknown key");
         match line {
             Some(line) => anyhow::anyhow!("line {line}: {message}"),
             None => anyhow::anyhow!("{message}"),
@@ -314,9 +324,7 @@ fn check_kebab(id: &str) -> Result<()> {
 pub(crate) fn check_variable_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         Err("must not be empty")
-    } else if name
-        .contains(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
-    {
+    } else if name.contains(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')) {
         Err("may contain only lower-case letters, numbers, and underscores")
     } else if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         Err("must start with a lowercase ASCII letter")
@@ -366,7 +374,10 @@ variables = { s = "{{ secret }}" }
     fn refuses_unknown_keys_with_the_line() {
         let text = GOOD.replace("source =", "allowed_hosts = []\nsource =");
         let error = error(&text);
-        assert!(error.contains("line 14: unknown key `allowed_hosts`"), "{error}");
+        assert!(
+            error.contains("line 14: unknown key `allowed_hosts`"),
+            "{error}"
+        );
         assert!(error.contains("allowed_outbound_hosts"), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
@@ -374,8 +385,16 @@ variables = { s = "{{ secret }}" }
     #[test]
     fn refuses_what_it_does_not_serve() {
         let cases = [
-            ("source = \"a.wasm\"", "source = { url = \"x\", digest = \"y\" }", "path of a .wasm"),
-            ("source =", "files = [\"a\"]\nsource =", "`files` is not served"),
+            (
+                "source = \"a.wasm\"",
+                "source = { url = \"x\", digest = \"y\" }",
+                "path of a .wasm",
+            ),
+            (
+                "source =",
+                "files = [\"a\"]\nsource =",
+                "`files` is not served",
+            ),
             ("component = \"a\"", "component = \"b\"", "no [component.b]"),
             ("manifest_version = 2", "manifest_version = 1", "must be 2"),
             ("[component.a]", "[component.a_b]", "not a component id"),

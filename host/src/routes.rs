@@ -35,14 +35,24 @@ impl<T> Routes<T> {
     pub(crate) fn new(routes: impl IntoIterator<Item = (String, T)>) -> Result<Self> {
         let mut finder = routefinder::Router::new();
         for (raw, target) in routes {
-            let based = if raw.starts_with('/') { raw.clone() } else { format!("/{raw}") };
+            let based = if raw.starts_with('/') {
+                raw.clone()
+            } else {
+                format!("/{raw}")
+            };
             let based = based.strip_suffix('/').unwrap_or(&based);
             let spec = match based.strip_suffix("/...") {
                 Some(prefix) => format!("{prefix}/*"),
                 None => based.to_owned(),
             };
             finder
-                .add(spec, Entry { raw: raw.clone(), target })
+                .add(
+                    spec,
+                    Entry {
+                        raw: raw.clone(),
+                        target,
+                    },
+                )
                 .map_err(|error| anyhow!("route {raw:?}: {error}"))?;
         }
         Ok(Self { finder })
@@ -65,7 +75,11 @@ impl<T> Routes<T> {
             .iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let matched = Matched { route: entry.raw.clone(), rest, named };
+        let matched = Matched {
+            route: entry.raw.clone(),
+            rest,
+            named,
+        };
         Some((&entry.target, matched))
     }
 }
@@ -73,7 +87,11 @@ impl<T> Routes<T> {
 impl Matched {
     /// The match of a chained request: the component sees every path.
     pub(crate) fn chained(path: &str) -> Self {
-        Self { route: "/...".to_owned(), rest: path.to_owned(), named: Vec::new() }
+        Self {
+            route: "/...".to_owned(),
+            rest: path.to_owned(),
+            named: Vec::new(),
+        }
     }
 
     /// Sets the headers by which Spin tells a component how it was reached. Whatever a client sent under these names goes.
@@ -87,7 +105,10 @@ impl Matched {
         set(HeaderName::from_static("spin-full-url"), full_url);
         set(HeaderName::from_static("spin-matched-route"), &self.route);
         set(HeaderName::from_static("spin-base-path"), "/");
-        set(HeaderName::from_static("spin-raw-component-route"), &self.route);
+        set(
+            HeaderName::from_static("spin-raw-component-route"),
+            &self.route,
+        );
         set(HeaderName::from_static("spin-component-route"), prefix);
         set(HeaderName::from_static("spin-client-addr"), client);
         for (name, value) in &self.named {

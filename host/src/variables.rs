@@ -25,7 +25,10 @@ pub(crate) struct Sources {
 }
 
 impl Variables {
-    pub(crate) fn resolve(declared: &BTreeMap<String, Variable>, sources: &Sources) -> Result<Self> {
+    pub(crate) fn resolve(
+        declared: &BTreeMap<String, Variable>,
+        sources: &Sources,
+    ) -> Result<Self> {
         for name in sources.explicit.keys() {
             ensure!(
                 declared.contains_key(name),
@@ -39,8 +42,12 @@ impl Variables {
         let mut values = BTreeMap::new();
         for (name, variable) in declared {
             let key = format!("SPIN_VARIABLE_{}", name.to_ascii_uppercase());
-            let from_environment =
-                || sources.environment.then(|| std::env::var(&key).ok()).flatten();
+            let from_environment = || {
+                sources
+                    .environment
+                    .then(|| std::env::var(&key).ok())
+                    .flatten()
+            };
             let value = sources
                 .explicit
                 .get(name)
@@ -49,7 +56,9 @@ impl Variables {
                 .or_else(|| dotenv.get(&key).cloned())
                 .or_else(|| variable.default.clone());
             let Some(value) = value else {
-                bail!("variable {name:?} is required and has no value; pass --variable {name}=… or set {key}");
+                bail!(
+                    "variable {name:?} is required and has no value; pass --variable {name}=… or set {key}"
+                );
             };
             values.insert(name.clone(), value);
         }
@@ -81,7 +90,11 @@ impl Variables {
     }
 
     /// What each component may read, under the component's own names.
-    pub(crate) fn of_component(&self, manifest: &Manifest, id: &str) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn of_component(
+        &self,
+        manifest: &Manifest,
+        id: &str,
+    ) -> Result<BTreeMap<String, String>> {
         manifest.components[id]
             .variables
             .iter()
@@ -103,7 +116,11 @@ pub(crate) enum Missing {
 }
 
 /// Reads a component's variable, with Spin's errors.
-pub(crate) fn read(component: &str, variables: &BTreeMap<String, String>, name: &str) -> Result<String, Missing> {
+pub(crate) fn read(
+    component: &str,
+    variables: &BTreeMap<String, String>,
+    name: &str,
+) -> Result<String, Missing> {
     if let Err(reason) = check_variable_name(name) {
         return Err(Missing::InvalidName(format!("{name:?}: {reason}")));
     }
@@ -158,14 +175,22 @@ mod tests {
     use super::*;
 
     fn variables() -> Variables {
-        let values = [("host".to_owned(), "db".to_owned()), ("port".to_owned(), "1".to_owned())];
-        Variables { values: values.into() }
+        let values = [
+            ("host".to_owned(), "db".to_owned()),
+            ("port".to_owned(), "1".to_owned()),
+        ];
+        Variables {
+            values: values.into(),
+        }
     }
 
     #[test]
     fn templates_expand() {
         let variables = variables();
-        assert_eq!(variables.expand("a {{ host }}:{{port}}!").unwrap(), "a db:1!");
+        assert_eq!(
+            variables.expand("a {{ host }}:{{port}}!").unwrap(),
+            "a db:1!"
+        );
         assert_eq!(variables.expand("plain").unwrap(), "plain");
         assert!(variables.expand("{{ other }}").is_err());
         assert!(variables.expand("{{ host").is_err());

@@ -1,8 +1,8 @@
 //! The life of an instance: how it is made, how many requests it takes, when it must go.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use wasmtime::component::GuestTaskId;
 use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline, bail};
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, Proxy, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+    HandlerState, Instance, Proxy, ProxyHandler, Request, Response, ShouldAccept, WorkerExpiration,
+    WorkerState, WorkerStatus,
 };
 
 use crate::engine::{EPOCH, Pre};
@@ -21,14 +22,61 @@ use crate::guest::{Component, Computing, Guest};
 /// An epoch deadline that never comes.
 const NEVER: u64 = u64::MAX >> 1;
 
+/// How long a guest that has computed for an epoch rests.
+const BREATHER: Duration = Duration::from_millis(2);
+
 /// How long an instance with a request that timed out may go on.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Epochs after which a guest that computes is taken to be busy with it.
+const LONG: u32 = 5;
+
+/// Runs the requests to one component.
+///
+/// The crate's `ProxyHandler` gives waiting requests to an instance that once said it could take more, also while that
+/// instance computes and cannot. So when one computes for long, requests from then on go to a new handler, and the old
+/// one ends with what it has.
+pub(crate) struct Handler(Mutex<ProxyHandler<Instances>>);
+
+impl Handler {
+    pub(crate) fn new(instances: Instances) -> Self {
+        Self(Mutex::new(ProxyHandler::new(instances)))
+    }
+
+    pub(crate) async fn handle(&self, request: Request) -> Result<Response> {
+        let proxy = {
+            let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if current.state().busy.load(Relaxed) {
+                *current = ProxyHandler::new(current.state().fresh());
+            }
+            current.clone()
+        };
+        proxy.handle((), request).await
+    }
+}
+
 /// Makes the instances of one component.
 pub(crate) struct Instances {
-    pub(crate) pre: Pre,
-    pub(crate) component: Arc<Component>,
-    pub(crate) env: Arc<Env>,
+    pre: Pre,
+    component: Arc<Component>,
+    env: Arc<Env>,
+    /// Set when one of them computes for long.
+    busy: Arc<AtomicBool>,
+}
+
+impl Instances {
+    pub(crate) fn new(pre: Pre, component: Arc<Component>, env: Arc<Env>) -> Self {
+        Self {
+            pre,
+            component,
+            env,
+            busy: Arc::default(),
+        }
+    }
+
+    fn fresh(&self) -> Self {
+        Self::new(self.pre.clone(), self.component.clone(), self.env.clone())
+    }
 }
 
 impl HandlerState for Instances {
@@ -44,7 +92,7 @@ impl HandlerState for Instances {
         let computing = Computing::default();
         let guest = Guest::new(self.component.clone(), env.clone(), computing.clone());
         let mut store = Store::new(self.pre.engine(), guest);
-        interrupt(&mut store, env);
+        interrupt(&mut store, env, self.busy.clone());
         let proxy = Proxy::P3(self.pre.instantiate_async(&mut store).await?);
         let timed_out = Arc::<AtomicBool>::default();
         Ok(Instance {
@@ -52,14 +100,19 @@ impl HandlerState for Instances {
             proxy,
             view: Guest::http,
             expiration: Expiration::new(env.clone(), timed_out.clone()),
-            state: Worker { component: self.component.clone(), env: env.clone(), timed_out, computing },
+            state: Worker {
+                component: self.component.clone(),
+                env: env.clone(),
+                timed_out,
+                computing,
+            },
         })
     }
 }
 
 /// Lets others run while this guest computes, and ends it when it computes for too long. A simulated hub must not depend
 /// on real time, so there a guest that loops forever is a test that hangs.
-fn interrupt(store: &mut Store<Guest>, env: &Env) {
+fn interrupt(store: &mut Store<Guest>, env: &Env, busy: Arc<AtomicBool>) {
     if env.clock.is_simulated() {
         store.set_epoch_deadline(NEVER);
         return;
@@ -67,10 +120,16 @@ fn interrupt(store: &mut Store<Guest>, env: &Env) {
     let allowed = env.limits.cpu_timeout.as_millis() / EPOCH.as_millis();
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |store| {
-        if u128::from(store.data().computing.tick()) > allowed {
+        let ticks = store.data().computing.tick();
+        if ticks == LONG {
+            busy.store(true, Relaxed);
+        }
+        if u128::from(ticks) > allowed {
             bail!("the guest computed for too long without waiting for anything");
         }
-        Ok(UpdateDeadline::Yield(1))
+        // A mere yield would be scheduled again at once, and two such guests would keep a thread from ever looking at
+        // its sockets.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(sleep(BREATHER))))
     });
 }
 
@@ -122,7 +181,10 @@ impl WorkerState for Worker {
         {
             // Without the native stack, which `{error:?}` would add: it says nothing about a guest.
             let text = format!("{error:#}");
-            self.env.log.error("instance ended", &[("component", &self.component.id), ("error", &text)]);
+            self.env.log.error(
+                "instance ended",
+                &[("component", &self.component.id), ("error", &text)],
+            );
         }
     }
 }
@@ -156,13 +218,20 @@ impl Expiration {
             WorkerStatus::Idle => Some(limits.instance_idle),
             WorkerStatus::PostReturn if self.timed_out.load(Relaxed) => Some(AFTER_TIMEOUT),
             // A response that is still being written counts as work after the return.
-            WorkerStatus::Requests | WorkerStatus::PostReturn => Some(limits.request_timeout + AFTER_TIMEOUT),
+            WorkerStatus::Requests | WorkerStatus::PostReturn => {
+                Some(limits.request_timeout + AFTER_TIMEOUT)
+            }
         }
     }
 }
 
 impl WorkerExpiration for Expiration {
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+    fn poll(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        start: Instant,
+    ) -> Poll<()> {
         let this = self.get_mut();
         if this.ended.as_mut().poll(context).is_ready() {
             return Poll::Ready(());

@@ -27,14 +27,20 @@ pub fn new_year() -> SystemTime {
 
 /// A probe on this directory, not yet started.
 pub fn probe(dir: &Path) -> Builder {
-    Hub::builder(manifest()).data_dir(dir).variable("secret", "s3cret")
+    Hub::builder(manifest())
+        .data_dir(dir)
+        .variable("secret", "s3cret")
 }
 
 /// Runs a test against a simulated probe.
 pub fn simulated<F: Future>(test: impl FnOnce(Hub, TempDir) -> F) -> F::Output {
     host::sim::run(async {
         let dir = tempfile::tempdir().unwrap();
-        let hub = probe(dir.path()).simulated(1, new_year()).start().await.unwrap();
+        let hub = probe(dir.path())
+            .simulated(1, new_year())
+            .start()
+            .await
+            .unwrap();
         test(hub, dir).await
     })
 }
@@ -46,13 +52,22 @@ pub fn get(path: &str) -> Request<Bytes> {
 
 /// A request with a JSON body.
 pub fn post(path: &str, body: &Value) -> Request<Bytes> {
-    Request::builder().method(Method::POST).uri(path).body(body.to_string().into()).unwrap()
+    Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .body(body.to_string().into())
+        .unwrap()
 }
 
 /// Reads an answer's JSON.
 pub fn json_of(response: &Response<Bytes>) -> Value {
-    serde_json::from_slice(response.body())
-        .unwrap_or_else(|_| panic!("{}: {}", response.status(), String::from_utf8_lossy(response.body())))
+    serde_json::from_slice(response.body()).unwrap_or_else(|_| {
+        panic!(
+            "{}: {}",
+            response.status(),
+            String::from_utf8_lossy(response.body())
+        )
+    })
 }
 
 /// Has the probe run steps, and gives their outcomes.

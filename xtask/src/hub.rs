@@ -1,10 +1,10 @@
 //! A hub as a child process: started, waited for, bootstrapped, drained.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use crate::shell;
 
 /// Longer than the host needs to drain, so that a kill is the exception.
 const DRAIN: Duration = Duration::from_secs(20);
+/// The first start on a machine compiles every component.
+const READY: Duration = Duration::from_secs(120);
 
 /// How one hub is to be started.
 pub struct Launch<'a> {
@@ -29,7 +31,7 @@ pub struct Launch<'a> {
     pub data: &'a Path,
     /// Handed over by environment.
     pub secrets: &'a Secrets,
-    /// Where stderr goes; `None` shows it.
+    /// Where stdout and stderr go; `None` shows them.
     pub log: Option<PathBuf>,
     /// Whether the application has the hub's schedules (the test guests have not).
     pub ticks: bool,
@@ -69,36 +71,80 @@ impl Launch<'_> {
     }
 
     fn spawn(self, mut command: Command, ready: impl Fn(&str) -> Option<String> + Send + 'static) -> Result<Hub> {
-        command.envs(self.secrets.environment()).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.envs(self.secrets.environment()).stdin(Stdio::null());
         // A group of its own: Ctrl-C at a terminal reaches only this program, which then asks the hub to drain.
         command.process_group(0);
-        if let Some(log) = &self.log {
-            let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
-            command.stderr(file);
+        match &self.log {
+            Some(log) => {
+                let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+                command.stdout(file.try_clone()?).stderr(file);
+            }
+            None => {
+                command.stdout(Stdio::piped());
+            }
         }
         let mut child = command.spawn().context("the hub cannot be started: run `cargo xtask up` to build it")?;
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
-                match ready(&line) {
-                    Some(base) => drop(sender.send(base)),
-                    None => println!("{line}"),
+        let announced = match &self.log {
+            Some(log) => follow_file(log.clone(), ready),
+            None => follow_pipe(child.stdout.take().expect("stdout is piped"), ready),
+        };
+        let mut hub = Hub { child, base: String::new(), log: self.log };
+        let start = Instant::now();
+        loop {
+            match announced.recv_timeout(Duration::from_millis(50)) {
+                Ok(base) => {
+                    hub.base = base;
+                    return Ok(hub);
+                }
+                Err(_) if start.elapsed() > READY => {
+                    bail!("the hub did not listen within {} s: {}", READY.as_secs(), hub.last_words())
+                }
+                Err(_) => {
+                    if let Some(status) = hub.child.try_wait()? {
+                        bail!("the hub did not start ({status}): {}", hub.last_words());
+                    }
                 }
             }
-        });
-        let mut hub = Hub { child, base: String::new(), log: self.log };
-        // The channel closes when the hub's stdout does, which is when it ends early.
-        match receiver.recv_timeout(Duration::from_secs(120)) {
-            Ok(base) => hub.base = base,
-            Err(mpsc::RecvTimeoutError::Timeout) => bail!("the hub did not listen within 120 s: see its messages"),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let status = hub.child.wait()?;
-                bail!("the hub did not start ({status}): {}", hub.last_words());
-            }
         }
-        Ok(hub)
     }
+}
+
+/// Looks at a growing log until a line is the announcement. So a hub under load writes to a file and nobody reads along.
+fn follow_file(log: PathBuf, ready: impl Fn(&str) -> Option<String> + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let start = Instant::now();
+        while start.elapsed() < READY {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            // The last line may be only half there.
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            if let Some(base) = whole.lines().find_map(&ready) {
+                let _ = sender.send(base);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    receiver
+}
+
+/// Reads the hub's stdout until a line is the announcement, then hands everything on to this program's own.
+fn follow_pipe(stdout: ChildStdout, ready: impl Fn(&str) -> Option<String> + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stdout);
+        let mut line = String::new();
+        while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            if let Some(base) = ready(line.trim_end()) {
+                let _ = sender.send(base);
+                break;
+            }
+            print!("{line}");
+            line.clear();
+        }
+        let _ = io::copy(&mut reader, &mut io::stdout());
+    });
+    receiver
 }
 
 impl Hub {

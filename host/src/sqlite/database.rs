@@ -46,10 +46,18 @@ pub(super) struct Pooled {
 impl Database {
     pub(crate) fn new(path: Option<PathBuf>) -> Result<Self> {
         if let Some(dir) = path.as_deref().and_then(Path::parent) {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot create the directory {} for a database", dir.display()))?;
+            std::fs::create_dir_all(dir).with_context(|| {
+                format!(
+                    "cannot create the directory {} for a database",
+                    dir.display()
+                )
+            })?;
         }
-        Ok(Self { path, gate: Arc::default(), inner: Mutex::default() })
+        Ok(Self {
+            path,
+            gate: Arc::default(),
+            inner: Mutex::default(),
+        })
     }
 
     /// Registers a session, so that `close` reaches it.
@@ -74,7 +82,9 @@ impl Database {
         if let (None, false, Some(path)) = (&inner.keeper, inner.closed, &self.path) {
             let keeper = open(path)?;
             // Only a connection that has read keeps the log open.
-            keeper.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).ok();
+            keeper
+                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+                .ok();
             inner.keeper = Some(keeper);
         }
         drop(inner);
@@ -85,7 +95,9 @@ impl Database {
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
-        connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context, &mark)));
+        connection.authorizer(Some(move |context: AuthContext<'_>| {
+            authorize(&context, &mark)
+        }));
         Ok(Pooled { connection, marked })
     }
 
@@ -138,7 +150,10 @@ fn authorize(context: &AuthContext<'_>, mark: &AtomicBool) -> Authorization {
         }
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
-        | AuthAction::Pragma { pragma_value: Some(_), .. }
+        | AuthAction::Pragma {
+            pragma_value: Some(_),
+            ..
+        }
         | AuthAction::CreateTempTable { .. }
         | AuthAction::CreateTempIndex { .. }
         | AuthAction::CreateTempView { .. }

@@ -59,7 +59,12 @@ impl Session {
     pub(crate) fn open(database: Arc<Database>) -> Self {
         let state = Arc::default();
         let id = database.register(&state);
-        Self(Arc::new(Inner { database, id, state, turn: Arc::default() }))
+        Self(Arc::new(Inner {
+            database,
+            id,
+            state,
+            turn: Arc::default(),
+        }))
     }
 
     /// Waits until earlier statements of this session are done and their rows read.
@@ -75,7 +80,11 @@ impl Session {
         let mut deadline = None;
         let mut tries = 0;
         loop {
-            let attempt = self.lock().attempt(&self.0.database, sql, parameters, &mut gate);
+            let attempt = if is_commit(sql) && multi_threaded() {
+                self.commit_elsewhere(sql).await
+            } else {
+                self.lock().attempt(&self.0.database, sql, parameters, &mut gate)
+            };
             let failure = match attempt {
                 Attempt::Done(outcome) => return outcome,
                 Attempt::Closed => std::future::pending().await,
@@ -105,12 +114,22 @@ impl Session {
         }
     }
 
+    /// Commits on a thread that may block.
+    async fn commit_elsewhere(&self, sql: &str) -> Attempt {
+        let (inner, sql) = (self.0.clone(), sql.to_owned());
+        let commit = move || lock(&inner.state).attempt(&inner.database, &sql, &[], &mut None);
+        tokio::task::spawn_blocking(commit)
+            .await
+            .unwrap_or_else(|error| Attempt::Done(Outcome::failed(error.to_string())))
+    }
+
     pub(crate) fn changes(&self) -> u64 {
         self.lock().counter(|connection| connection.changes())
     }
 
     pub(crate) fn last_insert_rowid(&self) -> i64 {
-        self.lock().counter(|connection| connection.last_insert_rowid())
+        self.lock()
+            .counter(|connection| connection.last_insert_rowid())
     }
 
     /// Loses the connection as a network would: whatever was open on it is rolled back.
@@ -170,7 +189,9 @@ impl State {
             Err(error) => return Attempt::failed(&error, true),
         };
         let connection = &pooled.connection;
-        let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
+        let before = connection
+            .transaction_state(None)
+            .unwrap_or(TransactionState::None);
         let mut statement = match connection.prepare_cached(sql) {
             Ok(statement) => statement,
             Err(error) => return Attempt::failed(&error, before == TransactionState::None),
@@ -183,7 +204,11 @@ impl State {
                 Err(_) => return Attempt::NeedsGate,
             }
         }
-        let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns = statement
+            .column_names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let mut rows = Vec::new();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
@@ -193,7 +218,10 @@ impl State {
             *gate = None;
         } else if self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
-            let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
+            let writing = matches!(
+                connection.transaction_state(None),
+                Ok(TransactionState::Write)
+            );
             let late = || database.gate.clone().try_lock_owned().ok();
             self.gate = gate.take().or_else(|| writing.then(late).flatten());
         }
@@ -201,7 +229,8 @@ impl State {
             Ok(()) => None,
             Err(Failure::Sqlite(error)) => {
                 // What may wait: a statement that holds nothing yet, and the COMMIT of a writer that waits for readers.
-                let may_wait = before == TransactionState::None || (before == TransactionState::Write && !writes);
+                let may_wait = before == TransactionState::None
+                    || (before == TransactionState::Write && !writes);
                 match Attempt::failed(&error, may_wait) {
                     Attempt::Busy(text) => return Attempt::Busy(text),
                     _ => Some(error.to_string()),
@@ -209,7 +238,11 @@ impl State {
             }
             Err(Failure::Other(text)) => Some(text),
         };
-        Attempt::Done(Outcome { columns, rows, error })
+        Attempt::Done(Outcome {
+            columns,
+            rows,
+            error,
+        })
     }
 }
 
@@ -217,7 +250,9 @@ impl Attempt {
     fn failed(error: &rusqlite::Error, may_wait: bool) -> Self {
         match error {
             rusqlite::Error::SqliteFailure(code, _)
-                if may_wait && code.code == ErrorCode::DatabaseBusy && code.extended_code != BUSY_SNAPSHOT =>
+                if may_wait
+                    && code.code == ErrorCode::DatabaseBusy
+                    && code.extended_code != BUSY_SNAPSHOT =>
             {
                 Self::Busy(error.to_string())
             }
@@ -228,8 +263,20 @@ impl Attempt {
 
 impl Outcome {
     pub(crate) fn failed(text: String) -> Self {
-        Self { columns: Vec::new(), rows: Vec::new(), error: Some(text) }
+        Self {
+            columns: Vec::new(),
+            rows: Vec::new(),
+            error: Some(text),
+        }
     }
+}
+
+fn is_commit(sql: &str) -> bool {
+    sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("COMMIT"))
+}
+
+fn multi_threaded() -> bool {
+    tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
 }
 
 enum Failure {
@@ -243,7 +290,11 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-fn run(statement: &mut rusqlite::Statement<'_>, parameters: &[Value], out: &mut Vec<RowResult>) -> Result<(), Failure> {
+fn run(
+    statement: &mut rusqlite::Statement<'_>,
+    parameters: &[Value],
+    out: &mut Vec<RowResult>,
+) -> Result<(), Failure> {
     let width = statement.column_count();
     let mut rows = statement.query(params_from_iter(parameters.iter().map(Parameter)))?;
     let mut bytes = 0;
@@ -258,7 +309,9 @@ fn run(statement: &mut rusqlite::Statement<'_>, parameters: &[Value], out: &mut 
                     bytes += text.len();
                     match std::str::from_utf8(text) {
                         Ok(text) => Value::Text(text.to_owned()),
-                        Err(error) => return Err(Failure::Other(format!("text in column {column}: {error}"))),
+                        Err(error) => {
+                            return Err(Failure::Other(format!("text in column {column}: {error}")));
+                        }
                     }
                 }
                 ValueRef::Blob(blob) => {
@@ -270,7 +323,9 @@ fn run(statement: &mut rusqlite::Statement<'_>, parameters: &[Value], out: &mut 
         }
         bytes += width * size_of::<Value>();
         if bytes > RESULT_BYTES {
-            return Err(Failure::Other(format!("query result exceeds limit of {RESULT_BYTES} bytes")));
+            return Err(Failure::Other(format!(
+                "query result exceeds limit of {RESULT_BYTES} bytes"
+            )));
         }
         out.push(RowResult { values });
     }

@@ -1,6 +1,6 @@
 //! Jobs: when a failed one is tried again, and when it is set aside for people.
 
-use crate::text_enum;
+use crate::{Error, Kind, text_enum};
 use chrono::TimeDelta;
 
 text_enum! {
@@ -28,6 +28,12 @@ const LONGEST_WAIT_MS: u64 = 10 * 60 * 1000;
 pub fn wait_after(attempt: u32, random: u64) -> TimeDelta {
     let whole = 1000u64.checked_shl(attempt.saturating_sub(1).min(30)).unwrap_or(LONGEST_WAIT_MS).min(LONGEST_WAIT_MS);
     TimeDelta::milliseconds((whole / 2 + random % (whole / 2 + 1)) as i64)
+}
+
+/// Whether a job is tried again after its `attempt`-th failure in a row (from 1), which was this one; else it is parked. A
+/// refusal by a rule stays a refusal however often it is tried; only faults are worth another attempt.
+pub fn is_tried_again(attempt: u32, error: &Error) -> bool {
+    error.kind == Kind::Unavailable && attempt < ATTEMPTS
 }
 
 #[cfg(test)]

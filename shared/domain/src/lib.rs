@@ -8,6 +8,7 @@ pub mod contract;
 pub mod country;
 pub mod error;
 pub mod id;
+pub mod invoice;
 pub mod job;
 pub mod json;
 pub mod money;
@@ -15,7 +16,10 @@ pub mod organization;
 pub mod period;
 pub mod role;
 pub mod service;
+pub mod subscription;
+pub mod task;
 pub mod text;
+pub mod usage;
 
 pub use error::{Error, FieldError, Kind, Result};
 pub use id::Id;

@@ -61,11 +61,11 @@ impl Money {
     /// The amount of one invoice line: quantity times unit price, rounded half-up (away from zero at the half) to the
     /// minor unit. Rounding happens here and nowhere else. `None` when the amount is beyond what an amount can hold.
     pub fn of_line(quantity: Decimal, unit_price: Decimal, currency: Currency) -> Option<Self> {
-        // In integers, because the product of two of our decimals can have more digits than a rust_decimal holds; an
-        // i128 has room for all of them: 2 x (9 + 8) digits and at most 4 of a minor unit.
-        let product = quantity.0.mantissa() * unit_price.0.mantissa() * 10i128.pow(currency.minor_digits());
+        // In integers, because the product of two of our decimals can have more digits than a rust_decimal holds. What
+        // does not fit into an i128 (38 digits, of which at most 16 are after the point) is far beyond any amount.
+        let product = quantity.0.mantissa().checked_mul(unit_price.0.mantissa())?.checked_mul(10i128.pow(currency.minor_digits()))?;
         let unit = 10i128.pow(quantity.0.scale() + unit_price.0.scale());
-        let rounded = product.signum() * ((product.abs() + unit / 2) / unit);
+        let rounded = product.signum() * (product.checked_abs()?.checked_add(unit / 2)? / unit);
         Some(Self { minor_units: i64::try_from(rounded).ok()?, currency })
     }
 
@@ -79,7 +79,8 @@ impl Money {
 }
 
 /// An exact decimal number for quantities, prices and rates: at most [`Decimal::DIGITS`] digits before the point and
-/// [`Decimal::SCALE`] after it, so that the product of any two is still exact.
+/// [`Decimal::SCALE`] after it. There is room for sums of millions of quantities, and what an amount can hold is still
+/// an exact product of two of them.
 ///
 /// It is written as a JSON string, because a JSON number would pass through floating point in most readers.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -87,7 +88,7 @@ pub struct Decimal(rust_decimal::Decimal);
 
 impl Decimal {
     /// The most digits before the decimal point.
-    pub const DIGITS: u32 = 9;
+    pub const DIGITS: u32 = 15;
     /// The most digits after the decimal point.
     pub const SCALE: u32 = 8;
     /// Zero.
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn numbers_have_one_spelling() {
-        for text in ["", "+1", "1e3", ".5", "5.", "1_000", "1,5", " 1", "0x1", "NaN", "1234567890", "0.123456789", "--1", "١"] {
+        for text in ["", "+1", "1e3", ".5", "5.", "1_000", "1,5", " 1", "0x1", "NaN", "1234567890123456", "0.123456789", "--1", "١"] {
             assert!(text.parse::<Decimal>().is_err(), "{text}");
         }
     }
@@ -192,6 +193,16 @@ mod tests {
         for code in ["XAU", "XXX", "XTS", "usd", "US", "ZZZ"] {
             assert!(code.parse::<Currency>().is_err(), "{code}");
         }
+    }
+
+    #[test]
+    fn amounts_beyond_an_amount_are_none() {
+        let most: Decimal = "999999999999999.99999999".parse().unwrap();
+        for price in [most, "-999999999999999".parse().unwrap(), "1000".parse().unwrap()] {
+            assert_eq!(Money::of_line(most, price, usd()), None, "{price}");
+        }
+        assert!(Money::of_line(most, "1".parse().unwrap(), usd()).is_some());
+        assert_eq!(most.checked_add("0.00000001".parse().unwrap()), None);
     }
 
     proptest! {

@@ -6,7 +6,7 @@
 //! between two exports has not used anything else.
 
 use crate::{Decimal, Error, FieldError, Id, Instant, Period, Result, Text, id};
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike};
+use chrono::{DateTime, TimeDelta, Timelike};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -205,12 +205,11 @@ fn check_header(record: &csv::StringRecord) -> Result<()> {
     if record.iter().eq(COLUMNS) {
         return Ok(());
     }
-    let given: BTreeSet<&str> = record.iter().collect();
     let mut faults = Faults::default();
-    for column in COLUMNS.into_iter().filter(|column| !given.contains(column)) {
+    for column in COLUMNS.into_iter().filter(|&column| record.iter().all(|given| given != column)) {
         faults.note(format!("/header/{column}"), "is missing".into());
     }
-    for column in given.into_iter().filter(|column| !COLUMNS.contains(column)) {
+    for column in record.iter().filter(|column| !COLUMNS.contains(column)) {
         // What was sent is shown back, but not at any length: it may be a file of another kind.
         let shown: String = column.chars().take(40).collect();
         let pointer = format!("/header/{}", shown.replace('~', "~0").replace('/', "~1"));
@@ -304,12 +303,14 @@ impl FromStr for Timestamp {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = || NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok().filter(|_| text.len() == 19);
-        let instant = DateTime::parse_from_rfc3339(text)
-            .map(|instant| instant.to_utc())
-            .ok()
-            .or_else(|| plain().map(|instant| instant.and_utc()))
-            .ok_or("not an instant such as 2026-10-01T00:00:00Z (RFC 3339) or 2026-10-01 00:00:00 (in UTC)")?;
+        // With a space in the middle and no zone at the end it is the other spelling, which is in UTC.
+        let whole = match text.split_once(' ') {
+            Some((day, time)) if text.len() == 19 => format!("{day}T{time}Z"),
+            _ => text.to_owned(),
+        };
+        let instant = DateTime::parse_from_rfc3339(&whole)
+            .map_err(|_| "not an instant such as 2026-10-01T00:00:00Z (RFC 3339) or 2026-10-01 00:00:00 (in UTC)")?
+            .to_utc();
         // Rows are told apart by the millisecond; leap seconds are counted past 1,000 milliseconds.
         if instant.nanosecond() % 1_000_000 != 0 || instant.nanosecond() >= 1_000_000_000 {
             return Err("not a whole number of milliseconds of a second from 00 to 59; write no more than three digits after the second");
@@ -360,12 +361,20 @@ pub fn check_places(
     faults.into_result()
 }
 
-/// The report's rows by what makes each itself, without repetitions. A row that comes twice and says different things
-/// is refused.
-pub fn distinct(rows: &[UsageRow]) -> Result<BTreeMap<String, &UsageRow>> {
-    let (mut distinct, mut faults) = (BTreeMap::<_, &UsageRow>::new(), Faults::default());
+/// A row and what makes it itself: its [`UsageRow::key`].
+pub type Keyed<'a> = (String, &'a UsageRow);
+
+/// The report's rows without repetitions, in order. A row that comes twice and says different things is refused.
+pub fn distinct(rows: &[UsageRow]) -> Result<Vec<Keyed<'_>>> {
+    let (mut distinct, mut faults) = (Vec::with_capacity(rows.len()), Faults::default());
+    let mut firsts = BTreeMap::<String, &UsageRow>::new();
     for row in rows {
-        let first = *distinct.entry(row.key()).or_insert(row);
+        let key = row.key();
+        let Some(first) = firsts.get(&key) else {
+            firsts.insert(key.clone(), row);
+            distinct.push((key, row));
+            continue;
+        };
         for column in row.content.differences(&first.content) {
             faults.add(
                 row.number,
@@ -381,4 +390,237 @@ pub fn distinct(rows: &[UsageRow]) -> Result<BTreeMap<String, &UsageRow>> {
 /// invoice for the month (or a later one) already.
 pub fn is_late(period: Period, newest: Period, invoiced: Option<Period>) -> bool {
     period < newest || invoiced.is_some_and(|invoiced| period <= invoiced)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use uuid::Uuid;
+
+    /// Any row that a report can hold. Ids, units of stock and days are few, so that rows meet.
+    pub(crate) fn any_row() -> impl Strategy<Value = UsageRow> {
+        let words = "[^\\s\\p{Cc}]([^\\p{Cc}]{0,12}[^\\s\\p{Cc}])?";
+        let decimal = || {
+            // Mostly of a size that is used; at times as large as can be.
+            prop_oneof![9 => 0u64..10_000_000_000, 1 => 0u64..100_000_000_000_000_000]
+                .prop_map(|n| format!("{}.{:08}", n / 100_000_000, n % 100_000_000).parse::<Decimal>().unwrap())
+        };
+        (
+            (0u128..2, 0u128..2, 0u128..3, "[AB]", "[,\"ü]?", 0i64..4),
+            (words, decimal(), decimal(), decimal(), decimal(), "[\"']{0,3}", "(, ,)?", "(株式会社)?"),
+        )
+            .prop_map(|(place, says)| UsageRow {
+                number: 1,
+                organization_id: Id::from_uuid(Uuid::from_u128(place.0)),
+                service_id: Id::from_uuid(Uuid::from_u128(place.1)),
+                subscription_id: Id::from_uuid(Uuid::from_u128(place.2)),
+                sku: place.3.parse().unwrap(),
+                datacenter: place.4.parse().unwrap(),
+                used_at: Instant::from_timestamp_millis(1_790_000_000_000 + place.5 * 1_300_000_000).unwrap(),
+                content: Content {
+                    description: says.0.parse().unwrap(),
+                    unit_price: says.1,
+                    usage_quantity: says.2,
+                    commit_quantity: says.3,
+                    billable_quantity: says.4,
+                    product_family: says.5.parse().unwrap(),
+                    customer_segment: says.6.parse().unwrap(),
+                    cross_reference_sku: says.7.parse().unwrap(),
+                },
+            })
+    }
+
+    /// The rows, numbered as a report numbers them.
+    pub(crate) fn any_rows() -> impl Strategy<Value = Vec<UsageRow>> {
+        vec(any_row(), 1..20).prop_map(|mut rows| {
+            for (row, number) in rows.iter_mut().zip(1..) {
+                row.number = number;
+            }
+            rows
+        })
+    }
+
+    fn fields(row: &UsageRow) -> [String; 18] {
+        let content = &row.content;
+        [
+            row.organization_id.to_string(),
+            "Fabrikam, \"Inc.\"".into(),
+            "ACTIVE".into(),
+            String::new(),
+            row.service_id.to_string(),
+            "Compute".into(),
+            row.subscription_id.to_string(),
+            row.sku.to_string(),
+            content.description.to_string(),
+            row.datacenter.to_string(),
+            row.used_at.to_rfc3339(),
+            content.unit_price.to_string(),
+            content.usage_quantity.to_string(),
+            content.commit_quantity.to_string(),
+            content.billable_quantity.to_string(),
+            content.product_family.to_string(),
+            content.customer_segment.to_string(),
+            content.cross_reference_sku.to_string(),
+        ]
+    }
+
+    fn write(rows: &[UsageRow], terminator: csv::Terminator) -> Vec<u8> {
+        let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
+        writer.write_record(COLUMNS).unwrap();
+        for row in rows {
+            writer.write_record(fields(row)).unwrap();
+        }
+        writer.into_inner().unwrap()
+    }
+
+    /// A report of one row, with some of its columns replaced.
+    fn report(replaced: &[(&str, &str)]) -> String {
+        let id = |noun: &str| format!("{noun}_01h455vb4pex5vsknk084sn02q");
+        let mut fields: Vec<String> = [
+            &id("org"), "Fabrikam", "ACTIVE", "", &id("svc"), "Compute", &id("sub"), "VCPU", "vCPU hour", "eu-1",
+            "2026-10-01T00:00:00Z", "0.0450", "2", "0.5", "1.5", "SOV", "COMMERCIAL", "XR-1",
+        ]
+        .map(str::to_owned)
+        .into();
+        for (column, value) in replaced {
+            fields[COLUMNS.iter().position(|known| known == column).unwrap()] = (*value).to_owned();
+        }
+        format!("{}\n{}\n", COLUMNS.join(","), fields.join(","))
+    }
+
+    fn pointers(error: Error) -> Vec<String> {
+        error.fields.into_iter().map(|field| field.pointer).collect()
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        for (column, wrong) in [
+            ("Org Id", "svc_01h455vb4pex5vsknk084sn02q"), ("Org Name", " Fabrikam"), ("Org Status", "\ta"), ("Tag", "a\u{7}"),
+            ("Service Id", ""), ("Subscription Id", "7"), ("Sku Name", ""), ("Datacenter", "a "), ("Price", "-0.01"),
+            ("Price", "1e3"), ("Price", "1000000000"), ("Usage Qty", ""), ("Commit Qty", "NaN"), ("Billable Qty", "0.123456789"),
+            ("Billable Usage Timestamp", "yesterday"), ("Billable Usage Timestamp", "2026-10-01"),
+            ("Billable Usage Timestamp", "2026-10-1 00:00:00"), ("Billable Usage Timestamp", "2026-10-01T00:00:00.0001Z"),
+            ("Billable Usage Timestamp", "2026-12-31T23:59:60Z"), ("Billable Usage Timestamp", "2026-02-30T00:00:00Z"),
+        ] {
+            let refusal = parse(report(&[(column, wrong)]).as_bytes()).unwrap_err();
+            assert_eq!(refusal.kind, crate::Kind::Invalid);
+            assert_eq!(pointers(refusal), [format!("/rows/1/{column}")], "{wrong}");
+        }
+        let two = parse(report(&[("Price", "x"), ("Org Id", "y")]).as_bytes()).unwrap_err();
+        assert_eq!(pointers(two), ["/rows/1/Org Id", "/rows/1/Price"]);
+        let short = parse(format!("{}a,b\n", report(&[])).as_bytes()).unwrap_err();
+        assert_eq!(pointers(short), ["/rows/2"]);
+    }
+
+    #[test]
+    fn a_timestamp_has_two_spellings() {
+        let at = |text: &str| parse(report(&[("Billable Usage Timestamp", text)]).as_bytes()).unwrap()[0].used_at.to_rfc3339();
+        for text in ["2026-10-01T00:00:00Z", "2026-10-01 00:00:00", "2026-10-01T02:00:00+02:00", "2026-09-30T22:00:00.000-02:00"] {
+            assert_eq!(at(text), "2026-10-01T00:00:00+00:00", "{text}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_the_18_columns() {
+        let with = |header: &str| pointers(parse(report(&[]).replacen(&COLUMNS.join(","), header, 1).as_bytes()).unwrap_err());
+        assert_eq!(with(&COLUMNS[1..].join(",")), ["/header/Org Id"]);
+        assert_eq!(with(&COLUMNS.join(",").replace("Price", "Cost/Unit")), ["/header/Price", "/header/Cost~1Unit"]);
+        assert_eq!(with(&format!("{},Org Id", COLUMNS.join(","))), ["/header"]);
+        assert_eq!(with(&COLUMNS.join(",").replace("Org Id,Org Name", "Org Name,Org Id")), ["/header"]);
+        assert_eq!(pointers(parse(b"").unwrap_err()), ["/header"]);
+        assert_eq!(pointers(parse(COLUMNS.join(",").as_bytes()).unwrap_err()), ["/rows"]);
+    }
+
+    #[test]
+    fn what_is_no_csv_is_malformed() {
+        let cut = report(&[("Cross Reference Sku", "\"XR")]);
+        let latin = [report(&[]).as_bytes(), b"\xfc"].concat();
+        for body in [cut.as_bytes(), &latin] {
+            assert_eq!(parse(body).unwrap_err().code, "malformed_csv");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_bounded_and_so_is_a_report() {
+        let of_rows = |replaced: &[(&str, &str)], count: usize| {
+            let report = report(replaced);
+            let (header, row) = report.split_once('\n').unwrap();
+            format!("{header}\n{}", row.repeat(count))
+        };
+        let refusal = parse(of_rows(&[("Price", "x"), ("Usage Qty", "y")], 80).as_bytes()).unwrap_err();
+        assert_eq!(refusal.fields.len(), ERRORS);
+        assert!(refusal.public.contains("first 100"), "{}", refusal.public);
+        assert_eq!(parse(of_rows(&[], ROWS).as_bytes()).unwrap().len(), ROWS);
+        assert_eq!(pointers(parse(of_rows(&[], ROWS + 1).as_bytes()).unwrap_err()), ["/rows"]);
+    }
+
+    #[test]
+    fn usage_is_taken_for_ninety_days_and_not_ahead_of_time() {
+        let now: Instant = "2026-11-10T12:00:00Z".parse().unwrap();
+        let check = |used_at: Instant| {
+            check_age(&parse(report(&[("Billable Usage Timestamp", &used_at.to_rfc3339())]).as_bytes()).unwrap(), now).is_ok()
+        };
+        let tick = TimeDelta::milliseconds(1);
+        assert!(check(now - OLDEST) && !check(now - OLDEST - tick));
+        assert!(check(now + NEWEST) && !check(now + NEWEST + tick));
+    }
+
+    #[test]
+    fn a_row_is_late_after_its_month_or_its_invoice() {
+        let [september, october]: [Period; 2] = ["2026-09", "2026-10"].map(|month| month.parse().unwrap());
+        assert!(is_late(september, october, None) && !is_late(october, october, None));
+        assert!(is_late(october, october, Some(october)) && !is_late(october, october, Some(september)));
+    }
+
+    #[test]
+    fn rows_are_only_of_the_callers_customers_and_their_subscriptions() {
+        let rows = parse(report(&[]).as_bytes()).unwrap();
+        let (row, other) = (&rows[0], Id::from_uuid(Uuid::from_u128(1)));
+        let customers = BTreeSet::from([row.organization_id]);
+        let check = |customers: &BTreeSet<_>, subscribed| {
+            check_places(&rows, customers, &BTreeMap::from([(row.subscription_id, subscribed)])).map_err(pointers)
+        };
+        assert_eq!(check(&customers, (row.organization_id, row.service_id)), Ok(()));
+        assert_eq!(check(&BTreeSet::new(), (row.organization_id, row.service_id)), Err(vec!["/rows/1/Org Id".into()]));
+        assert_eq!(check(&customers, (other, row.service_id)), Err(vec!["/rows/1/Subscription Id".into()]));
+        assert_eq!(check(&customers, (row.organization_id, Id::from_uuid(Uuid::nil()))), Err(vec!["/rows/1/Subscription Id".into()]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(rows in any_rows(), crlf: bool, bom: bool) {
+            let mut bytes = write(&rows, if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') });
+            if bom {
+                bytes.splice(0..0, *b"\xef\xbb\xbf");
+            }
+            prop_assert_eq!(parse(&bytes).unwrap(), rows);
+        }
+
+        #[test]
+        fn no_input_makes_it_panic(bytes in vec(any::<u8>(), 0..300), text in "(\\PC|[,\"\n]){0,300}") {
+            let _ = parse(&bytes);
+            let _ = parse(text.as_bytes());
+            let _ = parse(format!("{}\n{text}", COLUMNS.join(",")).as_bytes());
+        }
+
+        #[test]
+        fn rows_that_repeat_count_once(rows in any_rows()) {
+            // The first of each use stands for all of its kind; what is left has no contradictions.
+            let mut firsts = BTreeMap::new();
+            let same: Vec<UsageRow> =
+                rows.into_iter().map(|row| UsageRow { content: firsts.entry(row.key()).or_insert(row.content.clone()).clone(), ..row }).collect();
+            let twice = [same.clone(), same.clone()].concat();
+            let once = distinct(&same).unwrap();
+            prop_assert_eq!(once.len(), firsts.len());
+            prop_assert_eq!(distinct(&twice).unwrap(), once);
+        }
+
+        #[test]
+        fn rows_that_contradict_each_other_are_refused(row in any_row()) {
+            let mut other = UsageRow { number: 2, ..row.clone() };
+            other.content.product_family = format!("{}x", row.content.product_family).parse().unwrap();
+            prop_assert_eq!(pointers(distinct(&[row, other]).unwrap_err()), ["/rows/2/Product Family"]);
+        }
+    }
 }

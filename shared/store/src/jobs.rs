@@ -127,12 +127,26 @@ pub async fn failed(tx: &Tx<'_>, job: &Job, now: Instant, wait: Option<TimeDelta
     .await
 }
 
+/// Refuses, and so rolls back, when the job was claimed by another runner meanwhile. For what a runner writes before it
+/// comes to [`finish`] or [`again`].
+pub async fn hold(tx: &Tx<'_>, job: &Job) -> Result<()> {
+    if holds(tx, job).await? { Ok(()) } else { Err(taken_over()) }
+}
+
+/// The code of [`taken_over`].
+pub const FENCED: &str = "job_fenced";
+
+/// The refusal that a runner gets whose job another has taken over.
+pub fn taken_over() -> Error {
+    Error::conflict(FENCED, "Another runner has taken this job over; it goes on there.")
+}
+
 /// Refuses, and so rolls back, when the job was claimed by another runner meanwhile.
 async fn fenced(tx: &Tx<'_>, job: &Job, sql: &str, more: Vec<Value>) -> Result<()> {
     let mut values = params![job.id, job.fence];
     values.extend(more);
     let row: Option<Id<id::Job>> = tx.query_opt(sql, values, |row| row.take()).await?;
-    row.map(drop).ok_or_else(|| Error::conflict("job_fenced", "Another runner has taken this job over; it goes on there."))
+    row.map(drop).ok_or_else(taken_over)
 }
 
 /// Whether a runner still holds the claim it has. A cheap check before something slow is begun; what is written is

@@ -9,12 +9,18 @@ pub mod access_tokens;
 pub mod api_tokens;
 pub mod contracts;
 mod db;
+pub mod entitlements;
 pub mod idempotency;
+pub mod invoices;
 pub mod jobs;
 pub mod migrations;
 pub mod organizations;
 mod scope;
 pub mod services;
+pub mod subscriptions;
+pub mod tasks;
+pub mod usage;
+pub mod usage_reports;
 mod value;
 
 pub use db::{Db, Tx};

@@ -126,12 +126,19 @@ stored_as_text! {
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
     [] domain::service::Driver; [] domain::service::ProductFamily;
+    [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
+    [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }
 
 /// Parameters in the order of their numbers: `params![id, now]` are `?1` and `?2`.
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => { vec![$($crate::Stored::to_value(&$value)),*] };
+}
+
+/// The numbers of `count` parameters from `first` on, for statements of as many rows or ids as there are: `?3, ?4`.
+pub(crate) fn numbers(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ")
 }
 
 /// A row, read column by column from the left.

@@ -2,8 +2,8 @@
 
 use crate::{Hub, hub::random, route::RunJob, trace::Line};
 use domain::{
-    Error, Kind, Result,
-    job::{ATTEMPTS, wait_after},
+    Error, Id, Result, id,
+    job::{is_tried_again, wait_after},
 };
 use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,23 @@ pub(crate) async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
     Ok(Round { ran })
 }
 
+/// Runs one job of the component now, in the request that would rather wait for it. `false` when it is not due, when
+/// another runner has it, and when it is no more.
+pub async fn run_now<Fut>(hub: &Hub, id: Id<id::Job>, run: impl Fn(Hub, Job) -> Fut) -> Result<bool>
+where
+    Fut: Future<Output = Result<()>>,
+{
+    match jobs::claim_one(hub.db().await?, id, crate::hub::wall_clock()).await? {
+        Some(job) => run_claimed(hub, &run, job).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure.
-async fn run_claimed(hub: &Hub, run: &RunJob, job: Job) -> Result<()> {
+async fn run_claimed<Fut>(hub: &Hub, run: &impl Fn(Hub, Job) -> Fut, job: Job) -> Result<()>
+where
+    Fut: Future<Output = Result<()>>,
+{
     let hub = hub.for_job(job.trace.as_deref());
     let began = hub.now();
     let outcome = run(hub.clone(), job.clone()).await;
@@ -55,7 +70,7 @@ async fn run_claimed(hub: &Hub, run: &RunJob, job: Job) -> Result<()> {
         duration_ms: (crate::hub::wall_clock() - began).num_milliseconds(),
     });
     let Err(error) = outcome else { return Ok(()) };
-    if error.code == "job_fenced" {
+    if error.code == jobs::FENCED {
         // Somebody else has it now and will finish it.
         return Ok(());
     }
@@ -63,13 +78,12 @@ async fn run_claimed(hub: &Hub, run: &RunJob, job: Job) -> Result<()> {
 }
 
 async fn record_failure(hub: &Hub, job: &Job, error: &Error) -> Result<()> {
-    // A refusal by a rule stays a refusal however often it is tried; only faults are worth trying again.
     let attempt = job.attempts + 1;
-    let wait = (error.kind == Kind::Unavailable && attempt < ATTEMPTS).then(|| wait_after(attempt, u64::from_be_bytes(random())));
+    let wait = is_tried_again(attempt, error).then(|| wait_after(attempt, u64::from_be_bytes(random())));
     let now = crate::hub::wall_clock();
     let recorded = hub.db().await?.in_transaction(async |tx| jobs::failed(tx, job, now, wait, &error.to_string()).await).await;
     match recorded {
-        Err(error) if error.code == "job_fenced" => Ok(()),
+        Err(error) if error.code == jobs::FENCED => Ok(()),
         other => other,
     }
 }

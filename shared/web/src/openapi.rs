@@ -264,6 +264,9 @@ describe! {
         operation.answer_header(202, "Location", "Where the work can be watched.");
         operation.answers::<T>(200, "The work has ended (with Prefer: wait).");
         operation.answer_header(200, "Location", "Where the work can be looked up.");
+        for status in [200, 202] {
+            operation.answer_header(status, "Preference-Applied", "wait=N, when the caller preferred to wait that long (RFC 7240).");
+        }
     };
     [] NoContent: |operation| operation.answers_nothing(204, "Done.");
     [] Written: |operation| operation.answers::<serde_json::Map<String, Value>>(200, "Here it is.");

@@ -4,7 +4,7 @@ use crate::{Describe, Page};
 use domain::{Error, Result};
 use domain::JsonSchema;
 use serde::Serialize;
-use std::{borrow::Cow, marker::PhantomData};
+use std::{borrow::Cow, marker::PhantomData, time::Duration};
 
 /// An answer in its last form.
 #[derive(Clone, Debug)]
@@ -193,6 +193,16 @@ impl<R> Sent<R> {
     /// The answer as it will go out.
     pub fn answer(&self) -> &Answer {
         &self.0
+    }
+}
+
+impl<T: Serialize> Sent<Accepted<T>> {
+    /// The same answer after a while of waiting, as the caller preferred: with the work as it stands now.
+    pub fn waited(mut self, wait: Duration, value: &T, ended: bool) -> Result<Self> {
+        let now = Answer::json(if ended { 200 } else { 202 }, value)?;
+        (self.0.status, self.0.body) = (now.status, now.body);
+        self.0.header("preference-applied", format!("wait={}", wait.as_secs()));
+        Ok(self)
     }
 }
 

@@ -183,7 +183,7 @@ impl Routes {
         for (path, routes) in public {
             for route in routes {
                 let Documented { summary, handler, describe } = route.documented;
-                let mut operation = document.operation(self.component, path, operation_id(handler), summary);
+                let mut operation = document.operation(self.component, path, operation_id(self.component, handler), summary);
                 describe(&mut operation);
                 let operation = operation.finish();
                 document.add(path, &route.method, operation);
@@ -200,9 +200,11 @@ impl Routes {
 
 /// The name of a handler's function is its operation's id: `onboarding::organizations::list` is `organizations_list`.
 #[cfg(not(target_family = "wasm"))]
-fn operation_id(name: &'static str) -> String {
+fn operation_id(component: &str, name: &'static str) -> String {
     let mut parts = name.rsplit("::");
     let (verb, noun) = (parts.next().unwrap_or(name), parts.next().unwrap_or(""));
+    // The routes that every component has are told apart by the component.
+    let noun = if noun == "internal" { component } else { noun };
     format!("{noun}_{verb}")
 }
 

@@ -25,7 +25,11 @@ async fn handle(request: Request) -> Result<impl IntoResponse, anyhow::Error> {
     let path = request.uri().path().to_owned();
     let answer = match path.rsplit('/').next().unwrap_or_default() {
         "run" => steps::run(&request.into_body().collect().await?.to_bytes()).await?,
-        "echo" => return Ok(Response::new(box_body(request.into_body().map_err(anyhow::Error::from)))),
+        "echo" => {
+            return Ok(Response::new(box_body(
+                request.into_body().map_err(anyhow::Error::from),
+            )));
+        }
         "size" => match request.into_body().collect().await {
             Ok(body) => json!(body.to_bytes().len()),
             Err(error) => json!({ "error": error.to_string() }),
@@ -43,7 +47,11 @@ async fn handle(request: Request) -> Result<impl IntoResponse, anyhow::Error> {
 /// A scheduler's route: says when it wants to be called again, as the test has put it into the store.
 async fn tick(request: &Request) -> anyhow::Result<Response<BoxBody>> {
     let expected = format!("Bearer {}", variables::get("tick_secret").await?);
-    if request.headers().get("authorization").is_none_or(|sent| sent.as_bytes() != expected.as_bytes()) {
+    if request
+        .headers()
+        .get("authorization")
+        .is_none_or(|sent| sent.as_bytes() != expected.as_bytes())
+    {
         let mut response = respond(&json!("no secret, no tick"));
         *response.status_mut() = spin_sdk::http::StatusCode::UNAUTHORIZED;
         return Ok(response);
@@ -76,11 +84,18 @@ async fn two_reads() -> anyhow::Result<Value> {
     let mut found = Vec::new();
     for id in [7, 42] {
         let rows = connection
-            .execute("SELECT name FROM item WHERE id = ?", [SqlValue::Integer(id)])
+            .execute(
+                "SELECT name FROM item WHERE id = ?",
+                [SqlValue::Integer(id)],
+            )
             .await?
             .collect()
             .await?;
-        found.push(rows.first().and_then(|row| row.get::<&str>(0)).map(str::to_owned));
+        found.push(
+            rows.first()
+                .and_then(|row| row.get::<&str>(0))
+                .map(str::to_owned),
+        );
     }
     Ok(json!(found))
 }

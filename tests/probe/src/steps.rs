@@ -56,7 +56,10 @@ impl Open {
     async fn step(&mut self, step: &Value) -> Value {
         let name = step["on"].as_str().unwrap_or("default").to_owned();
         match text(step, "do") {
-            "open" => self.open(&name, step["database"].as_str().unwrap_or("default")).await,
+            "open" => {
+                self.open(&name, step["database"].as_str().unwrap_or("default"))
+                    .await
+            }
             "open-many" => open_many(step["count"].as_u64().unwrap_or_default()).await,
             "close" => json!(self.connections.remove(&name).is_some()),
             "sql" => self.sql(&name, step).await,
@@ -80,7 +83,10 @@ impl Open {
             "environment" => json!(std::env::var(text(step, "name")).ok()),
             "http" => http(step).await,
             "sleep" => {
-                sleep(Duration::from_millis(step["millis"].as_u64().unwrap_or_default())).await;
+                sleep(Duration::from_millis(
+                    step["millis"].as_u64().unwrap_or_default(),
+                ))
+                .await;
                 json!("slept")
             }
             "now" => {
@@ -125,7 +131,11 @@ impl Open {
     }
 
     async fn sql(&mut self, name: &str, step: &Value) -> Value {
-        let result = self.connection(name).await.execute(text(step, "sql"), parameters(step)).await;
+        let result = self
+            .connection(name)
+            .await
+            .execute(text(step, "sql"), parameters(step))
+            .await;
         match result {
             Err(error) => json!({ "error at once": format!("{error:?}") }),
             Ok(result) => {
@@ -133,8 +143,10 @@ impl Open {
                 match result.collect().await {
                     Err(error) => json!({ "columns": columns, "error": format!("{error:?}") }),
                     Ok(rows) => {
-                        let rows: Vec<Vec<Value>> =
-                            rows.into_iter().map(|row| row.values.into_iter().map(to_json).collect()).collect();
+                        let rows: Vec<Vec<Value>> = rows
+                            .into_iter()
+                            .map(|row| row.values.into_iter().map(to_json).collect())
+                            .collect();
                         json!(rows)
                     }
                 }
@@ -143,7 +155,11 @@ impl Open {
     }
 
     async fn start(&mut self, name: &str, step: &Value) -> Value {
-        let result = self.connection(name).await.execute(text(step, "sql"), parameters(step)).await;
+        let result = self
+            .connection(name)
+            .await
+            .execute(text(step, "sql"), parameters(step))
+            .await;
         match result {
             Err(error) => json!({ "error at once": format!("{error:?}") }),
             Ok(result) => {
@@ -177,9 +193,12 @@ fn parameters(step: &Value) -> Vec<SqlValue> {
                 None => SqlValue::Real(n.as_f64().unwrap_or_default()),
             },
             Value::String(text) => SqlValue::Text(text),
-            Value::Array(bytes) => {
-                SqlValue::Blob(bytes.iter().filter_map(|b| u8::try_from(b.as_u64()?).ok()).collect())
-            }
+            Value::Array(bytes) => SqlValue::Blob(
+                bytes
+                    .iter()
+                    .filter_map(|b| u8::try_from(b.as_u64()?).ok())
+                    .collect(),
+            ),
             Value::Object(_) => SqlValue::Null,
         })
         .collect()
@@ -204,7 +223,10 @@ async fn key_value(step: &Value) -> Value {
     match text(step, "operation") {
         "set" => outcome(store.set(key, text(step, "value").as_bytes()).await),
         "get" => outcome(
-            store.get(key).await.map(|value| value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+            store
+                .get(key)
+                .await
+                .map(|value| value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
         ),
         "delete" => outcome(store.delete(key).await),
         "exists" => outcome(store.exists(key).await),
@@ -230,7 +252,11 @@ async fn http(step: &Value) -> Value {
         Ok(response) => {
             use http_body_util::BodyExt as _;
             let status = response.status().as_u16();
-            let location = response.headers().get("location").and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let location = response
+                .headers()
+                .get("location")
+                .and_then(|v| v.to_str().ok())
+                .map(str::to_owned);
             match response.into_body().collect().await {
                 Err(error) => json!({ "status": status, "error": format!("{error:?}") }),
                 Ok(body) => {

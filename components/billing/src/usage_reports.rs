@@ -1,0 +1,68 @@
+//! `/v1/usage-reports`
+
+use domain::{Id, JsonSchema, Result, Text, id, usage::*};
+use serde::Deserialize;
+use store::{
+    usage,
+    usage_reports::{self, Import, UsageReport},
+};
+use web::{Bytes, Caller, Created, Csv, Hub, Listing, Page, Path, Query, Sent, Shown, permit};
+
+/// What the source of a report is called when it is not said.
+const SOURCE: &str = "usage-report";
+
+/// Where a report is from.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateQuery {
+    /// Which system the report is from; `usage-report` when left out. One use is counted once for each source.
+    source: Option<Text<1, 60>>,
+}
+
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::UsageWrite>,
+    Query(query): Query<CreateQuery>,
+    Bytes { bytes, .. }: Bytes<Csv>,
+) -> Result<Sent<Created<UsageReport>>> {
+    let rows = parse(&bytes)?;
+    let distinct = distinct(&rows)?;
+    let (id, first_usage_id) = (hub.id(), hub.id());
+    hub.write(&caller, async |tx| {
+        check_age(&rows, hub.now())?;
+        usage::check(tx, &caller.scope(), &rows).await?;
+        let new = Import {
+            id,
+            organization_id: caller.acting().id,
+            source: query.source.as_deref().unwrap_or(SOURCE),
+            rows: &rows,
+            distinct: &distinct,
+            first_usage_id,
+            now: hub.now(),
+        };
+        let report = usage_reports::import(tx, &caller.scope(), &new).await?;
+        Ok(Created::at(format!("/v1/usage-reports/{id}"), report))
+    })
+    .await
+}
+
+/// Which usage reports to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<ListQuery>) -> Result<Listing<UsageReport>> {
+    let page = Page::new(query.limit, query.cursor)?;
+    let found = usage_reports::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |report| report.id.to_string()))
+}
+
+pub async fn show(hub: Hub, caller: Caller<permit::UsageRead>, Path(id): Path<Id<id::UsageReport>>) -> Result<Shown<UsageReport>> {
+    usage_reports::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+}

@@ -1,0 +1,295 @@
+CREATE TABLE access_tokens (
+    hash         TEXT PRIMARY KEY,
+    api_token_id TEXT NOT NULL REFERENCES api_tokens (id),
+    expires_at   BIGINT NOT NULL
+);
+
+CREATE TABLE api_tokens (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    name            TEXT NOT NULL,
+    -- SHA-256 of the secret, in hexadecimal. The secret itself is shown once and kept nowhere.
+    hash            TEXT NOT NULL UNIQUE,
+    expires_at      BIGINT,
+    revoked_at      BIGINT,
+    last_used_at    BIGINT,
+    created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE bindings (
+    principal_id    TEXT NOT NULL,
+    role            TEXT NOT NULL,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    PRIMARY KEY (principal_id, role, organization_id)
+);
+
+CREATE TABLE contracts (
+    id             TEXT PRIMARY KEY,
+    -- Who offers it: a distributor or the operator.
+    issuer_id      TEXT NOT NULL REFERENCES organizations (id),
+    provider_id    TEXT NOT NULL REFERENCES organizations (id),
+    service_id     TEXT NOT NULL REFERENCES services (id),
+    contract_type  TEXT NOT NULL,
+    status         TEXT NOT NULL,
+    effective_date TEXT NOT NULL,
+    currency       TEXT NOT NULL,
+    reference      TEXT,
+    version        BIGINT NOT NULL,
+    created_at     BIGINT NOT NULL,
+    updated_at     BIGINT NOT NULL
+);
+
+CREATE TABLE entitlements (
+    subscription_id TEXT PRIMARY KEY REFERENCES subscriptions (id),
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    service_id      TEXT NOT NULL REFERENCES services (id),
+    quantity        TEXT NOT NULL,
+    created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE idempotency_keys (
+    principal_id TEXT NOT NULL,
+    -- SHA-256 of the key: the key itself helps to unseal the answer and is kept nowhere.
+    key_hash     TEXT NOT NULL,
+    -- SHA-256 over method, target, acting organization and body of the first request.
+    fingerprint  TEXT NOT NULL,
+    status       BIGINT NOT NULL,
+    -- Headers and body, sealed: an answer may hold a secret that is shown once.
+    answer       TEXT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    PRIMARY KEY (principal_id, key_hash)
+);
+
+CREATE TABLE invoice_lines (
+    invoice_id      TEXT NOT NULL REFERENCES invoices (id),
+    line            BIGINT NOT NULL,
+    usage_period    TEXT NOT NULL,
+    subscription_id TEXT NOT NULL REFERENCES subscriptions (id),
+    sku             TEXT NOT NULL,
+    datacenter      TEXT NOT NULL,
+    unit_price      TEXT NOT NULL,
+    service_id      TEXT NOT NULL REFERENCES services (id),
+    -- As they were when the invoice was issued.
+    service_name    TEXT NOT NULL,
+    description     TEXT NOT NULL,
+    quantity        TEXT NOT NULL,
+    amount          BIGINT NOT NULL,
+    usage_rows      BIGINT NOT NULL,
+    PRIMARY KEY (invoice_id, line),
+    -- What a line has in common; it is also how usage finds its line.
+    UNIQUE (invoice_id, usage_period, subscription_id, sku, datacenter, unit_price)
+);
+
+CREATE TABLE invoice_numbers (
+    provider_id TEXT NOT NULL REFERENCES organizations (id),
+    year        BIGINT NOT NULL,
+    last        BIGINT NOT NULL,
+    PRIMARY KEY (provider_id, year)
+);
+
+CREATE TABLE invoice_usage (
+    usage_id   TEXT PRIMARY KEY REFERENCES usage_rows (id),
+    invoice_id TEXT NOT NULL,
+    line       BIGINT NOT NULL,
+    FOREIGN KEY (invoice_id, line) REFERENCES invoice_lines (invoice_id, line)
+);
+
+CREATE TABLE invoices (
+    id              TEXT PRIMARY KEY,
+    number          TEXT NOT NULL,
+    status          TEXT NOT NULL,
+    -- Who is to pay, and whom.
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    provider_id     TEXT NOT NULL REFERENCES organizations (id),
+    -- Usage up to the end of this month is on it, unless an earlier invoice has it.
+    period          TEXT NOT NULL,
+    currency        TEXT NOT NULL,
+    rounding        TEXT NOT NULL,
+    -- In minor units of the currency, as all amounts are.
+    total           BIGINT NOT NULL,
+    issued_at       BIGINT NOT NULL,
+    UNIQUE (provider_id, number)
+);
+
+CREATE TABLE jobs (
+    id              TEXT PRIMARY KEY,
+    -- The component that runs it.
+    queue           TEXT NOT NULL,
+    kind            TEXT NOT NULL,
+    -- Whose work it is.
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    payload         TEXT NOT NULL,
+    state           TEXT NOT NULL CHECK (state IN ('READY', 'RUNNING', 'PARKED')),
+    -- When it may be claimed: its time, or the end of the present runner's lease.
+    due_at          BIGINT NOT NULL,
+    -- Failures in a row.
+    attempts        BIGINT NOT NULL,
+    -- Counts the claims; a runner whose fence is not the row's own writes nothing.
+    fence           BIGINT NOT NULL,
+    last_error      TEXT,
+    -- The traceparent of the request that decided it.
+    trace           TEXT,
+    created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE organizations (
+    id            TEXT PRIMARY KEY,
+    parent_id     TEXT REFERENCES organizations (id),
+    -- The ids from the root down to this one, each followed by a dot: a subtree is one range of this column.
+    path          TEXT NOT NULL UNIQUE,
+    kind          TEXT NOT NULL CHECK (kind IN ('OPERATOR', 'DISTRIBUTOR', 'RESELLER', 'PROVIDER', 'CUSTOMER')),
+    status        TEXT NOT NULL CHECK (status IN ('ACTIVE', 'DISABLED')),
+    display_name  TEXT NOT NULL,
+    company_name  TEXT NOT NULL,
+    country       TEXT NOT NULL,
+    state         TEXT,
+    city          TEXT,
+    zip           TEXT,
+    address_line1 TEXT,
+    domain        TEXT,
+    tag           TEXT,
+    currency      TEXT NOT NULL,
+    -- Counts the edits; it is the ETag.
+    version       BIGINT NOT NULL,
+    created_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL,
+    CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
+);
+
+CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
+
+CREATE TABLE services (
+    id             TEXT PRIMARY KEY,
+    code           TEXT NOT NULL UNIQUE,
+    display_name   TEXT NOT NULL,
+    description    TEXT,
+    product_family TEXT NOT NULL,
+    driver         TEXT NOT NULL CHECK (driver IN ('MANUAL', 'BUILTIN')),
+    created_at     BIGINT NOT NULL
+);
+
+CREATE TABLE subscriptions (
+    id              TEXT PRIMARY KEY,
+    -- The customer, and the provider right above it that answers for it.
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    provider_id     TEXT NOT NULL REFERENCES organizations (id),
+    service_id      TEXT NOT NULL REFERENCES services (id),
+    contract_id     TEXT NOT NULL REFERENCES contracts (id),
+    quantity        TEXT NOT NULL,
+    status          TEXT NOT NULL,
+    -- The task that works on it, or did so last. No reference, since the task refers to the subscription.
+    task_id         TEXT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    activated_at    BIGINT
+);
+
+CREATE TABLE task_steps (
+    task_id    TEXT NOT NULL REFERENCES tasks (id),
+    position   BIGINT NOT NULL,
+    name       TEXT NOT NULL,
+    status     TEXT NOT NULL,
+    -- Turns taken at it, those that failed and those at undoing it included.
+    attempts   BIGINT NOT NULL,
+    message    TEXT,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (task_id, position),
+    UNIQUE (task_id, name)
+);
+
+CREATE TABLE tasks (
+    id              TEXT PRIMARY KEY,
+    -- Types, and names of steps, are not enumerated here: a later hub knows more of them than this one.
+    task_type       TEXT NOT NULL,
+    -- Follows from the steps; kept for finding tasks by it.
+    status          TEXT NOT NULL,
+    -- Whose task it is.
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- What it works on, when that is a subscription.
+    subscription_id TEXT REFERENCES subscriptions (id),
+    -- The job that takes its next turn; none while it waits for a person and when it has ended.
+    job_id          TEXT,
+    -- What went wrong.
+    message         TEXT,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    ended_at        BIGINT
+);
+
+CREATE TABLE usage_reports (
+    id              TEXT PRIMARY KEY,
+    -- Who imported it.
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- Tells reports of different systems apart; one use is counted once for each of them.
+    source          TEXT NOT NULL,
+    -- The months of its rows, in order, with spaces between them.
+    periods         TEXT NOT NULL,
+    row_count       BIGINT NOT NULL,
+    -- Rows that were new, rows that were there already or came twice, and those of the new ones that came late.
+    accepted        BIGINT NOT NULL,
+    duplicates      BIGINT NOT NULL,
+    late            BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE usage_rows (
+    id                  TEXT PRIMARY KEY,
+    report_id           TEXT NOT NULL REFERENCES usage_reports (id),
+    -- Its place among the report's rows, from 1.
+    report_row          BIGINT NOT NULL,
+    source              TEXT NOT NULL,
+    -- SHA-256 of organization, service, subscription, unit of stock, datacenter and instant, in hexadecimal.
+    row_key             TEXT NOT NULL,
+    organization_id     TEXT NOT NULL REFERENCES organizations (id),
+    service_id          TEXT NOT NULL REFERENCES services (id),
+    subscription_id     TEXT NOT NULL REFERENCES subscriptions (id),
+    sku                 TEXT NOT NULL,
+    description         TEXT NOT NULL,
+    datacenter          TEXT NOT NULL,
+    used_at             BIGINT NOT NULL,
+    -- The month of used_at.
+    period              TEXT NOT NULL,
+    -- In the organization's currency.
+    unit_price          TEXT NOT NULL,
+    usage_quantity      TEXT NOT NULL,
+    commit_quantity     TEXT NOT NULL,
+    billable_quantity   TEXT NOT NULL,
+    product_family      TEXT NOT NULL,
+    customer_segment    TEXT NOT NULL,
+    cross_reference_sku TEXT NOT NULL,
+    late                BIGINT NOT NULL CHECK (late IN (0, 1)),
+    UNIQUE (source, row_key)
+);
+
+CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
+
+CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
+
+CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
+
+CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
+
+CREATE INDEX entitlements_organization ON entitlements (organization_id, service_id);
+
+CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+
+CREATE INDEX invoice_usage_line ON invoice_usage (invoice_id, line, usage_id);
+
+CREATE INDEX invoices_organization ON invoices (organization_id, period, id);
+
+CREATE INDEX jobs_due ON jobs (queue, due_at, id) WHERE state <> 'PARKED';
+
+CREATE INDEX jobs_state ON jobs (state, id);
+
+CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kind = 'OPERATOR';
+
+CREATE INDEX organizations_parent ON organizations (parent_id, id);
+
+CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
+
+CREATE INDEX tasks_organization ON tasks (organization_id, id);
+
+CREATE INDEX tasks_status ON tasks (status, id);
+
+CREATE INDEX usage_reports_organization ON usage_reports (organization_id, id);
+
+CREATE INDEX usage_rows_period ON usage_rows (organization_id, period, id);

@@ -1,0 +1,132 @@
+//! Subscriptions: services that customers have.
+
+use crate::{Db, Row, Scope, Tx, params};
+use domain::{Decimal, Error, Id, Instant, JsonSchema, Result, id, subscription::SubscriptionStatus};
+use serde::{Deserialize, Serialize};
+
+/// A service that a customer has, or is to get.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Its id.
+    pub id: Id<id::Subscription>,
+    /// The customer.
+    pub organization_id: Id<id::Organization>,
+    /// The provider that provisions it and answers for the customer.
+    pub provider_id: Id<id::Organization>,
+    /// What the customer has.
+    pub service_id: Id<id::Service>,
+    /// The commit contract that it runs on.
+    pub contract_id: Id<id::Contract>,
+    /// How much of it.
+    pub quantity: Decimal,
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// The task that works on it, or did so last.
+    pub task_id: Id<id::Task>,
+    /// When it was asked for.
+    pub created_at: Instant,
+    /// Since when the customer has it; absent until then.
+    pub activated_at: Option<Instant>,
+}
+
+/// What is said of a service that is to be provisioned to a customer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewSubscription {
+    /// Who is to get it: a CUSTOMER.
+    pub organization_id: Id<id::Organization>,
+    /// What the customer is to get.
+    pub service_id: Id<id::Service>,
+    /// The commit contract to run on; needed when the provider has several active ones for the service.
+    pub contract_id: Option<Id<id::Contract>>,
+    /// How much of it; above zero.
+    pub quantity: Decimal,
+}
+
+const COLUMNS: &str =
+    "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.quantity, s.status, s.task_id, s.created_at, s.activated_at";
+/// A subscription belongs to its customer, so whoever is above the customer sees it.
+const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
+
+fn read(row: &mut Row) -> Result<Subscription> {
+    Ok(Subscription {
+        id: row.take()?,
+        organization_id: row.take()?,
+        provider_id: row.take()?,
+        service_id: row.take()?,
+        contract_id: row.take()?,
+        quantity: row.take()?,
+        status: row.take()?,
+        task_id: row.take()?,
+        created_at: row.take()?,
+        activated_at: row.take()?,
+    })
+}
+
+/// Writes a subscription; its customer, service and contract were found by the caller.
+pub async fn insert(tx: &Tx<'_>, new: &Subscription) -> Result<()> {
+    tx.exec(
+        "INSERT INTO subscriptions (id, organization_id, provider_id, service_id, contract_id, quantity, status, task_id, created_at, activated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            new.id, new.organization_id, new.provider_id, new.service_id, new.contract_id, new.quantity, new.status, new.task_id,
+            new.created_at, new.activated_at
+        ],
+    )
+    .await
+}
+
+/// One subscription within the scope.
+pub async fn find(db: &Db, scope: &Scope, id: Id<id::Subscription>) -> Result<Subscription> {
+    let mut values = params![id];
+    values.extend([scope.from(), scope.until()]);
+    db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE s.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
+        .await?
+        .ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))
+}
+
+/// A page of the subscriptions within the scope, oldest first.
+pub async fn list(
+    db: &Db,
+    scope: &Scope,
+    organization_id: Option<Id<id::Organization>>,
+    status: Option<SubscriptionStatus>,
+    after: Option<Id<id::Subscription>>,
+    limit: u32,
+) -> Result<Vec<Subscription>> {
+    let mut values = params![organization_id, status, after, limit];
+    values.extend([scope.from(), scope.until()]);
+    db.query_all(
+        &format!(
+            "SELECT {COLUMNS} FROM {FROM}
+             WHERE o.path >= ?5 AND o.path < ?6 AND (?1 IS NULL OR s.organization_id = ?1) AND (?2 IS NULL OR s.status = ?2)
+             AND (?3 IS NULL OR s.id > ?3) ORDER BY s.id LIMIT ?4"
+        ),
+        values,
+        read,
+    )
+    .await
+}
+
+/// Moves a subscription within the scope to another status; the first time it becomes active is kept.
+pub async fn set_status(
+    tx: &Tx<'_>,
+    scope: &Scope,
+    id: Id<id::Subscription>,
+    status: SubscriptionStatus,
+    now: Instant,
+) -> Result<()> {
+    let active = (status == SubscriptionStatus::Active).then_some(now);
+    let mut values = params![id, status, active];
+    values.extend([scope.from(), scope.until()]);
+    let changed: Option<Id<id::Subscription>> = tx
+        .query_opt(
+            "UPDATE subscriptions SET status = ?2, activated_at = COALESCE(activated_at, ?3) WHERE id = ?1
+             AND organization_id IN (SELECT id FROM organizations WHERE path >= ?4 AND path < ?5) RETURNING id",
+            values,
+            |row| row.take(),
+        )
+        .await?;
+    changed.map(drop).ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))
+}

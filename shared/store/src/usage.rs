@@ -1,0 +1,280 @@
+//! Usage: rows that are added and never changed.
+
+use crate::{Db, Row, Scope, Stored, Tx, Value, params, usage_reports::Import, value::numbers};
+use domain::{
+    Decimal, Id, Instant, JsonSchema, Period, Result, id,
+    invoice::{Draft, LineKey, LineNumber, Used},
+    usage::{Content, Faults, Keyed, Subscribed, UsageRow, check_places},
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many rows or ids go into one statement. Each statement is a call out of the component, and with more of them a
+/// statement takes longer to prepare than it saves; SQLite takes 32,766 parameters in one.
+const CHUNK: usize = 250;
+
+/// Usage as it is shown.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Its id.
+    pub id: Id<id::Usage>,
+    /// The report it came with.
+    pub usage_report_id: Id<id::UsageReport>,
+    /// Its place among the report's rows, from 1.
+    pub row: u32,
+    /// The system the report is from.
+    pub source: String,
+    /// The customer that used.
+    pub organization_id: Id<id::Organization>,
+    /// What was used.
+    pub service_id: Id<id::Service>,
+    /// Under which subscription.
+    pub subscription_id: Id<id::Subscription>,
+    /// Which unit of stock was used.
+    pub sku: String,
+    /// What that is, in words.
+    pub description: String,
+    /// Where; empty when the use has no place.
+    pub datacenter: String,
+    /// When.
+    pub used_at: Instant,
+    /// The month it is billed for.
+    pub usage_period: Period,
+    /// The price of one unit, in the customer's currency.
+    pub unit_price: Decimal,
+    /// How much was used.
+    pub usage_quantity: Decimal,
+    /// How much of that a commitment covers.
+    pub commit_quantity: Decimal,
+    /// How much is billed.
+    pub billable_quantity: Decimal,
+    /// The product family, in the report's own words.
+    pub product_family: String,
+    /// The customer segment, in the report's own words.
+    pub customer_segment: String,
+    /// The unit of stock in another catalogue.
+    pub cross_reference_sku: String,
+    /// Whether it came after its month, or after its invoice.
+    pub late: bool,
+}
+
+/// Refuses rows whose customers or subscriptions are not within the scope.
+pub async fn check(db: &Db, scope: &Scope, rows: &[UsageRow]) -> Result<()> {
+    let (mut organizations, mut named) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows {
+        organizations.insert(row.organization_id);
+        named.insert(row.subscription_id);
+    }
+    let customers: BTreeSet<_> = of_ids(
+        db,
+        scope,
+        &organizations,
+        |ids| format!("SELECT id FROM organizations WHERE path >= ?1 AND path < ?2 AND kind = 'CUSTOMER' AND id IN ({ids})"),
+        |row| row.take::<Id<id::Organization>>(),
+    )
+    .await?;
+    let subscriptions: BTreeMap<_, _> = of_ids(
+        db,
+        scope,
+        &named,
+        |ids| {
+            format!(
+                "SELECT s.id, s.organization_id, s.service_id FROM subscriptions s JOIN organizations o ON o.id = s.organization_id
+                 WHERE o.path >= ?1 AND o.path < ?2 AND s.id IN ({ids})"
+            )
+        },
+        read_subscribed,
+    )
+    .await?;
+    check_places(rows, &customers, &subscriptions)
+}
+
+fn read_subscribed(row: &mut Row) -> Result<(Id<id::Subscription>, Subscribed)> {
+    Ok((row.take()?, (row.take()?, row.take()?)))
+}
+
+/// What a statement finds for these ids within the scope; it gets the ids' parameters to put into its IN.
+pub(crate) async fn of_ids<N: id::Noun, T, C: Default + Extend<T>>(
+    db: &Db,
+    scope: &Scope,
+    ids: &BTreeSet<Id<N>>,
+    statement: impl Fn(&str) -> String,
+    read: impl Fn(&mut Row) -> Result<T>,
+) -> Result<C> {
+    let ids: Vec<Value> = ids.iter().map(Stored::to_value).collect();
+    let mut found = C::default();
+    for chunk in ids.chunks(CHUNK) {
+        let values = [&[scope.from(), scope.until()], chunk].concat();
+        found.extend(db.query_all(&statement(&numbers(3, chunk.len())), values, &read).await?);
+    }
+    Ok(found)
+}
+
+/// Adds a report's rows that are not there yet and gives these back. Refused when one that is there says something else.
+pub(crate) async fn insert<'a>(tx: &Tx<'_>, new: &Import<'a>, late: impl Fn(&UsageRow) -> bool) -> Result<Vec<&'a UsageRow>> {
+    const EACH: usize = 19;
+    let (mut accepted, mut faults) = (Vec::new(), Faults::default());
+    for chunk in new.distinct.chunks(CHUNK) {
+        let tuples: Vec<String> =
+            (0..chunk.len()).map(|index| format!("(?1, ?2, {})", numbers(3 + index * EACH, EACH))).collect();
+        let mut values = params![new.id, new.source];
+        for (key, row) in chunk {
+            let content = &row.content;
+            values.extend(params![
+                new.first_usage_id.nth(row.number), row.number, key, row.organization_id, row.service_id, row.subscription_id, row.sku,
+                content.description, row.datacenter, row.used_at, row.period(), content.unit_price, content.usage_quantity,
+                content.commit_quantity, content.billable_quantity, content.product_family, content.customer_segment,
+                content.cross_reference_sku, u32::from(late(row))
+            ]);
+        }
+        let inserted: Vec<u32> = tx
+            .query_all(
+                &format!(
+                    "INSERT INTO usage_rows (report_id, source, id, report_row, row_key, organization_id, service_id, subscription_id, sku,
+                         description, datacenter, used_at, period, unit_price, usage_quantity, commit_quantity, billable_quantity,
+                         product_family, customer_segment, cross_reference_sku, late)
+                     VALUES {} ON CONFLICT (source, row_key) DO NOTHING RETURNING report_row",
+                    tuples.join(", ")
+                ),
+                values,
+                |row| row.take(),
+            )
+            .await?;
+        let (added, known): (Vec<&Keyed<'a>>, Vec<_>) = chunk.iter().partition(|(_, row)| inserted.contains(&row.number));
+        accepted.extend(added.into_iter().map(|(_, row)| *row));
+        check_same(tx, new.source, &known, &mut faults).await?;
+    }
+    faults.into_result()?;
+    Ok(accepted)
+}
+
+/// Notes what of these rows differs from what is there.
+async fn check_same(tx: &Tx<'_>, source: &str, known: &[&Keyed<'_>], faults: &mut Faults) -> Result<()> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let mut values = params![source];
+    values.extend(known.iter().map(|(key, _)| key.to_value()));
+    let sql = format!(
+        "SELECT row_key, description, unit_price, usage_quantity, commit_quantity, billable_quantity, product_family, customer_segment,
+             cross_reference_sku
+         FROM usage_rows WHERE source = ?1 AND row_key IN ({})",
+        numbers(2, known.len())
+    );
+    let there: Vec<(String, Content)> = tx.query_all(&sql, values, |row| Ok((row.take()?, read_content(row)?))).await?;
+    for (key, row) in known {
+        let there = there.iter().find(|(there, _)| there == key);
+        for column in there.map(|(_, there)| row.content.differences(there)).unwrap_or_default() {
+            faults.add(
+                row.number,
+                Some(column),
+                "differs from what was imported before for the same use, which stays; send the row as it was, or leave it out",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn read_content(row: &mut Row) -> Result<Content> {
+    Ok(Content {
+        description: row.take()?,
+        unit_price: row.take()?,
+        usage_quantity: row.take()?,
+        commit_quantity: row.take()?,
+        billable_quantity: row.take()?,
+        product_family: row.take()?,
+        customer_segment: row.take()?,
+        cross_reference_sku: row.take()?,
+    })
+}
+
+/// Usage of a customer that is on no invoice: all of it up to the end of the period, as the lines of the next one.
+pub async fn not_invoiced(tx: &Tx<'_>, scope: &Scope, organization_id: Id<id::Organization>, until: Period) -> Result<Draft> {
+    /// How many rows are read at once; only the lines they add to are kept.
+    const PAGE: u32 = 2_000;
+    let (mut draft, mut after) = (Draft::default(), (String::new(), String::new()));
+    loop {
+        let mut values = params![organization_id, until, after.0, after.1, PAGE];
+        values.extend([scope.from(), scope.until()]);
+        let page: Vec<(String, Used)> = tx
+            .query_all(
+                "SELECT u.id, u.period, u.subscription_id, u.sku, u.datacenter, u.unit_price, u.service_id, u.used_at, u.description,
+                     u.billable_quantity
+                 FROM usage_rows u JOIN organizations o ON o.id = u.organization_id
+                 WHERE u.organization_id = ?1 AND u.period <= ?2 AND (u.period, u.id) > (?3, ?4) AND o.path >= ?6 AND o.path < ?7
+                 AND NOT EXISTS (SELECT 1 FROM invoice_usage i WHERE i.usage_id = u.id) ORDER BY u.period, u.id LIMIT ?5",
+                values,
+                |row| Ok((row.take()?, read_used(row)?)),
+            )
+            .await?;
+        let full = page.len() == PAGE as usize;
+        for (id, used) in page {
+            after = (used.key.usage_period.to_string(), id);
+            draft.add(used)?;
+        }
+        if !full {
+            return Ok(draft);
+        }
+    }
+}
+
+fn read_used(row: &mut Row) -> Result<Used> {
+    let key = LineKey {
+        usage_period: row.take()?,
+        subscription_id: row.take()?,
+        sku: row.take()?,
+        datacenter: row.take()?,
+        unit_price: row.take()?,
+    };
+    Ok(Used { key, service_id: row.take()?, used_at: row.take()?, description: row.take()?, quantity: row.take()? })
+}
+
+/// A page of the usage behind a line of an invoice within the scope, in the order it came in.
+pub async fn of_line(
+    db: &Db,
+    scope: &Scope,
+    invoice_id: Id<id::Invoice>,
+    line: LineNumber,
+    after: Option<Id<id::Usage>>,
+    limit: u32,
+) -> Result<Vec<Usage>> {
+    let mut values = params![invoice_id, line.get(), after, limit];
+    values.extend([scope.from(), scope.until()]);
+    db.query_all(
+        "SELECT u.id, u.report_id, u.report_row, u.source, u.organization_id, u.service_id, u.subscription_id, u.sku, u.datacenter,
+             u.used_at, u.period, u.late, u.description, u.unit_price, u.usage_quantity, u.commit_quantity, u.billable_quantity,
+             u.product_family, u.customer_segment, u.cross_reference_sku
+         FROM invoice_usage i JOIN usage_rows u ON u.id = i.usage_id JOIN organizations o ON o.id = u.organization_id
+         WHERE i.invoice_id = ?1 AND i.line = ?2 AND (?3 IS NULL OR i.usage_id > ?3) AND o.path >= ?5 AND o.path < ?6
+         ORDER BY i.usage_id LIMIT ?4",
+        values,
+        read,
+    )
+    .await
+}
+
+fn read(row: &mut Row) -> Result<Usage> {
+    Ok(Usage {
+        id: row.take()?,
+        usage_report_id: row.take()?,
+        row: row.take()?,
+        source: row.take()?,
+        organization_id: row.take()?,
+        service_id: row.take()?,
+        subscription_id: row.take()?,
+        sku: row.take()?,
+        datacenter: row.take()?,
+        used_at: row.take()?,
+        usage_period: row.take()?,
+        late: row.take::<u32>()? == 1,
+        description: row.take()?,
+        unit_price: row.take()?,
+        usage_quantity: row.take()?,
+        commit_quantity: row.take()?,
+        billable_quantity: row.take()?,
+        product_family: row.take()?,
+        customer_segment: row.take()?,
+        cross_reference_sku: row.take()?,
+    })
+}

@@ -1,0 +1,111 @@
+//! Idempotency-Key: the first answer again, whatever happened in between.
+
+use serde_json::json;
+use tests::{World, simulated};
+
+fn organization(name: &str) -> serde_json::Value {
+    json!({ "kind": "PROVIDER", "displayName": name, "companyName": name, "country": "DE", "currency": "EUR" })
+}
+
+#[test]
+fn the_same_request_again_gets_the_first_answer_and_changes_nothing() {
+    simulated(|| async {
+        let mut world = World::new().await;
+        let operator = world.bootstrap().await;
+        let first = world.post("/v1/organizations", organization("A")).by(&operator).key("one").send().await;
+        first.expect(201);
+        assert_eq!(first.header("idempotency-replayed"), "");
+        // Also after a crash, since the answer was kept in the transaction of the change.
+        world.restart().await;
+        let again = world.post("/v1/organizations", organization("A")).by(&operator).key("one").send().await;
+        again.expect(201);
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.0.body(), first.0.body());
+        assert_eq!((again.header("location"), again.header("etag")), (first.header("location"), first.header("etag")));
+        assert_eq!(world.count("SELECT COUNT(*) FROM organizations"), 2);
+    });
+}
+
+#[test]
+fn a_key_belongs_to_one_request_and_one_caller() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        world.post("/v1/organizations", organization("A")).by(&operator).key("one").send().await.expect(201);
+        let other_body = world.post("/v1/organizations", organization("B")).by(&operator).key("one").send().await;
+        other_body.expect_problem(422, "idempotency_key_reused");
+        // The same key of another caller is another key.
+        let other = world.actor(&operator, &operator.organization, "OPERATOR_ADMINISTRATOR").await;
+        world.post("/v1/organizations", organization("C")).by(&other).key("one").send().await.expect(201);
+        assert_eq!(world.count("SELECT COUNT(*) FROM organizations"), 3);
+    });
+}
+
+#[test]
+fn a_refused_request_is_judged_again() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let customer = json!({ "kind": "CUSTOMER", "displayName": "C", "companyName": "C", "country": "DE", "currency": "EUR" });
+        world.post("/v1/organizations", customer).by(&operator).key("one").send().await.expect(422);
+        world.post("/v1/organizations", organization("A")).by(&operator).key("one").send().await.expect(201);
+    });
+}
+
+#[test]
+fn two_at_once_with_one_key_change_one_thing() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let calls = (0..8).map(|_| world.post("/v1/organizations", organization("A")).by(&operator).key("one").send());
+        let answers = futures::future::join_all(calls).await;
+        let bodies: std::collections::BTreeSet<_> = answers.iter().map(|answer| answer.expect(201).0.body().clone()).collect();
+        assert_eq!(bodies.len(), 1);
+        assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count(), 1);
+        assert_eq!(world.count("SELECT COUNT(*) FROM organizations"), 2);
+    });
+}
+
+#[test]
+fn a_replayed_secret_is_the_same_and_stands_nowhere_in_the_database() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let body = json!({ "name": "robot", "organizationId": operator.organization, "role": "OPERATOR_ADMINISTRATOR" });
+        let first = world.post("/v1/api-tokens", body.clone()).by(&operator).key("secret-key-1").send().await;
+        let again = world.post("/v1/api-tokens", body).by(&operator).key("secret-key-1").send().await;
+        assert_eq!(first.text("/apiToken"), again.text("/apiToken"));
+        let dump = world.dump();
+        for secret in [&first.text("/apiToken"), &operator.api_token, &operator.access_token, "secret-key-1", tests::DATA_KEY] {
+            assert!(!dump.contains(secret), "{secret} can be read in the database");
+            assert!(!world.hub.logs().iter().any(|line| line.contains(secret)), "{secret} can be read in the log");
+        }
+    });
+}
+
+#[test]
+fn a_key_expires_after_a_day_and_is_forgotten() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        world.post("/v1/organizations", organization("A")).by(&operator).key("one").send().await.expect(201);
+        world.hub.clock().advance(std::time::Duration::from_secs(24 * 3600 + 1)).await;
+        world.settle().await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM idempotency_keys"), 0);
+        assert_eq!(world.count("SELECT COUNT(*) FROM access_tokens"), 0);
+        let operator = world.sign_in(&operator.api_token, &operator.organization).await;
+        world.post("/v1/organizations", organization("B")).by(&operator).key("one").send().await.expect(201);
+    });
+}
+
+#[test]
+fn keys_have_bounds() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        for key in ["".to_owned(), "x".repeat(256), "tab\there".to_owned()] {
+            let answer = world.post("/v1/organizations", organization("A")).by(&operator).key(&key).send().await;
+            answer.expect_problem(400, "bad_idempotency_key");
+        }
+    });
+}
