@@ -8,6 +8,7 @@ fn the_operator_adds_services_and_everybody_reads_them() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
+        world.hub.clock().advance(std::time::Duration::from_millis(1)).await;
         let body = json!({ "code": "vpc", "displayName": "Private Cloud", "description": "Hosts", "productFamily": "RENTAL", "driver": "BUILTIN" });
         let made = world.post("/v1/services", body.clone()).by(&shop.operator).send().await;
         made.expect(201);

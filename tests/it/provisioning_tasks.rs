@@ -344,27 +344,29 @@ fn a_runner_that_wakes_up_after_its_lease_changes_nothing() {
 
 #[test]
 fn a_runner_that_wakes_up_after_the_task_was_undone_provisions_nothing() {
-    simulated(|| async {
-        let mut world = World::new().await;
-        let shop = world.shop().await;
-        patient(&mut world).await;
-        let asked = subscribe(&world, &shop, &shop.builtin).send().await;
-        runner(&world).await;
-        // The first runner sleeps for hours right before it would provision.
-        let services = Target::SqlMatching("FROM services WHERE".into());
-        world.hub.faults().push(Fault::on(services).nth(1).delay(Duration::from_secs(50_000)));
-        break_sql(&world, "INSERT INTO entitlements", ATTEMPTS);
-        let others = async {
-            tokio::time::sleep(Duration::from_secs(61)).await;
-            run_out(&world).await;
-        };
-        let ((), ()) = futures::join!(runner(&world), others);
-        let ended = task(&world, &shop.admin, &asked).await;
-        assert_eq!((&ended["status"], steps(&ended)), (&json!("ERROR"), vec!["UNDONE", "ERROR", "NOT_STARTED"]), "{ended}");
-        assert!(world.hub.logs().iter().any(|line| line.contains("job_fenced")), "the first runner never woke up");
-        assert_eq!(world.count("SELECT COUNT(*) FROM entitlements"), 0);
-        assert_eq!(subscription(&world, &shop.admin, &ended).await["status"], "FAILED");
-    });
+    // Before it looks whether the job is still its own, and after that, before it writes.
+    for asleep in ["FROM services WHERE", "BEGIN IMMEDIATE"] {
+        simulated(|| async {
+            let mut world = World::new().await;
+            let shop = world.shop().await;
+            patient(&mut world).await;
+            let asked = subscribe(&world, &shop, &shop.builtin).send().await;
+            runner(&world).await;
+            let fault = Fault::on(Target::SqlMatching(asleep.into())).nth(1);
+            world.hub.faults().push(fault.delay(Duration::from_secs(50_000)));
+            break_sql(&world, "INSERT INTO entitlements", ATTEMPTS);
+            let others = async {
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                run_out(&world).await;
+            };
+            let ((), ()) = futures::join!(runner(&world), others);
+            let ended = task(&world, &shop.admin, &asked).await;
+            assert_eq!((&ended["status"], steps(&ended)), (&json!("ERROR"), vec!["UNDONE", "ERROR", "NOT_STARTED"]), "{ended}");
+            assert!(world.hub.logs().iter().any(|line| line.contains("job_fenced")), "the first runner never woke up");
+            assert_eq!(world.count("SELECT COUNT(*) FROM entitlements"), 0);
+            assert_eq!(subscription(&world, &shop.admin, &ended).await["status"], "FAILED");
+        });
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub fn play(client: &Client, operator_token: &str, tour: &mut Tour) -> Result<()
         ("kind", "DISTRIBUTOR"), ("displayName", "Northwind Distribution"), ("companyName", "Northwind Distribution Ltd"),
         ("country", "US"), ("currency", "USD"),
     ])?;
-    let provider = story.organization(&operator, "provider", "and below it a provider", &[
+    let provider = story.organization(&operator, "provider", "Below it the operator creates a provider", &[
         ("kind", "PROVIDER"), ("parentId", &distributor), ("displayName", "Contoso Cloud"),
         ("companyName", "Contoso Cloud LLC"), ("country", "US"), ("currency", "USD"),
     ])?;
@@ -161,7 +161,7 @@ impl Story<'_> {
     }
 
     fn organization(&mut self, caller: &Caller, step: &str, sentence: &str, fields: &[(&str, &str)]) -> Result<String> {
-        self.tour.say(&format!("{sentence}."));
+        self.tour.say(&sentence_end(sentence));
         let answer = self.call(&self.post(caller, step, "/v1/organizations").json(object(fields)), 201)?;
         let organization = answer.json()?;
         for (name, value) in fields {
@@ -320,7 +320,7 @@ impl Story<'_> {
     fn invoice(
         &mut self, caller: &Caller, step: &str, sentence: &str, customer: &str, month: Month, expected: &BTreeMap<LineKey, Line>,
     ) -> Result<Value> {
-        self.tour.say(&format!("{sentence}."));
+        self.tour.say(&sentence_end(sentence));
         let body = object(&[("organizationId", customer), ("period", &month.to_string())]);
         let issued = self.call(&self.post(caller, step, "/v1/invoices").json(body), 201)?.json()?;
         // What was answered then and what stands now must be the same invoice.
@@ -386,6 +386,11 @@ fn check(invoice: &Value, expected: &BTreeMap<LineKey, Line>) -> Result<i128> {
     let said = money(&invoice["total"])?;
     ensure!(said == total, "{number}: total {} USD, not {}", dollars(said), dollars(total));
     Ok(total)
+}
+
+/// The sentence with a full stop, unless a name already ended in one.
+fn sentence_end(sentence: &str) -> String {
+    format!("{}.", sentence.trim_end_matches('.'))
 }
 
 fn money(value: &Value) -> Result<i128> {

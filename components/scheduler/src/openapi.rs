@@ -5,5 +5,5 @@ use domain::Result;
 use web::{Hub, Written};
 
 pub async fn show(_: Hub) -> Result<Written> {
-    Ok(Written(include_str!("../../../docs/openapi.json")))
+    Ok(Written(include_str!(concat!(env!("OUT_DIR"), "/openapi.json"))))
 }

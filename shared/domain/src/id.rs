@@ -116,25 +116,28 @@ impl<N: Noun> FromStr for Id<N> {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let wrong = || {
-            NotAnId(format!(
-                "not the id of {article} {name}: expected {prefix}_ followed by {SUFFIX_LEN} characters of 0-9 and a-z without i, l, o and u",
-                article = if N::NAME.starts_with(['a', 'e', 'i', 'o', 'A']) { "an" } else { "a" },
-                name = N::NAME,
-                prefix = N::PREFIX
-            ))
-        };
-        let suffix = text.strip_prefix(N::PREFIX).and_then(|rest| rest.strip_prefix('_')).ok_or_else(wrong)?;
-        if suffix.len() != SUFFIX_LEN || suffix.as_bytes()[0] > b'7' {
-            return Err(wrong());
-        }
-        let mut bits = 0u128;
-        for byte in suffix.bytes() {
-            let digit = ALPHABET.iter().position(|&letter| letter == byte).ok_or_else(wrong)?;
-            bits = (bits << 5) | digit as u128;
-        }
+        let bits = read(text, N::PREFIX).ok_or_else(|| wrong(N::PREFIX, N::NAME))?;
         Ok(Self(Uuid::from_u128(bits), PhantomData))
     }
+}
+
+/// Apart from the type, as is [`wrong`], so that it is compiled once and not for every noun.
+fn read(text: &str, prefix: &str) -> Option<u128> {
+    let suffix = text.strip_prefix(prefix)?.strip_prefix('_')?;
+    if suffix.len() != SUFFIX_LEN || suffix.as_bytes()[0] > b'7' {
+        return None;
+    }
+    suffix.bytes().try_fold(0, |bits, byte| {
+        let digit = ALPHABET.iter().position(|&letter| letter == byte)?;
+        Some((bits << 5) | digit as u128)
+    })
+}
+
+fn wrong(prefix: &str, name: &str) -> NotAnId {
+    NotAnId(format!(
+        "not the id of {article} {name}: expected {prefix}_ followed by {SUFFIX_LEN} characters of 0-9 and a-z without i, l, o and u",
+        article = if name.starts_with(['a', 'e', 'i', 'o', 'A']) { "an" } else { "a" },
+    ))
 }
 
 impl<N> Clone for Id<N> {

@@ -38,7 +38,8 @@ macro_rules! as_text {
 pub(crate) use as_text;
 
 /// Reads a JSON string through `FromStr`.
-pub(crate) fn read_text<'de, T, D>(from: D) -> Result<T, D::Error>
+#[doc(hidden)]
+pub fn read_text<'de, T, D>(from: D) -> Result<T, D::Error>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
@@ -61,7 +62,7 @@ pub(crate) fn schema<T: Shown>() -> schemars::Schema {
 macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize, $crate::JsonSchema)]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, $crate::JsonSchema)]
         #[schemars(inline)]
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)+ }
         impl $name {
@@ -70,6 +71,12 @@ macro_rules! text_enum {
             /// The value's text, the same in the API and in the database.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
+            }
+        }
+        // Not derived: serde_json takes a number where an enum should stand for broken syntax, and does not say what would be right.
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::json::read_text(from)
             }
         }
         impl std::fmt::Display for $name {

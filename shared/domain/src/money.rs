@@ -127,7 +127,7 @@ impl FromStr for Decimal {
                 Self::SCALE
             )
         };
-        // rust_decimal also reads `1_000`, `+1`, `.5` and `5.`; one way to write a number is enough, and it is the way the schema shows.
+        // rust_decimal would also read `1_000`, `+1`, `.5` and `5.`; one way to write a number is enough, and it is the way the schema shows.
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
         let digits = |part: &str, most: u32| {
@@ -136,7 +136,9 @@ impl FromStr for Decimal {
         if !digits(whole, Self::DIGITS) || !digits(fraction, Self::SCALE) {
             return Err(wrong());
         }
-        text.parse().map(Self).map_err(|_| wrong())
+        let mantissa = whole.bytes().chain(fraction.bytes()).fold(0, |mantissa, digit| mantissa * 10 + i128::from(digit - b'0'));
+        let mantissa = if unsigned.len() < text.len() { -mantissa } else { mantissa };
+        Ok(Self(rust_decimal::Decimal::from_i128_with_scale(mantissa, fraction.len() as u32)))
     }
 }
 

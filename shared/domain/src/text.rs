@@ -12,18 +12,24 @@ impl<const MIN: usize, const MAX: usize> FromStr for Text<MIN, MAX> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let length = text.chars().count();
-        if length < MIN || length > MAX {
-            return Err(format!("has {length} characters; {MIN} to {MAX} are allowed"));
-        }
-        if text.chars().any(char::is_control) {
-            return Err("has a control character; write it on one line, without tabs".into());
-        }
-        if text.trim() != text {
-            return Err("begins or ends with white space; remove it".into());
-        }
+        check(text, MIN, MAX)?;
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Apart from the type, so that it is compiled once and not for every pair of bounds.
+fn check(text: &str, min: usize, max: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    if length < min || length > max {
+        return Err(format!("has {length} characters; {min} to {max} are allowed"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("has a control character; write it on one line, without tabs".into());
+    }
+    if text.trim() != text {
+        return Err("begins or ends with white space; remove it".into());
+    }
+    Ok(())
 }
 
 impl<const MIN: usize, const MAX: usize> fmt::Display for Text<MIN, MAX> {

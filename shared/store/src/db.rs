@@ -34,7 +34,12 @@ impl Db {
 
     /// All rows of a statement. The statement bounds how many there can be.
     pub async fn query_all<T>(&self, sql: &str, params: Vec<Value>, read: impl Fn(&mut Row) -> Result<T>) -> Result<Vec<T>> {
-        self.run(sql, params).await?.into_iter().map(|row| read(&mut Row::new(row))).collect()
+        let rows = self.run(sql, params).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            found.push(read(&mut Row::new(row))?);
+        }
+        Ok(found)
     }
 
     /// The only row, if there is one. More than one is a fault of the statement.

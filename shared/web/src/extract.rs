@@ -73,25 +73,32 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let pointer = pointer(error.path());
-            refusal(pointer, &error.into_inner())
+            refusal(&bytes, pointer, error.into_inner())
         })?;
-        json.end().map_err(|error| refusal(String::new(), &error))?;
+        json.end().map_err(|error| refusal(&bytes, String::new(), error))?;
         Ok(Self(value))
     }
 }
 
 /// Syntax that is no JSON cannot be read (400); JSON that is not what was asked for can be corrected field by field (422).
-fn refusal(pointer: String, error: &serde_json::Error) -> Error {
-    match error.classify() {
-        serde_json::error::Category::Data => {
+fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
+    // A wrong field may stand before the place where the body breaks off, and then it is the break that counts.
+    let broken = if error.is_data() { serde_json::from_slice::<serde::de::IgnoredAny>(body).err() } else { None };
+    match broken {
+        None if error.is_data() => {
             let text = error.to_string();
             // serde_json adds where in the text it was; the pointer says it better.
             let detail = text.split(" at line ").next().unwrap_or(&text);
-            Error::invalid_fields(vec![FieldError { pointer, detail: detail.to_owned() }])
+            // What is missing has no place in the body, so serde points at what should hold it.
+            let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            Error::invalid_fields(vec![match missing {
+                Some(name) => FieldError { pointer: format!("{pointer}/{name}"), detail: format!("is missing; {name} is required") },
+                None => FieldError { pointer, detail: detail.to_owned() },
+            }])
         }
-        _ => Error::malformed(
+        broken => Error::malformed(
             "malformed_json",
-            format!("The body is not JSON that can be read: {error}. Send UTF-8 JSON, nested no deeper than 128."),
+            format!("The body is not JSON that can be read: {}. Send UTF-8 JSON, nested no deeper than 128.", broken.unwrap_or(error)),
         ),
     }
 }
