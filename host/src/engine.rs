@@ -176,7 +176,7 @@ fn compile(engine: &Engine, wasm: &[u8], cache: Option<&Path>) -> Result<Compone
         .map_err(|error| anyhow!("{error:#}"))?;
     store(cache, &prefix, &code).with_context(|| {
         format!(
-            "cannot write the cache of compiled components in {}",
+            "cannot write the cache of compiled components in {}; choose another place with --cache-dir",
             cache.display()
         )
     })?;

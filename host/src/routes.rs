@@ -17,15 +17,36 @@ pub(crate) struct Routes<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    raw: String,
+    route: Route,
     target: T,
+}
+
+/// A route as components are told of it.
+#[derive(Clone, Debug)]
+struct Route {
+    /// As written in the manifest.
+    written: HeaderValue,
+    /// Without the trailing wildcard.
+    prefix: HeaderValue,
+}
+
+impl Route {
+    fn new(written: &str) -> Result<Self> {
+        let value = |text: &str| {
+            HeaderValue::from_str(text).map_err(|error| anyhow!("route {written:?}: {error}"))
+        };
+        let prefix = written.strip_suffix("/...").unwrap_or(written);
+        Ok(Self {
+            written: value(written)?,
+            prefix: value(prefix)?,
+        })
+    }
 }
 
 /// How a path matched.
 #[derive(Debug)]
 pub(crate) struct Matched {
-    /// The route as written in the manifest.
-    pub(crate) route: String,
+    route: Route,
     /// What the trailing wildcard took.
     rest: String,
     named: Vec<(String, String)>,
@@ -45,14 +66,12 @@ impl<T> Routes<T> {
                 Some(prefix) => format!("{prefix}/*"),
                 None => based.to_owned(),
             };
+            let entry = Entry {
+                route: Route::new(&raw)?,
+                target,
+            };
             finder
-                .add(
-                    spec,
-                    Entry {
-                        raw: raw.clone(),
-                        target,
-                    },
-                )
+                .add(spec, entry)
                 .map_err(|error| anyhow!("route {raw:?}: {error}"))?;
         }
         Ok(Self { finder })
@@ -76,7 +95,7 @@ impl<T> Routes<T> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let matched = Matched {
-            route: entry.raw.clone(),
+            route: entry.route.clone(),
             rest,
             named,
         };
@@ -88,7 +107,10 @@ impl Matched {
     /// The match of a chained request: the component sees every path.
     pub(crate) fn chained(path: &str) -> Self {
         Self {
-            route: "/...".to_owned(),
+            route: Route {
+                written: HeaderValue::from_static("/..."),
+                prefix: HeaderValue::from_static(""),
+            },
             rest: path.to_owned(),
             named: Vec::new(),
         }
@@ -96,24 +118,27 @@ impl Matched {
 
     /// Sets the headers by which Spin tells a component how it was reached. Whatever a client sent under these names goes.
     pub(crate) fn set_headers(&self, headers: &mut HeaderMap, full_url: &str, client: &str) {
-        let prefix = self.route.strip_suffix("/...").unwrap_or(&self.route);
-        let mut set = |name: HeaderName, value: &str| match HeaderValue::from_str(value) {
+        static PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+        static FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+        static MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
+        static BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
+        static RAW_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
+        static COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
+        static CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
+        headers.insert(&MATCHED_ROUTE, self.route.written.clone());
+        headers.insert(&RAW_ROUTE, self.route.written.clone());
+        headers.insert(&COMPONENT_ROUTE, self.route.prefix.clone());
+        headers.insert(&BASE_PATH, HeaderValue::from_static("/"));
+        let mut set = |name: &HeaderName, value: &str| match HeaderValue::from_str(value) {
             Ok(value) => _ = headers.insert(name, value),
             Err(_) => _ = headers.remove(name),
         };
-        set(HeaderName::from_static("spin-path-info"), &self.rest);
-        set(HeaderName::from_static("spin-full-url"), full_url);
-        set(HeaderName::from_static("spin-matched-route"), &self.route);
-        set(HeaderName::from_static("spin-base-path"), "/");
-        set(
-            HeaderName::from_static("spin-raw-component-route"),
-            &self.route,
-        );
-        set(HeaderName::from_static("spin-component-route"), prefix);
-        set(HeaderName::from_static("spin-client-addr"), client);
+        set(&PATH_INFO, &self.rest);
+        set(&FULL_URL, full_url);
+        set(&CLIENT_ADDR, client);
         for (name, value) in &self.named {
             if let Ok(name) = format!("spin-path-match-{}", name.to_ascii_lowercase()).parse() {
-                set(name, value);
+                set(&name, value);
             }
         }
     }

@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::time::{Instant as TokioInstant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant as TokioInstant, Sleep, sleep};
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline, bail};
 use wasmtime_wasi_http::WasiHttpView as _;
@@ -193,10 +193,15 @@ impl WorkerState for Worker {
 pub(crate) struct Expiration {
     env: Arc<Env>,
     timed_out: Arc<AtomicBool>,
-    /// The state that the timer is set for, by the worker's own token for it.
+    /// The state that `due` is for, by the worker's own token for it.
     seen: Option<(WorkerStatus, Instant, bool)>,
+    due: Option<TokioInstant>,
+    /// Fires at `due` or earlier, and is then set again: the state changes several times a request, and setting a timer
+    /// each time would show.
     timer: Pin<Box<Sleep>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    /// Who `timer` and `ended` wake.
+    waker: Option<Waker>,
 }
 
 impl Expiration {
@@ -206,8 +211,10 @@ impl Expiration {
             env,
             timed_out,
             seen: None,
-            timer: Box::pin(sleep(Duration::ZERO)),
+            due: None,
+            timer: Box::pin(sleep(Duration::MAX)),
             ended: Box::pin(async move { life.life.ended().await }),
+            waker: None,
         }
     }
 
@@ -233,18 +240,39 @@ impl WorkerExpiration for Expiration {
         start: Instant,
     ) -> Poll<()> {
         let this = self.get_mut();
-        if this.ended.as_mut().poll(context).is_ready() {
+        if this.env.life.is_over() {
             return Poll::Ready(());
         }
-        let Some(timeout) = this.timeout(status) else {
+        let mut listen = false;
+        if this
+            .waker
+            .as_ref()
+            .is_none_or(|waker| !waker.will_wake(context.waker()))
+        {
+            this.waker = Some(context.waker().clone());
+            listen = true;
+            if this.ended.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        // `start` is real time, which a simulated hub has none of: it only tells one state from the next.
+        let state = (status, start, this.timed_out.load(Relaxed));
+        if this.seen != Some(state) {
+            this.seen = Some(state);
+            this.due = this
+                .timeout(status)
+                .map(|timeout| TokioInstant::now() + timeout);
+        }
+        let Some(due) = this.due else {
             return Poll::Pending;
         };
-        // `start` is real time, which a simulated hub has none of: it only tells one state from the next.
-        let now = (status, start, this.timed_out.load(Relaxed));
-        if this.seen != Some(now) {
-            this.seen = Some(now);
-            this.timer.set(sleep_until(TokioInstant::now() + timeout));
+        if this.timer.is_elapsed() || this.timer.deadline() > due {
+            this.timer.as_mut().reset(due);
+            listen = true;
         }
-        this.timer.as_mut().poll(context)
+        match listen {
+            true => this.timer.as_mut().poll(context),
+            false => Poll::Pending,
+        }
     }
 }

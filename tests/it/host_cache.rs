@@ -58,7 +58,8 @@ async fn what_is_damaged_is_compiled_again() {
     answers(&floor_in(dir.path(), "second"), &cache).await;
     assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written);
 
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 4] = [
         ("flipped", |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
@@ -74,7 +75,7 @@ async fn what_is_damaged_is_compiled_again() {
         fs::write(dir.path().join("damaged"), bytes).unwrap();
         fs::rename(dir.path().join("damaged"), file).unwrap();
         answers(&floor_in(dir.path(), name), &cache).await;
-        assert_eq!(files(&cache), [file.clone()], "{name}");
+        assert_eq!(files(&cache), std::slice::from_ref(file), "{name}");
         assert_eq!(fs::read(file).unwrap(), good, "{name}");
     }
 }

@@ -405,3 +405,77 @@ fn bodies_stream_through() {
         assert_eq!(answer.body(), &body);
     });
 }
+
+#[test]
+fn databases_lie_where_the_runtime_configuration_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("runtime-config.toml");
+    let start = async |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        let builder = probe(&dir.path().join("state")).simulated(1, new_year());
+        builder.runtime_config(&config).start().await
+    };
+    host::sim::run(async {
+        let hub = start("[sqlite_database.default]\ntype = \"spin\"\npath = \"deep/mine.db\"\n")
+            .await
+            .unwrap();
+        let kv = json!({ "do": "kv", "operation": "set", "key": "a", "value": "1" });
+        run(
+            &hub,
+            json!([{ "do": "sql", "sql": "CREATE TABLE t (a)" }, kv]),
+        )
+        .await;
+        assert!(dir.path().join("deep/mine.db").exists());
+        assert!(dir.path().join("state/sqlite_key_value.db").exists());
+        assert!(!dir.path().join("state/sqlite_db.db").exists());
+
+        let refused = [
+            (
+                "[sqlite_database.default]\ntype = \"spin\"\npathh = \"x\"\n",
+                "unknown key `pathh`",
+            ),
+            (
+                "[llm_compute]\ntype = \"spin\"\n",
+                "unknown key `llm_compute`",
+            ),
+            (
+                "[key_value_store.default]\ntype = \"redis\"\n",
+                "\"redis\" is not served",
+            ),
+        ];
+        for (text, expected) in refused {
+            let error = format!("{:#}", start(text).await.err().unwrap());
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    });
+}
+
+#[test]
+fn in_memory_databases_are_new_for_every_connection() {
+    host::sim::run(async {
+        let hub = probe(std::path::Path::new(""))
+            .simulated(1, new_year())
+            .start()
+            .await
+            .unwrap();
+        let on = |connection: &str, sql: &str| json!({ "do": "sql", "on": connection, "sql": sql });
+        let outcomes = run(
+            &hub,
+            json!([
+                on("a", "CREATE TABLE t (a)"),
+                on("a", "BEGIN IMMEDIATE"),
+                on("b", "BEGIN IMMEDIATE"),
+                on("b", "SELECT * FROM t"),
+            ]),
+        )
+        .await;
+        assert_eq!(outcomes[2], json!([]));
+        assert!(
+            outcomes[3]["error"]
+                .as_str()
+                .unwrap()
+                .contains("no such table"),
+            "{outcomes}"
+        );
+    });
+}

@@ -15,3 +15,6 @@ mod provisioning_services;
 mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
+mod billing_invoices;
+mod billing_support;
+mod billing_usage;

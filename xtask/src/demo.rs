@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::calendar::{self, Month};
 use crate::http::{Answer, Call, Client, object};
-use crate::ledger::{self, Line, LineKey};
+use crate::ledger::{self, Exact, Line, LineKey};
 use crate::tour::{Tour, replayed};
 use crate::usage;
 
@@ -84,6 +84,7 @@ struct Story<'a> {
 pub fn play(client: &Client, operator_token: &str, tour: &mut Tour) -> Result<()> {
     let month = Month::current().before();
     let mut story = Story { client, tour, name: format!("demo-{}", calendar::date()) };
+    story.tour.name("HUB_API_TOKEN", operator_token);
     let operator = story.sign_in("OPERATOR", "The operator exchanges the API token for an access token of 30 minutes", operator_token)?;
 
     let distributor = story.organization(&operator, "distributor", "The operator creates a distributor", &[
@@ -98,9 +99,9 @@ pub fn play(client: &Client, operator_token: &str, tour: &mut Tour) -> Result<()
     for service in &SERVICES {
         services.insert(service.key, story.service(&operator, service)?);
     }
-    let token = story.api_token(&operator, "distributor-token", &distributor, "DISTRIBUTOR_ADMINISTRATOR")?;
+    let token = story.api_token(&operator, "DISTRIBUTOR_API_TOKEN", &distributor, "DISTRIBUTOR_ADMINISTRATOR")?;
     let distributor_caller = story.sign_in("DISTRIBUTOR", "The distributor exchanges it", &token)?;
-    let token = story.api_token(&operator, "provider-token", &provider, "PROVIDER_ADMINISTRATOR")?;
+    let token = story.api_token(&operator, "PROVIDER_API_TOKEN", &provider, "PROVIDER_ADMINISTRATOR")?;
     let provider_caller = story.sign_in("PROVIDER", "The provider exchanges its own", &token)?;
 
     for service in &SERVICES {
@@ -154,8 +155,7 @@ impl Story<'_> {
     }
 
     fn sign_in(&mut self, variable: &'static str, sentence: &str, api_token: &str) -> Result<Caller> {
-        self.tour.say(&format!("{sentence}: keep its accessToken as ${variable}."));
-        self.tour.name(&format!("{variable}_API_TOKEN"), api_token);
+        self.tour.say(&format!("{sentence}: export {variable}=<its accessToken>."));
         let answer = self.call(&Call::post("/v1/access-tokens").json(object(&[("apiToken", api_token)])), 201)?;
         Ok(Caller { variable, token: text(&answer.json()?, "accessToken")? })
     }
@@ -192,11 +192,13 @@ impl Story<'_> {
         text(&answer.json()?, "id")
     }
 
-    fn api_token(&mut self, operator: &Caller, step: &str, organization: &str, role: &str) -> Result<String> {
-        self.tour.say(&format!("The operator issues an API token with the role {role}: its secret is shown only now."));
+    fn api_token(&mut self, operator: &Caller, variable: &str, organization: &str, role: &str) -> Result<String> {
+        self.tour.say(&format!("The operator issues an API token with the role {role}: export {variable}=<its apiToken>, shown only now."));
         let body = object(&[("name", "demo"), ("organizationId", organization), ("role", role)]);
-        let answer = self.call(&self.post(operator, step, "/v1/api-tokens").json(body), 201)?;
-        text(&answer.json()?, "apiToken")
+        let answer = self.call(&self.post(operator, variable, "/v1/api-tokens").json(body), 201)?;
+        let token = text(&answer.json()?, "apiToken")?;
+        self.tour.name(variable, &token);
+        Ok(token)
     }
 
     fn contract(
@@ -331,7 +333,7 @@ impl Story<'_> {
         for line in invoice["lines"].as_array().into_iter().flatten() {
             self.tour.detail(&format!(
                 "{:>3}  {}  {:<13} {:<15} {:>14} × {:<9} = {:>10}",
-                line["line"], plain(&line["usagePeriod"]), plain(&line["sku"]), plain(&line["datacenter"]),
+                line["line"].as_u64().unwrap_or(0), plain(&line["usagePeriod"]), plain(&line["sku"]), plain(&line["datacenter"]),
                 plain(&line["quantity"]), plain(&line["unitPrice"]), dollars(line["amount"]["minorUnits"].as_i64().unwrap_or(0).into()),
             ));
         }
@@ -339,22 +341,30 @@ impl Story<'_> {
         Ok(invoice)
     }
 
-    /// Shows the usage rows behind one line and counts them through all pages.
+    /// Shows the usage rows behind one line and adds them up through all pages.
     fn behind_a_line(&mut self, caller: &Caller, invoice: &Value) -> Result<()> {
-        self.tour.say("The usage behind line 1 of the first invoice.");
-        let path = format!("/v1/invoices/{}/lines/1/usage", text(invoice, "id")?);
-        let call = Call::get(format!("{path}?limit=2")).bearer(caller.variable, &caller.token);
-        self.tour.call_showing(self.client, &call, 200, 60)?;
-        let wanted = invoice["lines"][0]["usageRows"].as_u64().context("usageRows")?;
-        let mut found = 0;
+        let lines = invoice["lines"].as_array().context("an invoice has lines")?;
+        let line = lines.iter().max_by_key(|line| line["usageRows"].as_u64()).context("an invoice has lines")?;
+        let rows = line["usageRows"].as_u64().context("usageRows is a count")?;
+        self.tour.say(&format!("The {rows} usage rows behind line {} of the first invoice, in pages.", line["line"]));
+        let path = format!("/v1/invoices/{}/lines/{}/usage", text(invoice, "id")?, line["line"]);
+        let call = Call::get(format!("{path}?limit=1")).bearer(caller.variable, &caller.token);
+        self.call(&call, 200)?;
+        let (mut found, mut sum) = (0, Exact::ZERO);
         let mut next = format!("{path}?limit=10");
         loop {
             let page = self.client.expect(&Call::get(&next).bearer(caller.variable, &caller.token), 200)?.json()?;
-            found += u64::try_from(items(&page)?.len())?;
+            for row in items(&page)? {
+                found += 1;
+                sum = sum.plus(Exact::parse(&text(row, "billableQuantity")?)?);
+            }
             let Some(cursor) = page["nextCursor"].as_str() else { break };
             next = format!("{path}?limit=10&cursor={cursor}");
         }
-        ensure!(found == wanted, "line 1 says {wanted} rows, its pages hold {found}");
+        let quantity = text(line, "quantity")?;
+        ensure!(found == rows, "line {} says {rows} rows, its pages hold {found}", line["line"]);
+        ensure!(sum.canonical() == quantity, "line {} bills {quantity}, its rows are {}", line["line"], sum.canonical());
+        self.tour.remark(&format!("All pages together: {found} rows, {quantity} billable, as the line says."));
         Ok(())
     }
 }
@@ -373,10 +383,10 @@ fn check(invoice: &Value, expected: &BTreeMap<LineKey, Line>) -> Result<i128> {
             subscription: text(line, "subscriptionId")?,
             sku: text(line, "sku")?,
             datacenter: text(line, "datacenter")?,
-            price: ledger::Exact::parse(&text(line, "unitPrice")?)?.canonical(),
+            price: Exact::parse(&text(line, "unitPrice")?)?.canonical(),
         };
         let want = expected.get(&key).with_context(|| format!("{place} bills what nobody used: {line}"))?;
-        let quantity = ledger::Exact::parse(&text(line, "quantity")?)?.canonical();
+        let quantity = Exact::parse(&text(line, "quantity")?)?.canonical();
         ensure!(quantity == want.quantity.canonical(), "{place}: quantity {quantity}, not {}", want.quantity.canonical());
         ensure!(line["usageRows"].as_u64() == Some(want.rows), "{place}: {} rows, not {}", line["usageRows"], want.rows);
         let cents = money(&line["amount"])?;

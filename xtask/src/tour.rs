@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::http::{Answer, Call, Client};
 
 /// Answers longer than this are cut; the curl beside them shows the rest.
-const MOST_LINES: usize = 26;
+const MOST_LINES: usize = 36;
 
 /// Walks through steps and either prints each in full or only names it.
 pub struct Tour {
@@ -66,11 +66,6 @@ impl Tour {
 
     /// Prints the curl, sends the request, prints the answer, and insists on the status.
     pub fn call(&self, client: &Client, call: &Call, status: u16) -> Result<Answer> {
-        self.call_showing(client, call, status, MOST_LINES)
-    }
-
-    /// The same, with the answer cut to so many lines.
-    pub fn call_showing(&self, client: &Client, call: &Call, status: u16, most: usize) -> Result<Answer> {
         if self.full() {
             println!("\n{}\n", indent(&self.curl(call)?));
         }
@@ -80,9 +75,9 @@ impl Tour {
             println!("    HTTP {}{replayed}", answer.status);
             let text = self.hide(&pretty(&answer.text));
             let lines: Vec<&str> = text.lines().collect();
-            println!("{}", indent(&lines[..lines.len().min(most)].join("\n")));
-            if lines.len() > most {
-                println!("    … {} more lines", lines.len() - most);
+            println!("{}", indent(&lines[..lines.len().min(MOST_LINES)].join("\n")));
+            if lines.len() > MOST_LINES {
+                println!("    … {} more lines", lines.len() - MOST_LINES);
             }
         }
         if answer.status != status {

@@ -52,15 +52,34 @@ pub struct ListQuery {
     cursor: Option<String>,
 }
 
-pub async fn list(hub: Hub, caller: Caller<permit::InvoiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<InvoiceHead>> {
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::InvoiceRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Listing<InvoiceHead>> {
     let page = Page::new(query.limit, query.cursor)?;
-    let found =
-        invoices::list(hub.db().await?, &caller.scope(), query.organization_id, query.period, page.after()?, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |invoice| invoice.id.to_string()))
+    let found = invoices::list(
+        hub.db().await?,
+        &caller.scope(),
+        query.organization_id,
+        query.period,
+        page.after()?,
+        page.rows(),
+    )
+    .await?;
+    Ok(Listing::new(&page, found, hub.target(), |invoice| {
+        invoice.id.to_string()
+    }))
 }
 
-pub async fn show(hub: Hub, caller: Caller<permit::InvoiceRead>, Path(id): Path<Id<id::Invoice>>) -> Result<Shown<Invoice>> {
-    invoices::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::InvoiceRead>,
+    Path(id): Path<Id<id::Invoice>>,
+) -> Result<Shown<Invoice>> {
+    invoices::find(hub.db().await?, &caller.scope(), id)
+        .await
+        .map(Shown)
 }
 
 /// Which of the usage to list.
@@ -84,5 +103,7 @@ pub async fn usage(
     let db = hub.db().await?;
     invoices::check_line(db, &caller.scope(), id, line).await?;
     let found = usage::of_line(db, &caller.scope(), id, line, page.after()?, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |usage| usage.id.to_string()))
+    Ok(Listing::new(&page, found, hub.target(), |usage| {
+        usage.id.to_string()
+    }))
 }

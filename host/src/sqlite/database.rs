@@ -60,6 +60,11 @@ impl Database {
         })
     }
 
+    /// Whether its connections see each other's data, and so must wait for each other.
+    pub(super) fn is_shared(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Registers a session, so that `close` reaches it.
     pub(super) fn register(&self, state: &Arc<Mutex<State>>) -> u64 {
         let mut inner = self.lock();

@@ -14,8 +14,11 @@ impl FromStr for Country {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // Three bytes a code: found by halving, since every organization that is read passes here.
+        let codes = CODES.as_bytes().as_chunks::<3>().0;
+        let known = |code: [u8; 2]| codes.binary_search_by(|[a, b, _]| [*a, *b].cmp(&code)).is_ok() || CODES.as_bytes().ends_with(&code);
         match text.as_bytes() {
-            &[a, b] if CODES.split(' ').any(|code| code == text) => Ok(Self([a, b])),
+            &[a, b] if known([a, b]) => Ok(Self([a, b])),
             _ => Err("not a country of ISO 3166-1; write two capital letters such as US or DE".into()),
         }
     }
@@ -43,6 +46,7 @@ mod tests {
         let codes: Vec<_> = CODES.split(' ').collect();
         assert_eq!(codes.len(), 249);
         assert!(codes.is_sorted());
+        assert!(codes.iter().all(|code| code.parse::<Country>().is_ok()));
         assert!("XK".parse::<Country>().is_err() && "de".parse::<Country>().is_err() && "AD AE".parse::<Country>().is_err());
     }
 }

@@ -1,6 +1,12 @@
 //! Invoices. Once issued they never change.
 
-use crate::{Db, Row, Scope, Tx, organizations::Organization, params, usage::of_ids, value::numbers};
+use crate::{
+    Db, Row, Scope, Tx,
+    organizations::Organization,
+    params,
+    usage::of_ids,
+    value::{batches, numbers},
+};
 use chrono::Datelike;
 use domain::{
     Currency, Decimal, Error, Id, Instant, JsonSchema, Money, Period, Result, id,
@@ -85,16 +91,31 @@ pub struct NewInvoice {
     pub period: Period,
 }
 
-const COLUMNS: &str =
-    "i.id, i.number, i.status, i.organization_id, i.provider_id, i.period, i.currency, i.rounding, i.total, i.issued_at";
+const COLUMNS: &str = "i.id, i.number, i.status, i.organization_id, i.provider_id, i.period, i.currency, i.rounding, i.total, i.issued_at";
 /// An invoice belongs to its customer, so whoever is above the customer sees it, the provider included.
 const FROM: &str = "invoices i JOIN organizations o ON o.id = i.organization_id";
 
 fn read(row: &mut Row) -> Result<InvoiceHead> {
-    let (id, number, status, organization_id) = (row.take()?, row.take()?, row.take()?, row.take()?);
-    let (provider_id, period, currency, rounding) = (row.take()?, row.take()?, row.take()?, row.take()?);
-    let total = Money { minor_units: row.take()?, currency };
-    Ok(InvoiceHead { id, number, status, organization_id, provider_id, period, currency, rounding, total, issued_at: row.take()? })
+    let (id, number, status, organization_id) =
+        (row.take()?, row.take()?, row.take()?, row.take()?);
+    let (provider_id, period, currency, rounding) =
+        (row.take()?, row.take()?, row.take()?, row.take()?);
+    let total = Money {
+        minor_units: row.take()?,
+        currency,
+    };
+    Ok(InvoiceHead {
+        id,
+        number,
+        status,
+        organization_id,
+        provider_id,
+        period,
+        currency,
+        rounding,
+        total,
+        issued_at: row.take()?,
+    })
 }
 
 /// Issues an invoice to a customer, found by the caller, for the usage that [`crate::usage::not_invoiced`] drafted in
@@ -109,7 +130,9 @@ pub async fn issue(
     now: Instant,
 ) -> Result<Invoice> {
     let (lines, total) = draft.finish(customer.currency)?;
-    let provider_id = customer.parent_id.ok_or_else(|| Error::unavailable("a customer without a provider"))?;
+    let provider_id = customer
+        .parent_id
+        .ok_or_else(|| Error::unavailable("a customer without a provider"))?;
     let head = InvoiceHead {
         id,
         number: next_number(tx, provider_id, now).await?,
@@ -138,7 +161,11 @@ pub async fn issue(
 }
 
 /// The provider's next number in the year of `now`. Given back when the transaction is rolled back.
-async fn next_number(tx: &Tx<'_>, provider_id: Id<id::Organization>, now: Instant) -> Result<String> {
+async fn next_number(
+    tx: &Tx<'_>,
+    provider_id: Id<id::Organization>,
+    now: Instant,
+) -> Result<String> {
     let sequence: Option<i64> = tx
         .query_opt(
             "INSERT INTO invoice_numbers (provider_id, year, last) VALUES (?1, ?2, 1)
@@ -147,23 +174,32 @@ async fn next_number(tx: &Tx<'_>, provider_id: Id<id::Organization>, now: Instan
             |row| row.take(),
         )
         .await?;
-    sequence.map(|sequence| number(now.year(), sequence)).ok_or_else(|| Error::unavailable("no invoice number came back"))
+    sequence
+        .map(|sequence| number(now.year(), sequence))
+        .ok_or_else(|| Error::unavailable("no invoice number came back"))
 }
 
 async fn insert_lines(tx: &Tx<'_>, id: Id<id::Invoice>, lines: &[Line]) -> Result<()> {
-    /// How many lines go into one statement.
-    const CHUNK: usize = 250;
     const EACH: usize = 11;
     let mut number = 0u32;
-    for chunk in lines.chunks(CHUNK) {
+    for batch in batches(lines) {
         let (mut tuples, mut values) = (Vec::new(), params![id]);
-        for (line, first) in chunk.iter().zip((2..).step_by(EACH)) {
+        for (line, first) in batch.iter().zip((2..).step_by(EACH)) {
             number += 1;
             let service_name = format!("(SELECT display_name FROM services WHERE id = ?{first})");
             tuples.push(format!("(?1, {service_name}, {})", numbers(first, EACH)));
             values.extend(params![
-                line.service_id, number, line.key.usage_period, line.key.subscription_id, line.key.sku, line.key.datacenter,
-                line.key.unit_price, line.description, line.quantity, line.amount.minor_units, line.usage_rows
+                line.service_id,
+                number,
+                line.key.usage_period,
+                line.key.subscription_id,
+                line.key.sku,
+                line.key.datacenter,
+                line.key.unit_price,
+                line.description,
+                line.quantity,
+                line.amount.minor_units,
+                line.usage_rows
             ]);
         }
         let sql = format!(
@@ -200,7 +236,10 @@ async fn claim(tx: &Tx<'_>, head: &InvoiceHead) -> Result<()> {
         .await?;
     match differing {
         Some(0) => Ok(()),
-        _ => Err(Error::unavailable(format!("the usage marked for {} is not what its lines were made of", head.number))),
+        _ => Err(Error::unavailable(format!(
+            "the usage marked for {} is not what its lines were made of",
+            head.number
+        ))),
     }
 }
 
@@ -209,7 +248,13 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Invoice>) -> Result<Invoice
     let mut values = params![id];
     values.extend([scope.from(), scope.until()]);
     let head = db
-        .query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM {FROM} WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"
+            ),
+            values,
+            read,
+        )
         .await?
         .ok_or_else(|| Error::not_found("invoice_not_found", "invoice", id))?;
     let currency = head.currency;
@@ -241,7 +286,12 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Invoice>) -> Result<Invoice
 }
 
 /// Refuses a line that is not on an invoice within the scope.
-pub async fn check_line(db: &Db, scope: &Scope, id: Id<id::Invoice>, line: LineNumber) -> Result<()> {
+pub async fn check_line(
+    db: &Db,
+    scope: &Scope,
+    id: Id<id::Invoice>,
+    line: LineNumber,
+) -> Result<()> {
     let mut values = params![id, line.get()];
     values.extend([scope.from(), scope.until()]);
     let sql = format!(

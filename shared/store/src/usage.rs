@@ -1,17 +1,17 @@
 //! Usage: rows that are added and never changed.
 
-use crate::{Db, Row, Scope, Stored, Tx, Value, params, usage_reports::Import, value::numbers};
+use crate::{
+    Db, Row, Scope, Stored, Tx, Value, params,
+    usage_reports::Import,
+    value::{batches, numbers},
+};
 use domain::{
-    Decimal, Id, Instant, JsonSchema, Period, Result, id,
+    Decimal, Error, Id, Instant, JsonSchema, Period, Result, id,
     invoice::{Draft, LineKey, LineNumber, Used},
     usage::{Content, Faults, Keyed, Subscribed, UsageRow, check_places},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How many rows or ids go into one statement. Each statement is a call out of the component, and with more of them a
-/// statement takes longer to prepare than it saves; SQLite takes 32,766 parameters in one.
-const CHUNK: usize = 250;
 
 /// Usage as it is shown.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -104,28 +104,51 @@ pub(crate) async fn of_ids<N: id::Noun, T, C: Default + Extend<T>>(
 ) -> Result<C> {
     let ids: Vec<Value> = ids.iter().map(Stored::to_value).collect();
     let mut found = C::default();
-    for chunk in ids.chunks(CHUNK) {
-        let values = [&[scope.from(), scope.until()], chunk].concat();
-        found.extend(db.query_all(&statement(&numbers(3, chunk.len())), values, &read).await?);
+    for batch in batches(&ids) {
+        let values = [&[scope.from(), scope.until()], batch].concat();
+        found.extend(
+            db.query_all(&statement(&numbers(3, batch.len())), values, &read)
+                .await?,
+        );
     }
     Ok(found)
 }
 
 /// Adds a report's rows that are not there yet and gives these back. Refused when one that is there says something else.
-pub(crate) async fn insert<'a>(tx: &Tx<'_>, new: &Import<'a>, late: impl Fn(&UsageRow) -> bool) -> Result<Vec<&'a UsageRow>> {
+pub(crate) async fn insert<'a>(
+    tx: &Tx<'_>,
+    new: &Import<'a>,
+    late: impl Fn(&UsageRow) -> bool,
+) -> Result<Vec<&'a UsageRow>> {
     const EACH: usize = 19;
-    let (mut accepted, mut faults) = (Vec::new(), Faults::default());
-    for chunk in new.distinct.chunks(CHUNK) {
-        let tuples: Vec<String> =
-            (0..chunk.len()).map(|index| format!("(?1, ?2, {})", numbers(3 + index * EACH, EACH))).collect();
+    let (mut accepted, mut known) = (Vec::new(), Vec::new());
+    for batch in batches(new.distinct) {
+        let tuples: Vec<String> = (0..batch.len())
+            .map(|index| format!("(?1, ?2, {})", numbers(3 + index * EACH, EACH)))
+            .collect();
         let mut values = params![new.id, new.source];
-        for (key, row) in chunk {
+        for (key, row) in batch {
             let content = &row.content;
             values.extend(params![
-                new.first_usage_id.nth(row.number), row.number, key, row.organization_id, row.service_id, row.subscription_id, row.sku,
-                content.description, row.datacenter, row.used_at, row.period(), content.unit_price, content.usage_quantity,
-                content.commit_quantity, content.billable_quantity, content.product_family, content.customer_segment,
-                content.cross_reference_sku, u32::from(late(row))
+                new.first_usage_id.nth(row.number),
+                row.number,
+                key,
+                row.organization_id,
+                row.service_id,
+                row.subscription_id,
+                row.sku,
+                content.description,
+                row.datacenter,
+                row.used_at,
+                row.period(),
+                content.unit_price,
+                content.usage_quantity,
+                content.commit_quantity,
+                content.billable_quantity,
+                content.product_family,
+                content.customer_segment,
+                content.cross_reference_sku,
+                u32::from(late(row))
             ]);
         }
         let inserted: Vec<u32> = tx
@@ -141,39 +164,48 @@ pub(crate) async fn insert<'a>(tx: &Tx<'_>, new: &Import<'a>, late: impl Fn(&Usa
                 |row| row.take(),
             )
             .await?;
-        let (added, known): (Vec<&Keyed<'a>>, Vec<_>) = chunk.iter().partition(|(_, row)| inserted.contains(&row.number));
-        accepted.extend(added.into_iter().map(|(_, row)| *row));
-        check_same(tx, new.source, &known, &mut faults).await?;
+        for keyed in batch {
+            if inserted.contains(&keyed.1.number) {
+                accepted.push(keyed.1);
+            } else {
+                known.push(keyed);
+            }
+        }
     }
-    faults.into_result()?;
+    check_same(tx, new.source, &known).await?;
     Ok(accepted)
 }
 
-/// Notes what of these rows differs from what is there.
-async fn check_same(tx: &Tx<'_>, source: &str, known: &[&Keyed<'_>], faults: &mut Faults) -> Result<()> {
-    if known.is_empty() {
-        return Ok(());
-    }
-    let mut values = params![source];
-    values.extend(known.iter().map(|(key, _)| key.to_value()));
-    let sql = format!(
-        "SELECT row_key, description, unit_price, usage_quantity, commit_quantity, billable_quantity, product_family, customer_segment,
-             cross_reference_sku
-         FROM usage_rows WHERE source = ?1 AND row_key IN ({})",
-        numbers(2, known.len())
-    );
-    let there: Vec<(String, Content)> = tx.query_all(&sql, values, |row| Ok((row.take()?, read_content(row)?))).await?;
-    for (key, row) in known {
-        let there = there.iter().find(|(there, _)| there == key);
-        for column in there.map(|(_, there)| row.content.differences(there)).unwrap_or_default() {
-            faults.add(
-                row.number,
-                Some(column),
-                "differs from what was imported before for the same use, which stays; send the row as it was, or leave it out",
-            );
+/// Refuses rows that differ from what is there.
+async fn check_same(tx: &Tx<'_>, source: &str, known: &[&Keyed<'_>]) -> Result<()> {
+    let mut faults = Faults::default();
+    for batch in batches(known) {
+        let mut values = params![source];
+        values.extend(batch.iter().map(|(key, _)| key.to_value()));
+        let sql = format!(
+            "SELECT row_key, description, unit_price, usage_quantity, commit_quantity, billable_quantity, product_family,
+                 customer_segment, cross_reference_sku
+             FROM usage_rows WHERE source = ?1 AND row_key IN ({})",
+            numbers(2, batch.len())
+        );
+        let there: Vec<(String, Content)> = tx
+            .query_all(&sql, values, |row| Ok((row.take()?, read_content(row)?)))
+            .await?;
+        for (key, row) in batch {
+            let (_, there) = there
+                .iter()
+                .find(|(there, _)| there == key)
+                .ok_or_else(|| Error::unavailable("usage was neither added nor there already"))?;
+            for column in row.content.differences(there) {
+                faults.add(
+                    row.number,
+                    Some(column),
+                    "differs from what was imported before for the same use, which stays; send the row as it was, or leave it out",
+                );
+            }
         }
     }
-    Ok(())
+    faults.into_result()
 }
 
 fn read_content(row: &mut Row) -> Result<Content> {
@@ -190,7 +222,12 @@ fn read_content(row: &mut Row) -> Result<Content> {
 }
 
 /// Usage of a customer that is on no invoice: all of it up to the end of the period, as the lines of the next one.
-pub async fn not_invoiced(tx: &Tx<'_>, scope: &Scope, organization_id: Id<id::Organization>, until: Period) -> Result<Draft> {
+pub async fn not_invoiced(
+    tx: &Tx<'_>,
+    scope: &Scope,
+    organization_id: Id<id::Organization>,
+    until: Period,
+) -> Result<Draft> {
     /// How many rows are read at once; only the lines they add to are kept.
     const PAGE: u32 = 2_000;
     let (mut draft, mut after) = (Draft::default(), (String::new(), String::new()));
@@ -227,7 +264,13 @@ fn read_used(row: &mut Row) -> Result<Used> {
         datacenter: row.take()?,
         unit_price: row.take()?,
     };
-    Ok(Used { key, service_id: row.take()?, used_at: row.take()?, description: row.take()?, quantity: row.take()? })
+    Ok(Used {
+        key,
+        service_id: row.take()?,
+        used_at: row.take()?,
+        description: row.take()?,
+        quantity: row.take()?,
+    })
 }
 
 /// A page of the usage behind a line of an invoice within the scope, in the order it came in.

@@ -141,6 +141,17 @@ pub(crate) fn numbers(first: usize, count: usize) -> String {
     (first..first + count).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Cuts a list into pieces, for statements that take several rows or ids at once. The pieces come in few sizes, because
+/// each size is a statement of its own to prepare and to keep. The largest is far below the 32,766 parameters of SQLite.
+pub(crate) fn batches<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = [256, 64, 16, 4, 1].into_iter().find(|&size| size <= items.len())?;
+        let (batch, rest) = items.split_at(size);
+        items = rest;
+        Some(batch)
+    })
+}
+
 /// A row, read column by column from the left.
 pub struct Row(std::vec::IntoIter<Value>);
 
@@ -154,5 +165,26 @@ impl Row {
         let value = self.0.next().ok_or_else(|| Error::unavailable("a row has fewer columns than are read from it"))?;
         T::from_value(value)
             .ok_or_else(|| Error::unavailable(format!("a column does not hold a {}", std::any::type_name::<T>())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_the_whole_list_in_order_and_of_few_sizes() {
+        for count in [0, 1, 3, 5, 255, 256, 1000, 10_000] {
+            let items: Vec<usize> = (0..count).collect();
+            assert_eq!(batches(&items).collect::<Vec<_>>().concat(), items);
+            assert!(batches(&items).count() <= count / 256 + 12, "{count}");
+            assert!(batches(&items).all(|batch| [1, 4, 16, 64, 256].contains(&batch.len())));
+        }
+    }
+
+    #[test]
+    fn parameters_are_numbered_from_the_first() {
+        assert_eq!(numbers(3, 2), "?3, ?4");
+        assert_eq!(numbers(1, 0), "");
     }
 }

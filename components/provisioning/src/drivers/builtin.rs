@@ -2,7 +2,7 @@
 
 use super::{Call, Driver};
 use domain::{Result, task::Outcome};
-use store::entitlements;
+use store::{entitlements, jobs};
 
 pub struct Builtin;
 
@@ -11,7 +11,7 @@ impl Driver for Builtin {
         let db = call.hub.db().await?;
         db.in_transaction(async |tx| {
             // Without this a runner that was overtaken could entitle a customer whose task has been undone meanwhile.
-
+            jobs::hold(tx, call.job).await?;
             entitlements::insert(tx, call.subscription, call.hub.now()).await
         })
         .await?;
@@ -21,7 +21,7 @@ impl Driver for Builtin {
     async fn deprovision(&self, call: &Call<'_>) -> Result<Outcome> {
         let db = call.hub.db().await?;
         db.in_transaction(async |tx| {
-
+            jobs::hold(tx, call.job).await?;
             entitlements::delete(tx, call.scope, call.subscription.id).await
         })
         .await?;
