@@ -35,11 +35,7 @@ enum HostRule {
 
 impl AllowedHosts {
     /// Reads the manifest's list. `components` are the names that `*.spin.internal` stands for.
-    pub(crate) fn parse(
-        list: &[String],
-        variables: &Variables,
-        components: &[String],
-    ) -> Result<Self> {
+    pub(crate) fn parse(list: &[String], variables: &Variables, components: &[String]) -> Result<Self> {
         let mut rules = Vec::new();
         for text in list {
             let resolved = variables.expand(text)?;
@@ -71,25 +67,16 @@ impl AllowedHosts {
             return false;
         };
         let Some(port) = port.or_else(|| well_known_port(scheme)) else {
-            return self
-                .0
-                .iter()
-                .any(|r| r.ports.is_none() && r.scheme_and_host(scheme, &host));
+            return self.0.iter().any(|r| r.ports.is_none() && r.scheme_and_host(scheme, &host));
         };
-        self.0.iter().any(|r| {
-            r.scheme_and_host(scheme, &host)
-                && r.ports.as_ref().is_none_or(|p| p.contains(&port.into()))
-        })
+        self.0.iter().any(|r| r.scheme_and_host(scheme, &host) && r.ports.as_ref().is_none_or(|p| p.contains(&port.into())))
     }
 
     /// May the component call its own application's public address?
     pub(crate) fn allows_self(&self) -> bool {
         self.0.iter().any(|rule| {
             matches!(rule.host, HostRule::Any | HostRule::Myself)
-                && rule
-                    .scheme
-                    .as_deref()
-                    .is_none_or(|s| matches!(s, "http" | "https"))
+                && rule.scheme.as_deref().is_none_or(|s| matches!(s, "http" | "https"))
         })
     }
 
@@ -101,10 +88,10 @@ impl AllowedHosts {
             return false;
         };
         let port = port.or_else(|| well_known_port(scheme)).unwrap_or_default();
-        self.0.iter().filter(internal).any(|r| {
-            r.scheme_and_host(scheme, &host)
-                && r.ports.as_ref().is_none_or(|p| p.contains(&port.into()))
-        })
+        self.0
+            .iter()
+            .filter(internal)
+            .any(|r| r.scheme_and_host(scheme, &host) && r.ports.as_ref().is_none_or(|p| p.contains(&port.into())))
     }
 }
 
@@ -112,9 +99,7 @@ impl Rule {
     fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let Some((scheme, rest)) = text.split_once("://") else {
-            bail!(
-                "{text:?} does not name a scheme; write <scheme>://<host>[:<port>], for example \"https://example.com\""
-            );
+            bail!("{text:?} does not name a scheme; write <scheme>://<host>[:<port>], for example \"https://example.com\"");
         };
         let (host, port) = match rest.rsplit_once(':') {
             None => (rest, ""),
@@ -131,18 +116,11 @@ impl Rule {
         let scheme = match scheme {
             "*" => None,
             s => {
-                ensure!(
-                    s.chars().all(char::is_alphabetic),
-                    "in {text:?}: a scheme is `*` or letters only"
-                );
+                ensure!(s.chars().all(char::is_alphabetic), "in {text:?}: a scheme is `*` or letters only");
                 Some(s.to_owned())
             }
         };
-        Ok(Self {
-            scheme,
-            host,
-            ports,
-        })
+        Ok(Self { scheme, host, ports })
     }
 
     fn scheme_and_host(&self, scheme: &str, host: &Host) -> bool {
@@ -168,24 +146,15 @@ impl HostRule {
         let text = text.strip_suffix('/').unwrap_or(text);
         ensure!(!text.contains('/'), "a rule must not include a path");
         if let Some(domain) = text.strip_prefix("*.") {
-            ensure!(
-                !domain.contains('*'),
-                "a wildcard may stand only at the front"
-            );
+            ensure!(!domain.contains('*'), "a wildcard may stand only at the front");
             let Host::Domain(domain) = Host::parse(domain).context("invalid domain")? else {
                 bail!("a wildcard needs a domain after it");
             };
             return Ok(Self::Subdomains(format!(".{domain}")));
         }
-        ensure!(
-            !text.contains('*'),
-            "a wildcard may stand only for subdomains, as in \"*.example.com\""
-        );
+        ensure!(!text.contains('*'), "a wildcard may stand only for subdomains, as in \"*.example.com\"");
         if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self::Network(
-                address,
-                if address.is_ipv4() { 32 } else { 128 },
-            ));
+            return Ok(Self::Network(address, if address.is_ipv4() { 32 } else { 128 }));
         }
         Ok(Self::Exactly(Host::parse(text).context("invalid host")?))
     }
@@ -205,34 +174,19 @@ impl HostRule {
 fn same_network(a: IpAddr, b: IpAddr, bits: u8) -> bool {
     let bits = u32::from(bits);
     match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => {
-            (a.to_bits() ^ b.to_bits())
-                .checked_shr(32 - bits)
-                .unwrap_or(0)
-                == 0
-        }
-        (IpAddr::V6(a), IpAddr::V6(b)) => {
-            (a.to_bits() ^ b.to_bits())
-                .checked_shr(128 - bits)
-                .unwrap_or(0)
-                == 0
-        }
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0,
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0,
         _ => false,
     }
 }
 
 fn parse_ports(text: &str, scheme: &str) -> Result<Option<Range<u32>>> {
-    let number = |text: &str| {
-        text.parse::<u16>()
-            .map(u32::from)
-            .with_context(|| format!("port {text:?} is not a number"))
-    };
+    let number = |text: &str| text.parse::<u16>().map(u32::from).with_context(|| format!("port {text:?} is not a number"));
     match text {
         "*" => Ok(None),
         "" => {
-            let port = well_known_port(scheme).with_context(|| {
-                format!("scheme {scheme:?} has no default port, so the rule needs one")
-            })?;
+            let port = well_known_port(scheme)
+                .with_context(|| format!("scheme {scheme:?} has no default port, so the rule needs one"))?;
             Ok(Some(port.into()..u32::from(port) + 1))
         }
         _ => match text.split_once("..") {
@@ -272,12 +226,7 @@ mod tests {
             ("http://example.com:8080", "http", "example.com", Some(8080)),
             ("*://example.com:*", "http", "example.com", Some(1)),
             ("https://*.example.com", "https", "a.b.example.com", None),
-            (
-                "http://localhost:3000..3010",
-                "http",
-                "localhost",
-                Some(3009),
-            ),
+            ("http://localhost:3000..3010", "http", "localhost", Some(3009)),
             ("http://10.0.0.0/8", "http", "10.1.2.3", None),
             ("http://127.0.0.1:80", "http", "127.0.0.1", None),
             ("http://[::1]:8080", "http", "[::1]", Some(8080)),
@@ -291,20 +240,12 @@ mod tests {
             ("https://example.com", "https", "example.com", Some(8443)),
             ("https://example.com", "https", "a.example.com", None),
             ("https://*.example.com", "https", "example.com", None),
-            (
-                "http://localhost:3000..3010",
-                "http",
-                "localhost",
-                Some(3010),
-            ),
+            ("http://localhost:3000..3010", "http", "localhost", Some(3010)),
             ("http://10.0.0.0/8", "http", "11.1.2.3", None),
             ("http://self", "http", "self", None),
         ];
         for (rule, scheme, host, port) in no {
-            assert!(
-                !allowed(&[rule]).allows(scheme, host, port),
-                "{rule} {host}"
-            );
+            assert!(!allowed(&[rule]).allows(scheme, host, port), "{rule} {host}");
         }
     }
 
@@ -323,16 +264,7 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_rule() {
         let none = Variables::resolve(&Default::default(), &Default::default()).unwrap();
-        for rule in [
-            "",
-            "*",
-            "example.com",
-            "https://a/b",
-            "https://a.*",
-            "x://a",
-            "http://a:b",
-            "http://a:1/b",
-        ] {
+        for rule in ["", "*", "example.com", "https://a/b", "https://a.*", "x://a", "http://a:b", "http://a:1/b"] {
             let parsed = AllowedHosts::parse(&[rule.to_owned()], &none, &[]);
             assert!(parsed.is_err(), "{rule}");
         }

@@ -52,27 +52,18 @@ enum Target {
 pub(crate) struct NoSuchComponent;
 
 impl App {
-    pub(crate) fn new(
-        manifest: &crate::manifest::Manifest,
-        handlers: BTreeMap<String, Handler>,
-        env: Arc<Env>,
-    ) -> Result<Self> {
+    pub(crate) fn new(manifest: &crate::manifest::Manifest, handlers: BTreeMap<String, Handler>, env: Arc<Env>) -> Result<Self> {
         let mut routes = Vec::new();
         for trigger in &manifest.triggers {
             let Route::Public(route) = trigger.route()? else {
                 continue;
             };
             if route.starts_with(WELL_KNOWN) {
-                env.log.warn(
-                    "the host answers this route by itself",
-                    &[("route", &route)],
-                );
+                env.log.warn("the host answers this route by itself", &[("route", &route)]);
             }
             let target = match (trigger.component(), &trigger.static_response) {
                 (Some(id), _) => Target::Component(id.to_owned()),
-                (None, answer) => {
-                    Target::Answer(answer.clone().context("a trigger without a target")?)
-                }
+                (None, answer) => Target::Answer(answer.clone().context("a trigger without a target")?),
             };
             routes.push((route, target));
         }
@@ -91,11 +82,7 @@ impl App {
     }
 
     /// Answers a request from outside.
-    pub(crate) async fn public(
-        &self,
-        request: Request<WasiBody>,
-        client: SocketAddr,
-    ) -> Response<WasiBody> {
+    pub(crate) async fn public(&self, request: Request<WasiBody>, client: SocketAddr) -> Response<WasiBody> {
         let safe = request.method().is_safe();
         let response = self.route(request, client).await;
         if !safe && response.status().is_success() {
@@ -112,11 +99,7 @@ impl App {
     }
 
     /// As `public`, for a request that does not count as a change.
-    pub(crate) async fn route(
-        &self,
-        mut request: Request<WasiBody>,
-        client: SocketAddr,
-    ) -> Response<WasiBody> {
+    pub(crate) async fn route(&self, mut request: Request<WasiBody>, client: SocketAddr) -> Response<WasiBody> {
         strip(&mut request);
         let path = request.uri().path();
         if let Some(page) = path.strip_prefix(WELL_KNOWN) {
@@ -137,13 +120,8 @@ impl App {
             return problem(StatusCode::BAD_REQUEST, detail);
         }
         let Some(_permit) = self.admit().await else {
-            let mut response = problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many requests are waiting; try again",
-            );
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting; try again");
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             return response;
         };
         let (parts, body) = request.into_parts();
@@ -158,45 +136,24 @@ impl App {
     }
 
     /// Answers a request of one component to another.
-    pub(crate) async fn chained(
-        &self,
-        id: &str,
-        mut request: Request<WasiBody>,
-    ) -> Result<Response<WasiBody>, NoSuchComponent> {
+    pub(crate) async fn chained(&self, id: &str, mut request: Request<WasiBody>) -> Result<Response<WasiBody>, NoSuchComponent> {
         if !self.handlers.contains_key(id) {
             return Err(NoSuchComponent);
         }
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = format!("{id}{CHAINING_SUFFIX}").parse().ok();
-        parts
-            .path_and_query
-            .get_or_insert(PathAndQuery::from_static("/"));
+        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| NoSuchComponent)?;
         let matched = Matched::chained(request.uri().path());
-        Ok(self
-            .run(id, request, &matched, SocketAddr::from(([0, 0, 0, 0], 0)))
-            .await)
+        Ok(self.run(id, request, &matched, SocketAddr::from(([0, 0, 0, 0], 0))).await)
     }
 
     /// Hands a request to a component.
-    async fn run(
-        &self,
-        id: &str,
-        mut request: Request<WasiBody>,
-        matched: &Matched,
-        client: SocketAddr,
-    ) -> Response<WasiBody> {
+    async fn run(&self, id: &str, mut request: Request<WasiBody>, matched: &Matched, client: SocketAddr) -> Response<WasiBody> {
         let handler = &self.handlers[id];
-        let host = request
-            .headers()
-            .get(HOST)
-            .and_then(|h| h.to_str().ok())
-            .unwrap_or("localhost");
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("/", PathAndQuery::as_str);
+        let host = request.headers().get(HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
+        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         let full_url = format!("http://{host}{target}");
         let path = request.uri().path().to_owned();
         matched.set_headers(request.headers_mut(), &full_url, &client.to_string());
@@ -211,22 +168,13 @@ impl App {
         let fields = [("component", id), ("path", &path), ("error", &text)];
         if error.is::<ExpirationError>() {
             self.env.log.error("request timed out", &fields);
-            problem(
-                StatusCode::GATEWAY_TIMEOUT,
-                "the component did not answer in time",
-            )
+            problem(StatusCode::GATEWAY_TIMEOUT, "the component did not answer in time")
         } else if error.is::<InstantiationError<()>>() {
             self.env.log.error("no instance for a request", &fields);
-            problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "no capacity to answer; try again",
-            )
+            problem(StatusCode::SERVICE_UNAVAILABLE, "no capacity to answer; try again")
         } else {
             self.env.log.error("request failed", &fields);
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the component failed to answer",
-            )
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "the component failed to answer")
         }
     }
 
@@ -267,13 +215,8 @@ impl App {
 /// Removes what concerns the connection only, and a `Host` that would look like a chained request from inside.
 fn strip(request: &mut Request<WasiBody>) {
     let headers = request.headers_mut();
-    let internal = |host: &HeaderValue| {
-        host.to_str().is_ok_and(|host| {
-            host.split(':')
-                .next()
-                .is_some_and(|h| h.ends_with(CHAINING_SUFFIX))
-        })
-    };
+    let internal =
+        |host: &HeaderValue| host.to_str().is_ok_and(|host| host.split(':').next().is_some_and(|h| h.ends_with(CHAINING_SUFFIX)));
     if headers.get(HOST).is_some_and(internal) {
         headers.remove(HOST);
     }
@@ -284,12 +227,9 @@ fn strip(request: &mut Request<WasiBody>) {
 fn set_uri(request: &mut Request<WasiBody>) -> Result<(), &'static str> {
     let from_header = match request.headers().get(HOST) {
         None => None,
-        Some(host) => Some(
-            host.to_str()
-                .ok()
-                .and_then(|host| host.parse::<Authority>().ok())
-                .ok_or("the Host header is not a host")?,
-        ),
+        Some(host) => {
+            Some(host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).ok_or("the Host header is not a host")?)
+        }
     };
     let mut parts = request.uri().clone().into_parts();
     let authority = match (from_header, parts.authority.take()) {
@@ -304,28 +244,17 @@ fn set_uri(request: &mut Request<WasiBody>) -> Result<(), &'static str> {
     }
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
-    parts
-        .path_and_query
-        .get_or_insert(PathAndQuery::from_static("/"));
+    parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| "the URI is invalid")?;
     Ok(())
 }
 
 fn declared_length(request: &Request<WasiBody>) -> Option<u64> {
-    request
-        .headers()
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large(limit: u64) -> Response<WasiBody> {
-    problem(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        &format!("the body is larger than {limit} bytes"),
-    )
+    problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes"))
 }
 
 /// An answer of the host itself, for errors: RFC 9457.
@@ -338,16 +267,12 @@ pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<WasiBody> {
 fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<WasiBody> {
     let mut response = Response::new(full(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
 pub(crate) fn full(body: Bytes) -> WasiBody {
-    Full::new(body)
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
 }
 
 impl From<&StaticResponse> for Response<WasiBody> {
@@ -357,11 +282,6 @@ impl From<&StaticResponse> for Response<WasiBody> {
             response = response.header(name, value);
         }
         let body = full(from.body.clone().unwrap_or_default().into());
-        response.body(body).unwrap_or_else(|_| {
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the static response is not valid",
-            )
-        })
+        response.body(body).unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the static response is not valid"))
     }
 }

@@ -29,14 +29,7 @@ impl Exceeded {
 impl Limited {
     pub(crate) fn new(body: WasiBody, limit: u64) -> (Self, Exceeded) {
         let exceeded = Exceeded::default();
-        (
-            Self {
-                body,
-                left: limit,
-                exceeded: exceeded.clone(),
-            },
-            exceeded,
-        )
+        (Self { body, left: limit, exceeded: exceeded.clone() }, exceeded)
     }
 }
 
@@ -44,10 +37,7 @@ impl Body for Limited {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()

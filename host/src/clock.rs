@@ -27,10 +27,7 @@ impl Clock {
     }
 
     pub(crate) fn simulated(start: SystemTime) -> Self {
-        Self(Arc::new(Kind::Simulated {
-            start: tokio::time::Instant::now(),
-            wall: AtomicI64::new(nanos(start)),
-        }))
+        Self(Arc::new(Kind::Simulated { start: tokio::time::Instant::now(), wall: AtomicI64::new(nanos(start)) }))
     }
 
     /// The wall clock.
@@ -43,10 +40,7 @@ impl Clock {
     /// # Panics
     /// When the clock is real.
     pub async fn advance(&self, by: Duration) {
-        assert!(
-            self.is_simulated(),
-            "only a simulated hub's clock can be moved"
-        );
+        assert!(self.is_simulated(), "only a simulated hub's clock can be moved");
         tokio::time::advance(by).await;
     }
 

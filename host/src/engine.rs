@@ -37,18 +37,8 @@ pub(crate) type Pre = ServicePre<Guest>;
 pub(crate) fn load(wasm: &[&Path], cache: Option<&Path>) -> Result<Vec<Pre>> {
     let (engine, linker) = shared()?;
     std::thread::scope(|scope| {
-        let loading: Vec<_> = wasm
-            .iter()
-            .map(|path| scope.spawn(move || load_one(engine, linker, path, cache)))
-            .collect();
-        loading
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(anyhow!("loading a component panicked")))
-            })
-            .collect()
+        let loading: Vec<_> = wasm.iter().map(|path| scope.spawn(move || load_one(engine, linker, path, cache))).collect();
+        loading.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("loading a component panicked")))).collect()
     })
 }
 
@@ -58,14 +48,12 @@ pub(crate) fn start_epochs() -> Result<()> {
     let (engine, _) = shared()?;
     STARTED.get_or_init(|| {
         // A process that cannot start a thread is about to end; guests then only lose their interruption.
-        _ = std::thread::Builder::new()
-            .name("epochs".to_owned())
-            .spawn(move || {
-                loop {
-                    std::thread::sleep(EPOCH);
-                    engine.increment_epoch();
-                }
-            });
+        _ = std::thread::Builder::new().name("epochs".to_owned()).spawn(move || {
+            loop {
+                std::thread::sleep(EPOCH);
+                engine.increment_epoch();
+            }
+        });
     });
     Ok(())
 }
@@ -113,50 +101,27 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     Ok(linker)
 }
 
-fn load_one(
-    engine: &Engine,
-    linker: &Linker<Guest>,
-    wasm: &Path,
-    cache: Option<&Path>,
-) -> Result<Pre> {
+fn load_one(engine: &Engine, linker: &Linker<Guest>, wasm: &Path, cache: Option<&Path>) -> Result<Pre> {
     type Key = (PathBuf, SystemTime, u64);
     type Slot = Arc<Mutex<Option<Pre>>>;
     static LOADED: OnceLock<Mutex<HashMap<Key, Slot>>> = OnceLock::new();
-    let missing = || {
-        format!(
-            "cannot read {}; build it with `cargo xtask up`",
-            wasm.display()
-        )
-    };
+    let missing = || format!("cannot read {}; build it with `cargo xtask up`", wasm.display());
     let metadata = fs::metadata(wasm).with_context(missing)?;
     let key = (wasm.to_owned(), metadata.modified()?, metadata.len());
     let slots = LOADED.get_or_init(Mutex::default);
-    let slot = slots
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .entry(key)
-        .or_default()
-        .clone();
+    let slot = slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
     // Held while loading: of many hubs that start at once, one compiles and the others wait for it.
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pre) = &*slot {
         return Ok(pre.clone());
     }
     let bytes = fs::read(wasm).with_context(missing)?;
-    let component = compile(engine, &bytes, cache)
-        .with_context(|| format!("cannot load {}", wasm.display()))?;
-    let pre = linker.instantiate_pre(&component).map_err(|error| {
-        anyhow!(
-            "{} imports what this host does not serve: {error:#}",
-            wasm.display()
-        )
-    })?;
-    let pre = ServicePre::new(pre).map_err(|error| {
-        anyhow!(
-            "{} does not export wasi:http/handler@0.3.0: {error:#}",
-            wasm.display()
-        )
-    })?;
+    let component = compile(engine, &bytes, cache).with_context(|| format!("cannot load {}", wasm.display()))?;
+    let pre = linker
+        .instantiate_pre(&component)
+        .map_err(|error| anyhow!("{} imports what this host does not serve: {error:#}", wasm.display()))?;
+    let pre =
+        ServicePre::new(pre).map_err(|error| anyhow!("{} does not export wasi:http/handler@0.3.0: {error:#}", wasm.display()))?;
     *slot = Some(pre.clone());
     Ok(pre)
 }
@@ -171,21 +136,12 @@ fn compile(engine: &Engine, wasm: &[u8], cache: Option<&Path>) -> Result<Compone
     if let Some(component) = from_cache(engine, cache, &prefix) {
         return Ok(component);
     }
-    let code = engine
-        .precompile_component(wasm)
-        .map_err(|error| anyhow!("{error:#}"))?;
+    let code = engine.precompile_component(wasm).map_err(|error| anyhow!("{error:#}"))?;
     store(cache, &prefix, &code).with_context(|| {
-        format!(
-            "cannot write the cache of compiled components in {}; choose another place with --cache-dir",
-            cache.display()
-        )
+        format!("cannot write the cache of compiled components in {}; choose another place with --cache-dir", cache.display())
     })?;
-    from_cache(engine, cache, &prefix).with_context(|| {
-        format!(
-            "a component just compiled into {} cannot be read back",
-            cache.display()
-        )
-    })
+    from_cache(engine, cache, &prefix)
+        .with_context(|| format!("a component just compiled into {} cannot be read back", cache.display()))
 }
 
 /// The cached code with this prefix, if its checksum says that it is whole.
@@ -196,14 +152,9 @@ fn from_cache(engine: &Engine, cache: &Path, prefix: &str) -> Option<Component> 
             continue;
         };
         let path = entry.path();
-        let expected = rest
-            .strip_suffix(".cwasm")
-            .and_then(|sum| u64::from_str_radix(sum, 16).ok());
+        let expected = rest.strip_suffix(".cwasm").and_then(|sum| u64::from_str_radix(sum, 16).ok());
         if expected.is_some() && expected == checksum_of_file(&path) {
-            #[expect(
-                unsafe_code,
-                reason = "the checksum in the name says that this is what an engine like ours wrote"
-            )]
+            #[expect(unsafe_code, reason = "the checksum in the name says that this is what an engine like ours wrote")]
             // SAFETY: the file is whole (checked above), was written by `store`, and is never changed in place.
             let component = unsafe { Component::deserialize_file(engine, &path) };
             if let Ok(component) = component {
@@ -245,11 +196,7 @@ const FIRST: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Finds damage, not malice: whoever can write here can also replace the hub. So it may be quick, which a start needs.
 fn checksum(start: u64, bytes: &[u8]) -> u64 {
-    let step = |sum: u64, word: u64| {
-        (sum ^ word)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29)
-    };
+    let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let words = bytes.chunks_exact(8);
     let rest = words.remainder();
     let mut sum = start;

@@ -88,10 +88,7 @@ impl Env {
             false => Some(self.faults.enter(component, kind, host, detail)),
         };
         async {
-            let mut entered = Entered {
-                failure: None,
-                crash_after: false,
-            };
+            let mut entered = Entered { failure: None, crash_after: false };
             match action {
                 None => std::future::pending().await,
                 Some(Action::Nothing) => {}

@@ -65,11 +65,7 @@ pub(crate) enum Action {
 impl Fault {
     /// A fault for these calls. Say what happens with one of the other methods.
     pub fn on(target: Target) -> Self {
-        Self {
-            target,
-            nth: None,
-            action: Action::Nothing,
-        }
+        Self { target, nth: None, action: Action::Nothing }
     }
 
     /// Only the `n`-th matching call from now, counted from 1. Without this: every matching call.
@@ -136,11 +132,7 @@ struct Armed {
 
 impl Faults {
     pub(crate) fn new(recording: bool) -> Self {
-        Self {
-            idle: AtomicBool::new(!recording),
-            recording,
-            state: Mutex::default(),
-        }
+        Self { idle: AtomicBool::new(!recording), recording, state: Mutex::default() }
     }
 
     /// Adds a fault to the plan.
@@ -160,13 +152,7 @@ impl Faults {
     }
 
     /// Records a call and says what shall happen to it. `host` is the peer of an outbound call.
-    pub(crate) fn enter(
-        &self,
-        component: &str,
-        kind: Kind,
-        host: &str,
-        detail: impl FnOnce() -> String,
-    ) -> Action {
+    pub(crate) fn enter(&self, component: &str, kind: Kind, host: &str, detail: impl FnOnce() -> String) -> Action {
         if self.idle.load(Relaxed) {
             return Action::Nothing;
         }
@@ -186,20 +172,14 @@ impl Faults {
             }
             armed.seen += 1;
             // The first fault in the plan that applies decides; later ones still count the call.
-            if armed.fault.nth.is_none_or(|n| n == armed.seen) && matches!(action, Action::Nothing)
-            {
+            if armed.fault.nth.is_none_or(|n| n == armed.seen) && matches!(action, Action::Nothing) {
                 action = armed.fault.action.clone();
             }
         }
         if self.recording {
             let index = state.calls.len();
             let component = component.to_owned();
-            state.calls.push(HostCall {
-                index,
-                component,
-                kind,
-                detail,
-            });
+            state.calls.push(HostCall { index, component, kind, detail });
         }
         action
     }

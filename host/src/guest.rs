@@ -89,35 +89,23 @@ impl Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.outbound,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
 impl<T: 'static> variables::HostWithStore<T> for SpinHost {
-    async fn get(
-        accessor: &Accessor<T, Self>,
-        name: String,
-    ) -> wasmtime::Result<Result<String, variables::Error>> {
+    async fn get(accessor: &Accessor<T, Self>, name: String) -> wasmtime::Result<Result<String, variables::Error>> {
         let component = accessor.with(|mut access| access.get().component.clone());
-        Ok(
-            read(&component.id, &component.variables, &name).map_err(|missing| match missing {
-                Missing::InvalidName(text) => variables::Error::InvalidName(text),
-                Missing::Undefined(text) => variables::Error::Undefined(text),
-            }),
-        )
+        Ok(read(&component.id, &component.variables, &name).map_err(|missing| match missing {
+            Missing::InvalidName(text) => variables::Error::InvalidName(text),
+            Missing::Undefined(text) => variables::Error::Undefined(text),
+        }))
     }
 }
 

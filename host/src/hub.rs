@@ -180,19 +180,11 @@ impl Builder {
     /// Everything that is wrong with the manifest, its components or the configuration, in one line that says the fix.
     pub async fn start(self) -> Result<Hub> {
         let manifest = Manifest::load(&self.manifest)?;
-        let sources = Sources {
-            explicit: self.variables,
-            environment: self.simulated.is_none(),
-        };
+        let sources = Sources { explicit: self.variables, environment: self.simulated.is_none() };
         let variables = Variables::resolve(&manifest.variables, &sources)?;
         let manifest_dir = self.manifest.parent().unwrap_or(Path::new(""));
         let default_dir = manifest_dir.join(".spin");
-        let storage = Storage::open(
-            &manifest,
-            self.runtime_config.as_deref(),
-            self.state_dir.as_deref(),
-            &default_dir,
-        )?;
+        let storage = Storage::open(&manifest, self.runtime_config.as_deref(), self.state_dir.as_deref(), &default_dir)?;
         let cache = self.cache.unwrap_or_else(default_cache);
 
         // Only what a trigger leads to can ever run.
@@ -200,17 +192,9 @@ impl Builder {
             .components
             .keys()
             .map(String::as_str)
-            .filter(|id| {
-                manifest
-                    .triggers
-                    .iter()
-                    .any(|trigger| trigger.component() == Some(id))
-            })
+            .filter(|id| manifest.triggers.iter().any(|trigger| trigger.component() == Some(id)))
             .collect();
-        let wasm: Vec<&Path> = reachable
-            .iter()
-            .map(|id| manifest.components[*id].wasm.as_path())
-            .collect();
+        let wasm: Vec<&Path> = reachable.iter().map(|id| manifest.components[*id].wasm.as_path()).collect();
         let loaded = engine::load(&wasm, Some(&cache))?;
 
         let clock = match self.simulated {
@@ -243,9 +227,8 @@ impl Builder {
         let mut handlers = BTreeMap::new();
         for (id, pre) in ids.iter().zip(loaded) {
             let declared = &manifest.components[id];
-            let allowed_hosts =
-                AllowedHosts::parse(&declared.allowed_outbound_hosts, &variables, &ids)
-                    .with_context(|| format!("[component.{id}] allowed_outbound_hosts"))?;
+            let allowed_hosts = AllowedHosts::parse(&declared.allowed_outbound_hosts, &variables, &ids)
+                .with_context(|| format!("[component.{id}] allowed_outbound_hosts"))?;
             let component = Arc::new(Component {
                 id: id.clone(),
                 databases: declared.sqlite_databases.iter().cloned().collect(),
@@ -263,13 +246,10 @@ impl Builder {
         let ticker = match self.tick {
             None => None,
             Some((path, variable)) => {
-                let secret = variables.get(&variable).with_context(|| {
-                    format!("--tick-variable {variable}: [variables] does not declare it")
-                })?;
-                ensure!(
-                    path.starts_with('/'),
-                    "--tick {path:?}: write a path that starts with /"
-                );
+                let secret = variables
+                    .get(&variable)
+                    .with_context(|| format!("--tick-variable {variable}: [variables] does not declare it"))?;
+                ensure!(path.starts_with('/'), "--tick {path:?}: write a path that starts with /");
                 Some(Arc::new(Ticker::new(app.clone(), &path, secret)?))
             }
         };
@@ -291,24 +271,16 @@ fn default_cache() -> PathBuf {
 impl Hub {
     /// Begins to describe a hub that runs this manifest.
     pub fn builder(manifest: impl Into<PathBuf>) -> Builder {
-        Builder {
-            manifest: manifest.into(),
-            ..Builder::default()
-        }
+        Builder { manifest: manifest.into(), ..Builder::default() }
     }
 
     /// Asks as a client would, by the same way as requests from sockets take.
     ///
     /// # Errors
     /// When there is no answer at all: the hub was killed, or the answer broke off.
-    pub async fn request(
-        &self,
-        mut request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, RequestError> {
+    pub async fn request(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, RequestError> {
         if request.uri().host().is_none() && !request.headers().contains_key(header::HOST) {
-            request
-                .headers_mut()
-                .insert(header::HOST, HeaderValue::from_static("localhost"));
+            request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
         }
         let client = SocketAddr::from(([127, 0, 0, 1], 0));
         let answer = async { Ok(self.app.public(request.map(full), client).await) };
@@ -319,11 +291,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::request`], and when there is no such component.
-    pub async fn call_component(
-        &self,
-        id: &str,
-        request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, RequestError> {
+    pub async fn call_component(&self, id: &str, request: Request<Bytes>) -> Result<Response<Bytes>, RequestError> {
         let answer = async {
             let response = self.app.chained(id, request.map(full)).await;
             response.map_err(|_| RequestError::NoSuchComponent(id.to_owned()))
@@ -337,10 +305,7 @@ impl Hub {
     ) -> Result<Response<Bytes>, RequestError> {
         let whole = async {
             let (parts, body) = answer.await?.into_parts();
-            let body = body
-                .collect()
-                .await
-                .map_err(|error| RequestError::Dropped(error.to_string()))?;
+            let body = body.collect().await.map_err(|error| RequestError::Dropped(error.to_string()))?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         };
         tokio::select! {
@@ -371,10 +336,7 @@ impl Hub {
         F: Fn(Request<Bytes>) -> Answer + Send + Sync + 'static,
         Answer: Future<Output = Response<Bytes>> + Send + 'static,
     {
-        self.app
-            .env
-            .peers
-            .add(host, Arc::new(move |request| Box::pin(peer(request))));
+        self.app.env.peers.add(host, Arc::new(move |request| Box::pin(peer(request))));
     }
 
     /// What was logged, by the host and its guests; empty when it goes to the process's own streams.
@@ -387,10 +349,7 @@ impl Hub {
     /// # Errors
     /// When no tick is configured, or it was not answered as it should.
     pub async fn tick(&self) -> Result<Option<u64>> {
-        let ticker = self
-            .ticker
-            .as_ref()
-            .context("this hub was started without a tick")?;
+        let ticker = self.ticker.as_ref().context("this hub was started without a tick")?;
         ticker.tick().await
     }
 

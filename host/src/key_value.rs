@@ -41,17 +41,10 @@ pub struct Store {
 impl StoreFile {
     pub(crate) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some(dir) = path.as_deref().and_then(std::path::Path::parent) {
-            std::fs::create_dir_all(dir).with_context(|| {
-                format!(
-                    "cannot create the directory {} for a key-value store",
-                    dir.display()
-                )
-            })?;
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("cannot create the directory {} for a key-value store", dir.display()))?;
         }
-        Ok(Self {
-            path,
-            inner: Mutex::default(),
-        })
+        Ok(Self { path, inner: Mutex::default() })
     }
 
     pub(crate) fn close(&self) {
@@ -107,9 +100,9 @@ impl Store {
                 .optional()
         })?;
         match value {
-            Some(value) if value.len() > VALUE_BYTES => Err(Error::Other(format!(
-                "query result exceeds limit of {VALUE_BYTES} bytes"
-            ))),
+            Some(value) if value.len() > VALUE_BYTES => {
+                Err(Error::Other(format!("query result exceeds limit of {VALUE_BYTES} bytes")))
+            }
             value => Ok(value),
         }
     }
@@ -127,9 +120,7 @@ impl Store {
 
     fn delete(&self, key: &str) -> Result<(), Error> {
         self.file.with(|c| {
-            c.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?
-                .execute([&self.label, key])
-                .map(drop)
+            c.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?.execute([&self.label, key]).map(drop)
         })
     }
 
@@ -157,11 +148,7 @@ async fn operate<T: 'static, R>(
         Ok::<_, wasmtime::Error>((store, guest.env.clone(), guest.component.clone()))
     })?;
     let env: &Env = &env;
-    let entered = env
-        .enter(&component.id, Kind::KeyValue, "", || {
-            format!("{operation} {key}")
-        })
-        .await;
+    let entered = env.enter(&component.id, Kind::KeyValue, "", || format!("{operation} {key}")).await;
     let result = match &entered.failure {
         None => run(&store),
         Some(Failure::Error(text)) => Err(Error::Other(text.clone())),
@@ -175,10 +162,7 @@ async fn operate<T: 'static, R>(
 }
 
 impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
-    async fn open(
-        accessor: &Accessor<T, Self>,
-        label: String,
-    ) -> Result<Result<Resource<Store>, Error>> {
+    async fn open(accessor: &Accessor<T, Self>, label: String) -> Result<Result<Resource<Store>, Error>> {
         accessor.with(|mut access| {
             let guest = access.get();
             if !guest.component.stores.contains(&label) {
@@ -190,53 +174,27 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
             if guest.stores == STORES {
                 return Ok(Err(Error::StoreTableFull));
             }
-            let store = Store {
-                label: label.into(),
-                file: file.clone(),
-            };
+            let store = Store { label: label.into(), file: file.clone() };
             let resource = guest.table.push(store)?;
             guest.stores += 1;
             Ok(Ok(resource))
         })
     }
 
-    async fn get(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-    ) -> Result<Result<Option<Vec<u8>>, Error>> {
+    async fn get(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<Result<Option<Vec<u8>>, Error>> {
         operate(accessor, &store, "get", &key, |store| store.get(&key)).await
     }
 
-    async fn set(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-        value: Vec<u8>,
-    ) -> Result<Result<(), Error>> {
-        operate(accessor, &store, "set", &key, |store| {
-            store.set(&key, &value)
-        })
-        .await
+    async fn set(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String, value: Vec<u8>) -> Result<Result<(), Error>> {
+        operate(accessor, &store, "set", &key, |store| store.set(&key, &value)).await
     }
 
-    async fn delete(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-    ) -> Result<Result<(), Error>> {
+    async fn delete(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<Result<(), Error>> {
         operate(accessor, &store, "delete", &key, |store| store.delete(&key)).await
     }
 
-    async fn exists(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-    ) -> Result<Result<bool, Error>> {
-        operate(accessor, &store, "exists", &key, |store| {
-            Ok(store.get(&key)?.is_some())
-        })
-        .await
+    async fn exists(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<Result<bool, Error>> {
+        operate(accessor, &store, "exists", &key, |store| Ok(store.get(&key)?.is_some())).await
     }
 
     async fn get_keys(
@@ -249,10 +207,7 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for SpinHost {
         };
         accessor.with(|mut access| {
             let result = std::future::ready(wasmtime::error::Ok(result));
-            Ok((
-                StreamReader::new(&mut access, keys)?,
-                FutureReader::new(&mut access, result)?,
-            ))
+            Ok((StreamReader::new(&mut access, keys)?, FutureReader::new(&mut access, result)?))
         })
     }
 }

@@ -23,6 +23,9 @@ const CAPTURED_LINES: usize = 20_000;
 /// A writer that is this far ahead of the terminal or pipe waits for it.
 const PIPE_BYTES: usize = 4 << 20;
 
+/// For how long a line may wait for others to be written with.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// A hub's log.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -45,18 +48,12 @@ pub(crate) enum Stream {
 impl Log {
     /// Writes to the process's stdout and stderr.
     pub(crate) fn to_process(clock: Clock) -> Self {
-        Self {
-            sink: Arc::new(Sink::Process),
-            clock,
-        }
+        Self { sink: Arc::new(Sink::Process), clock }
     }
 
     /// Keeps the lines for a test to read.
     pub(crate) fn captured(clock: Clock) -> Self {
-        Self {
-            sink: Arc::new(Sink::Captured(Mutex::default())),
-            clock,
-        }
+        Self { sink: Arc::new(Sink::Captured(Mutex::default())), clock }
     }
 
     pub(crate) fn warn(&self, message: &str, fields: &[(&str, &str)]) {
@@ -68,11 +65,7 @@ impl Log {
     }
 
     fn event(&self, level: &str, message: &str, fields: &[(&str, &str)]) {
-        let since = self
-            .clock
-            .now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut line = json!({ "ts": timestamp(since), "level": level, "msg": message });
         for (name, value) in fields {
             line[*name] = Value::from(*value);
@@ -104,11 +97,7 @@ impl Log {
 
     /// A stream for one guest instance.
     pub(crate) fn guest(&self, stream: Stream) -> GuestStream {
-        GuestStream(Arc::new(Partial {
-            log: self.clone(),
-            stream,
-            text: Mutex::default(),
-        }))
+        GuestStream(Arc::new(Partial { log: self.clone(), stream, text: Mutex::default() }))
     }
 }
 
@@ -131,16 +120,11 @@ fn timestamp(since_epoch: Duration) -> String {
     // Howard Hinnant's civil_from_days, with years that start in March.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let millis = since_epoch.subsec_millis();
@@ -168,16 +152,9 @@ fn pipe(stream: Stream) -> &'static Pipe {
         Stream::Err => &ERR,
     };
     cell.get_or_init(|| {
-        let pipe: &Pipe = Box::leak(Box::new(Pipe {
-            stream,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }));
+        let pipe: &Pipe = Box::leak(Box::new(Pipe { stream, state: Mutex::default(), changed: Condvar::new() }));
         // Without a thread the lines would pile up unseen; there is nothing better to do than to stop.
-        std::thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || pipe.run())
-            .expect("the log needs a thread");
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || pipe.run()).expect("the log needs a thread");
         pipe
     })
 }
@@ -186,10 +163,7 @@ impl Pipe {
     fn push(&self, line: &[u8]) {
         let mut state = lock(&self.state);
         while state.waiting.len() > PIPE_BYTES {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let was_empty = state.waiting.is_empty();
         state.waiting.extend_from_slice(line);
@@ -204,19 +178,18 @@ impl Pipe {
         let mut state = lock(&self.state);
         loop {
             while state.waiting.is_empty() {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
+            // Lines gather for a moment: waking this thread for each of them costs the requests a tenth of their time.
+            drop(state);
+            std::thread::sleep(GATHER);
+            state = lock(&self.state);
             let bytes = std::mem::take(&mut state.waiting);
             state.writing = true;
             drop(state);
             // A reader that went away must not take the hub with it.
             _ = match self.stream {
-                Stream::Out => std::io::stdout()
-                    .write_all(&bytes)
-                    .and_then(|()| std::io::stdout().flush()),
+                Stream::Out => std::io::stdout().write_all(&bytes).and_then(|()| std::io::stdout().flush()),
                 Stream::Err => std::io::stderr().write_all(&bytes),
             };
             state = lock(&self.state);
@@ -228,10 +201,7 @@ impl Pipe {
     fn flush(&self) {
         let mut state = lock(&self.state);
         while state.writing || !state.waiting.is_empty() {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -292,11 +262,7 @@ impl StdoutStream for GuestStream {
 }
 
 impl AsyncWrite for GuestStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         self.0.write(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -131,9 +131,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options
             _ => return Err(anyhow!("unknown option --{name}; `hub --help` lists them")),
         }
     }
-    let mut builder = Hub::builder(from)
-        .log_to_process()
-        .instance_reuse(reuse.0, reuse.1);
+    let mut builder = Hub::builder(from).log_to_process().instance_reuse(reuse.0, reuse.1);
     for step in steps {
         builder = step(builder);
     }
@@ -142,30 +140,24 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options
         (Some(path), Some(variable)) => builder.tick(&path, &variable).auto_tick(true),
         _ => return Err(anyhow!("--tick and --tick-variable go together")),
     };
-    Ok(Some(Options {
-        builder,
-        listen,
-        workers,
-    }))
+    Ok(Some(Options { builder, listen, workers }))
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
-    text.parse()
-        .map_err(|_| anyhow!("--{name} {text:?}: write a whole number"))
+    text.parse().map_err(|_| anyhow!("--{name} {text:?}: write a whole number"))
 }
 
 fn seconds(name: &str, text: &str) -> Result<Duration> {
-    let seconds: f64 =
-        number(name, text).map_err(|_| anyhow!("--{name} {text:?}: write a number of seconds"))?;
+    let seconds: f64 = number(name, text).map_err(|_| anyhow!("--{name} {text:?}: write a number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| anyhow!("--{name} {text:?}: {error}"))
 }
 
 async fn serve(options: Options) -> Result<()> {
     let listen = &options.listen;
     // First of all, so that a port in use is reported before anything is touched.
-    let listener = TcpListener::bind(listen).await.with_context(|| {
-        format!("cannot listen on {listen}; choose another address with --listen")
-    })?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
     let address = listener.local_addr()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -154,8 +154,7 @@ pub(crate) enum Route {
 
 impl Manifest {
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the manifest {}", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the manifest {}", path.display()))?;
         let dir = path.parent().filter(|p| !p.as_os_str().is_empty());
         let dir = std::path::absolute(dir.unwrap_or(Path::new(".")))?;
         Self::parse(&text, &dir).with_context(|| path.display().to_string())
@@ -164,8 +163,7 @@ impl Manifest {
     fn parse(text: &str, dir: &Path) -> Result<Self> {
         let file: File = parse_toml(text)?;
         ensure!(
-            file.spin_manifest_version.as_integer() == Some(2)
-                || file.spin_manifest_version.as_str() == Some("2"),
+            file.spin_manifest_version.as_integer() == Some(2) || file.spin_manifest_version.as_str() == Some("2"),
             "spin_manifest_version must be 2"
         );
         ensure!(
@@ -183,19 +181,12 @@ impl Manifest {
         }
         let mut components = file.component;
         for (id, component) in &mut components {
-            component
-                .check(id, dir)
-                .with_context(|| format!("[component.{id}]"))?;
+            component.check(id, dir).with_context(|| format!("[component.{id}]"))?;
         }
         for trigger in &file.trigger.http {
             trigger.check(&components).context("[[trigger.http]]")?;
         }
-        Ok(Self {
-            application: file.application,
-            variables: file.variables,
-            triggers: file.trigger.http,
-            components,
-        })
+        Ok(Self { application: file.application, variables: file.variables, triggers: file.trigger.http, components })
     }
 }
 
@@ -207,20 +198,12 @@ impl Component {
             ("exclude_files", &self.exclude_files),
             ("ai_models", &self.ai_models),
             ("dependencies", &self.dependencies),
-            (
-                "dependencies_inherit_configuration",
-                &self.dependencies_inherit_configuration,
-            ),
+            ("dependencies_inherit_configuration", &self.dependencies_inherit_configuration),
         ] {
-            ensure!(
-                value.is_none(),
-                "`{key}` is not served by this host; remove it, or run the application on Spin"
-            );
+            ensure!(value.is_none(), "`{key}` is not served by this host; remove it, or run the application on Spin");
         }
         let Some(source) = self.source.as_str() else {
-            bail!(
-                "`source` must be the path of a .wasm file; sources from a url or a registry are not served"
-            );
+            bail!("`source` must be the path of a .wasm file; sources from a url or a registry are not served");
         };
         self.wasm = dir.join(source);
         for name in self.variables.keys() {
@@ -239,28 +222,17 @@ impl HttpTrigger {
     pub(crate) fn route(&self) -> Result<Route> {
         match &self.route {
             toml::Value::String(route) => Ok(Route::Public(route.clone())),
-            toml::Value::Table(table)
-                if table.len() == 1
-                    && table.get("private") == Some(&toml::Value::Boolean(true)) =>
-            {
+            toml::Value::Table(table) if table.len() == 1 && table.get("private") == Some(&toml::Value::Boolean(true)) => {
                 Ok(Route::Private)
             }
-            other => bail!(
-                "`route` must be a pattern like \"/shop/...\" or {{ private = true }}, not {other}"
-            ),
+            other => bail!("`route` must be a pattern like \"/shop/...\" or {{ private = true }}, not {other}"),
         }
     }
 
     fn check(&self, components: &BTreeMap<String, Component>) -> Result<()> {
         self.route()?;
-        for (key, value) in [
-            ("components", &self.components),
-            ("dependencies", &self.dependencies),
-        ] {
-            ensure!(
-                value.is_none(),
-                "`{key}` is not served by this host; remove it, or run the application on Spin"
-            );
+        for (key, value) in [("components", &self.components), ("dependencies", &self.dependencies)] {
+            ensure!(value.is_none(), "`{key}` is not served by this host; remove it, or run the application on Spin");
         }
         if let Some(executor) = &self.executor {
             ensure!(
@@ -272,14 +244,9 @@ impl HttpTrigger {
         match (&self.component, &self.static_response) {
             (Some(component), None) => {
                 let Some(id) = component.as_str() else {
-                    bail!(
-                        "`component` must be the id of a [component.<id>] table; inline components are not served"
-                    );
+                    bail!("`component` must be the id of a [component.<id>] table; inline components are not served");
                 };
-                ensure!(
-                    components.contains_key(id),
-                    "`component = \"{id}\"`, but there is no [component.{id}]"
-                );
+                ensure!(components.contains_key(id), "`component = \"{id}\"`, but there is no [component.{id}]");
                 Ok(())
             }
             (None, Some(_)) => Ok(()),
@@ -291,13 +258,8 @@ impl HttpTrigger {
 /// Reads TOML into a type that denies unknown fields; the error is one line that names the key and its line.
 pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let message = error
-            .message()
-            .replace('\n', "; ")
-            .replace("unknown field", "unknown key");
+        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let message = error.message().replace('\n', "; ").replace("unknown field", "unknown key");
         match line {
             Some(line) => anyhow::anyhow!("line {line}: {message}"),
             None => anyhow::anyhow!("{message}"),
@@ -310,8 +272,7 @@ fn check_kebab(id: &str) -> Result<()> {
     let word = |w: &str| {
         w.starts_with(|c: char| c.is_ascii_alphabetic())
             && w.chars().all(|c| c.is_ascii_alphanumeric())
-            && !(w.contains(|c: char| c.is_ascii_lowercase())
-                && w.contains(|c: char| c.is_ascii_uppercase()))
+            && !(w.contains(|c: char| c.is_ascii_lowercase()) && w.contains(|c: char| c.is_ascii_uppercase()))
     };
     ensure!(
         id.split('-').all(word),
@@ -374,10 +335,7 @@ variables = { s = "{{ secret }}" }
     fn refuses_unknown_keys_with_the_line() {
         let text = GOOD.replace("source =", "allowed_hosts = []\nsource =");
         let error = error(&text);
-        assert!(
-            error.contains("line 14: unknown key `allowed_hosts`"),
-            "{error}"
-        );
+        assert!(error.contains("line 14: unknown key `allowed_hosts`"), "{error}");
         assert!(error.contains("allowed_outbound_hosts"), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
@@ -385,16 +343,8 @@ variables = { s = "{{ secret }}" }
     #[test]
     fn refuses_what_it_does_not_serve() {
         let cases = [
-            (
-                "source = \"a.wasm\"",
-                "source = { url = \"x\", digest = \"y\" }",
-                "path of a .wasm",
-            ),
-            (
-                "source =",
-                "files = [\"a\"]\nsource =",
-                "`files` is not served",
-            ),
+            ("source = \"a.wasm\"", "source = { url = \"x\", digest = \"y\" }", "path of a .wasm"),
+            ("source =", "files = [\"a\"]\nsource =", "`files` is not served"),
             ("component = \"a\"", "component = \"b\"", "no [component.b]"),
             ("manifest_version = 2", "manifest_version = 1", "must be 2"),
             ("[component.a]", "[component.a_b]", "not a component id"),

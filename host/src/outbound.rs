@@ -28,10 +28,7 @@ pub(crate) type PeerAnswer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send
 impl Peers {
     pub(crate) fn add(&self, host: &str, peer: Peer) {
         if let Self::Simulated(peers) = self {
-            peers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(host.to_owned(), peer);
+            peers.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), peer);
         }
     }
 }
@@ -43,10 +40,7 @@ pub(crate) struct Outbound {
 }
 
 /// The response, and what drives its connection.
-type Sent = (
-    Response<WasiBody>,
-    Box<dyn Future<Output = Result<(), Error>> + Send>,
-);
+type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl Outbound {
     pub(crate) fn new(component: Arc<Component>, env: Arc<Env>) -> Self {
@@ -74,39 +68,20 @@ async fn send(
 ) -> Result<Sent, Error> {
     let destination = Destination::of(component, env, &request)?;
     let host = request.uri().host().unwrap_or_default().to_owned();
-    let entered = env
-        .enter(&component.id, Kind::Outbound, &host, || {
-            format!("{} {}", request.method(), request.uri())
-        })
-        .await;
+    let entered = env.enter(&component.id, Kind::Outbound, &host, || format!("{} {}", request.method(), request.uri())).await;
     if let Some(Failure::Error(text)) = &entered.failure {
         return Err(Error::InternalError(Some(text.clone())));
     }
     let sent = match destination {
         Destination::Component(id) => {
             request.headers_mut().remove(HOST);
-            let app = env
-                .app
-                .get()
-                .and_then(|app| app.upgrade())
-                .ok_or(Error::DestinationUnavailable)?;
-            done(
-                app.chained(&id, request)
-                    .await
-                    .map_err(|_| Error::DestinationNotFound)?,
-            )
+            let app = env.app.get().and_then(|app| app.upgrade()).ok_or(Error::DestinationUnavailable)?;
+            done(app.chained(&id, request).await.map_err(|_| Error::DestinationNotFound)?)
         }
         Destination::Myself => {
-            let app = env
-                .app
-                .get()
-                .and_then(|app| app.upgrade())
-                .ok_or(Error::DestinationUnavailable)?;
+            let app = env.app.get().and_then(|app| app.upgrade()).ok_or(Error::DestinationUnavailable)?;
             request.headers_mut().remove(HOST);
-            done(
-                app.public(request, std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
-                    .await,
-            )
+            done(app.public(request, std::net::SocketAddr::from(([127, 0, 0, 1], 0))).await)
         }
         Destination::World => match &env.peers {
             Peers::Real => {
@@ -114,30 +89,16 @@ async fn send(
                 (response.map(|body| body.boxed_unsync()), Box::new(io) as _)
             }
             Peers::Simulated(peers) => {
-                let peer = peers
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get(&host)
-                    .cloned();
+                let peer = peers.lock().unwrap_or_else(PoisonError::into_inner).get(&host).cloned();
                 let Some(peer) = peer else {
-                    let fields = [
-                        ("component", component.id.as_str()),
-                        ("host", host.as_str()),
-                    ];
-                    env.log.warn(
-                        "no simulated peer of this name; add one with Hub::outbound",
-                        &fields,
-                    );
+                    let fields = [("component", component.id.as_str()), ("host", host.as_str())];
+                    env.log.warn("no simulated peer of this name; add one with Hub::outbound", &fields);
                     return Err(Error::ConnectionRefused);
                 };
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
                 let response = peer(Request::from_parts(parts, body)).await;
-                done(response.map(|body| {
-                    Full::new(body)
-                        .map_err(|never| match never {})
-                        .boxed_unsync()
-                }))
+                done(response.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))
             }
         },
     };
@@ -169,10 +130,7 @@ impl Destination {
         let (permitted, destination) = if host.is_empty() || host == "self.alt" {
             (allowed.allows_self(), Self::Myself)
         } else if let Some(id) = host.strip_suffix(CHAINING_SUFFIX) {
-            (
-                allowed.allows_chaining(scheme, host, port),
-                Self::Component(id.to_owned()),
-            )
+            (allowed.allows_chaining(scheme, host, port), Self::Component(id.to_owned()))
         } else {
             (allowed.allows(scheme, host, port), Self::World)
         };
@@ -183,15 +141,8 @@ impl Destination {
             Self::Myself => "http://self".to_owned(),
             _ => format!("{scheme}://{}", uri.authority().map_or("", |a| a.as_str())),
         };
-        let fix = format!(
-            "add \"{target}\" to allowed_outbound_hosts in [component.{}]",
-            component.id
-        );
-        let fields = [
-            ("component", component.id.as_str()),
-            ("target", &target),
-            ("fix", &fix),
-        ];
+        let fix = format!("add \"{target}\" to allowed_outbound_hosts in [component.{}]", component.id);
+        let fields = [("component", component.id.as_str()), ("target", &target), ("fix", &fix)];
         env.log.warn("outbound request denied", &fields);
         Err(Error::HttpRequestDenied)
     }

@@ -14,10 +14,7 @@ pub(crate) struct Random {
 
 impl Random {
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        Self {
-            seed,
-            instances: AtomicU64::new(0),
-        }
+        Self { seed, instances: AtomicU64::new(0) }
     }
 
     /// Gives the next instance its sources. Without a seed the builder's own defaults (the system's) stay.
@@ -33,8 +30,6 @@ impl Random {
         builder
             .secure_random(stream(0))
             .insecure_random(stream(1))
-            .insecure_random_seed(
-                u128::from(seeds.next_u64()) << 64 | u128::from(seeds.next_u64()),
-            );
+            .insecure_random_seed(u128::from(seeds.next_u64()) << 64 | u128::from(seeds.next_u64()));
     }
 }

@@ -32,14 +32,9 @@ struct Route {
 
 impl Route {
     fn new(written: &str) -> Result<Self> {
-        let value = |text: &str| {
-            HeaderValue::from_str(text).map_err(|error| anyhow!("route {written:?}: {error}"))
-        };
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|error| anyhow!("route {written:?}: {error}"));
         let prefix = written.strip_suffix("/...").unwrap_or(written);
-        Ok(Self {
-            written: value(written)?,
-            prefix: value(prefix)?,
-        })
+        Ok(Self { written: value(written)?, prefix: value(prefix)? })
     }
 }
 
@@ -56,23 +51,14 @@ impl<T> Routes<T> {
     pub(crate) fn new(routes: impl IntoIterator<Item = (String, T)>) -> Result<Self> {
         let mut finder = routefinder::Router::new();
         for (raw, target) in routes {
-            let based = if raw.starts_with('/') {
-                raw.clone()
-            } else {
-                format!("/{raw}")
-            };
+            let based = if raw.starts_with('/') { raw.clone() } else { format!("/{raw}") };
             let based = based.strip_suffix('/').unwrap_or(&based);
             let spec = match based.strip_suffix("/...") {
                 Some(prefix) => format!("{prefix}/*"),
                 None => based.to_owned(),
             };
-            let entry = Entry {
-                route: Route::new(&raw)?,
-                target,
-            };
-            finder
-                .add(spec, entry)
-                .map_err(|error| anyhow!("route {raw:?}: {error}"))?;
+            let entry = Entry { route: Route::new(&raw)?, target };
+            finder.add(spec, entry).map_err(|error| anyhow!("route {raw:?}: {error}"))?;
         }
         Ok(Self { finder })
     }
@@ -82,23 +68,14 @@ impl<T> Routes<T> {
         let entry: &Entry<T> = best.handler();
         let captures = best.captures();
         // Spin hands on a trailing slash that the matcher drops.
-        let rest = captures.wildcard().map_or(String::new(), |rest| {
-            match (rest.is_empty(), path.ends_with('/')) {
-                (true, false) => String::new(),
-                (true, true) => "/".to_owned(),
-                (false, false) => format!("/{rest}"),
-                (false, true) => format!("/{rest}/"),
-            }
+        let rest = captures.wildcard().map_or(String::new(), |rest| match (rest.is_empty(), path.ends_with('/')) {
+            (true, false) => String::new(),
+            (true, true) => "/".to_owned(),
+            (false, false) => format!("/{rest}"),
+            (false, true) => format!("/{rest}/"),
         });
-        let named = captures
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let matched = Matched {
-            route: entry.route.clone(),
-            rest,
-            named,
-        };
+        let named = captures.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let matched = Matched { route: entry.route.clone(), rest, named };
         Some((&entry.target, matched))
     }
 }
@@ -107,10 +84,7 @@ impl Matched {
     /// The match of a chained request: the component sees every path.
     pub(crate) fn chained(path: &str) -> Self {
         Self {
-            route: Route {
-                written: HeaderValue::from_static("/..."),
-                prefix: HeaderValue::from_static(""),
-            },
+            route: Route { written: HeaderValue::from_static("/..."), prefix: HeaderValue::from_static("") },
             rest: path.to_owned(),
             named: Vec::new(),
         }
@@ -155,10 +129,7 @@ mod tests {
     #[test]
     fn the_most_particular_route_wins_whatever_the_order() {
         let found = |list: &[&'static str], path: &str| routes(list).find(path).map(|(r, _)| *r);
-        for list in [
-            ["/...", "/a/...", "/a/b/...", "/a/b", "/a/:x"],
-            ["/a/:x", "/a/b", "/a/b/...", "/a/...", "/..."],
-        ] {
+        for list in [["/...", "/a/...", "/a/b/...", "/a/b", "/a/:x"], ["/a/:x", "/a/b", "/a/b/...", "/a/...", "/..."]] {
             assert_eq!(found(&list, "/a/b"), Some("/a/b"));
             assert_eq!(found(&list, "/a/b/c"), Some("/a/b/..."));
             assert_eq!(found(&list, "/a/z"), Some("/a/:x"));

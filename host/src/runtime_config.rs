@@ -40,18 +40,12 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Opens what is configured. `state_dir` empty means: in memory, gone with the hub.
-    pub(crate) fn open(
-        manifest: &Manifest,
-        config: Option<&Path>,
-        state_dir: Option<&Path>,
-        default_dir: &Path,
-    ) -> Result<Self> {
+    pub(crate) fn open(manifest: &Manifest, config: Option<&Path>, state_dir: Option<&Path>, default_dir: &Path) -> Result<Self> {
         let (file, base) = match config {
             None => (File::default(), PathBuf::new()),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| {
-                    format!("cannot read --runtime-config-file {}", path.display())
-                })?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read --runtime-config-file {}", path.display()))?;
                 let file = parse_toml(&text).with_context(|| path.display().to_string())?;
                 (file, path.parent().unwrap_or(Path::new("")).to_owned())
             }
@@ -67,29 +61,19 @@ impl Storage {
         };
         let mut databases = BTreeMap::new();
         for (label, place) in &file.sqlite_database {
-            let path = place
-                .resolve(&base)
-                .with_context(|| format!("[sqlite_database.{label}]"))?;
+            let path = place.resolve(&base).with_context(|| format!("[sqlite_database.{label}]"))?;
             databases.insert(label.clone(), Arc::new(Database::new(path)?));
         }
         if !databases.contains_key("default") {
-            databases.insert(
-                "default".to_owned(),
-                Arc::new(Database::new(default_path(DATABASE_FILE))?),
-            );
+            databases.insert("default".to_owned(), Arc::new(Database::new(default_path(DATABASE_FILE))?));
         }
         let mut stores = BTreeMap::new();
         for (label, place) in &file.key_value_store {
-            let path = place
-                .resolve(&base)
-                .with_context(|| format!("[key_value_store.{label}]"))?;
+            let path = place.resolve(&base).with_context(|| format!("[key_value_store.{label}]"))?;
             stores.insert(label.clone(), Arc::new(StoreFile::new(path)?));
         }
         if !stores.contains_key("default") {
-            stores.insert(
-                "default".to_owned(),
-                Arc::new(StoreFile::new(default_path(STORE_FILE))?),
-            );
+            stores.insert("default".to_owned(), Arc::new(StoreFile::new(default_path(STORE_FILE))?));
         }
         for (id, component) in &manifest.components {
             for label in &component.sqlite_databases {

@@ -38,23 +38,14 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<()> {
         match accepted {
             Ok((stream, client)) => connect(&app, stream, client, &connections),
             Err(error) => {
-                app.env.log.warn(
-                    "cannot accept a connection",
-                    &[("error", &error.to_string())],
-                );
+                app.env.log.warn("cannot accept a connection", &[("error", &error.to_string())]);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    if tokio::time::timeout(app.env.limits.drain_timeout, connections.shutdown())
-        .await
-        .is_err()
-    {
-        app.env.log.warn(
-            "stopping with requests under way: the drain timeout is over",
-            &[],
-        );
+    if tokio::time::timeout(app.env.limits.drain_timeout, connections.shutdown()).await.is_err() {
+        app.env.log.warn("stopping with requests under way: the drain timeout is over", &[]);
     }
     Ok(())
 }

@@ -37,15 +37,10 @@ struct Answer {
 
 impl Ticker {
     pub(crate) fn new(app: Arc<App>, path: &str, secret: &str) -> Result<Self> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {secret}"))
-            .context("the tick's secret cannot be sent in a header")?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {secret}")).context("the tick's secret cannot be sent in a header")?;
         authorization.set_sensitive(true);
-        Ok(Self {
-            app,
-            path: path.to_owned(),
-            authorization,
-            running: Mutex::default(),
-        })
+        Ok(Self { app, path: path.to_owned(), authorization, running: Mutex::default() })
     }
 
     /// Ticks for as long as the hub lives: at once, when the last tick said so, and after every change from outside.
@@ -65,10 +60,7 @@ impl Ticker {
             let pause = match ticked {
                 Ok(next) => next.map_or(IDLE, Duration::from_millis).clamp(BREATH, IDLE),
                 Err(error) => {
-                    self.app
-                        .env
-                        .log
-                        .error("tick failed", &[("error", &format!("{error:#}"))]);
+                    self.app.env.log.error("tick failed", &[("error", &format!("{error:#}"))]);
                     BACKOFF
                 }
             };
@@ -94,18 +86,9 @@ impl Ticker {
         let response = self.app.route(request, client).await;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        ensure!(
-            status.is_success(),
-            "{} answered {status}: {}",
-            self.path,
-            String::from_utf8_lossy(&body)
-        );
-        let answer: Answer = serde_json::from_slice(&body).with_context(|| {
-            format!(
-                "{} must answer {{\"nextTickInMs\": number|null}}",
-                self.path
-            )
-        })?;
+        ensure!(status.is_success(), "{} answered {status}: {}", self.path, String::from_utf8_lossy(&body));
+        let answer: Answer = serde_json::from_slice(&body)
+            .with_context(|| format!("{} must answer {{\"nextTickInMs\": number|null}}", self.path))?;
         Ok(answer.next_tick_in_ms)
     }
 }

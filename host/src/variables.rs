@@ -25,10 +25,7 @@ pub(crate) struct Sources {
 }
 
 impl Variables {
-    pub(crate) fn resolve(
-        declared: &BTreeMap<String, Variable>,
-        sources: &Sources,
-    ) -> Result<Self> {
+    pub(crate) fn resolve(declared: &BTreeMap<String, Variable>, sources: &Sources) -> Result<Self> {
         for name in sources.explicit.keys() {
             ensure!(
                 declared.contains_key(name),
@@ -42,12 +39,7 @@ impl Variables {
         let mut values = BTreeMap::new();
         for (name, variable) in declared {
             let key = format!("SPIN_VARIABLE_{}", name.to_ascii_uppercase());
-            let from_environment = || {
-                sources
-                    .environment
-                    .then(|| std::env::var(&key).ok())
-                    .flatten()
-            };
+            let from_environment = || sources.environment.then(|| std::env::var(&key).ok()).flatten();
             let value = sources
                 .explicit
                 .get(name)
@@ -56,9 +48,7 @@ impl Variables {
                 .or_else(|| dotenv.get(&key).cloned())
                 .or_else(|| variable.default.clone());
             let Some(value) = value else {
-                bail!(
-                    "variable {name:?} is required and has no value; pass --variable {name}=… or set {key}"
-                );
+                bail!("variable {name:?} is required and has no value; pass --variable {name}=… or set {key}");
             };
             values.insert(name.clone(), value);
         }
@@ -90,18 +80,12 @@ impl Variables {
     }
 
     /// What each component may read, under the component's own names.
-    pub(crate) fn of_component(
-        &self,
-        manifest: &Manifest,
-        id: &str,
-    ) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn of_component(&self, manifest: &Manifest, id: &str) -> Result<BTreeMap<String, String>> {
         manifest.components[id]
             .variables
             .iter()
             .map(|(name, template)| {
-                let value = self
-                    .expand(template)
-                    .with_context(|| format!("[component.{id}.variables] {name}"))?;
+                let value = self.expand(template).with_context(|| format!("[component.{id}.variables] {name}"))?;
                 Ok((name.clone(), value))
             })
             .collect()
@@ -116,18 +100,11 @@ pub(crate) enum Missing {
 }
 
 /// Reads a component's variable, with Spin's errors.
-pub(crate) fn read(
-    component: &str,
-    variables: &BTreeMap<String, String>,
-    name: &str,
-) -> Result<String, Missing> {
+pub(crate) fn read(component: &str, variables: &BTreeMap<String, String>, name: &str) -> Result<String, Missing> {
     if let Err(reason) = check_variable_name(name) {
         return Err(Missing::InvalidName(format!("{name:?}: {reason}")));
     }
-    variables
-        .get(name)
-        .cloned()
-        .ok_or_else(|| Missing::Undefined(format!("no variable for {component:?}.{name:?}")))
+    variables.get(name).cloned().ok_or_else(|| Missing::Undefined(format!("no variable for {component:?}.{name:?}")))
 }
 
 /// Reads `k=v`, where `@file` stands for a file's content.
@@ -139,8 +116,7 @@ pub fn parse_assignment(text: &str) -> Result<(String, String)> {
         bail!("--variable {text:?}: write name=value or name=@file");
     };
     let value = match value.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("--variable {name}: cannot read {path}"))?,
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("--variable {name}: cannot read {path}"))?,
         None => value.to_owned(),
     };
     Ok((name.to_owned(), value))
@@ -161,10 +137,7 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>> {
             bail!("{}:{}: write NAME=value", path.display(), index + 1);
         };
         let value = value.trim();
-        let unquoted = ['"', '\'']
-            .iter()
-            .find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q))
-            .unwrap_or(value);
+        let unquoted = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q)).unwrap_or(value);
         values.insert(key.trim().to_owned(), unquoted.to_owned());
     }
     Ok(values)
@@ -175,22 +148,14 @@ mod tests {
     use super::*;
 
     fn variables() -> Variables {
-        let values = [
-            ("host".to_owned(), "db".to_owned()),
-            ("port".to_owned(), "1".to_owned()),
-        ];
-        Variables {
-            values: values.into(),
-        }
+        let values = [("host".to_owned(), "db".to_owned()), ("port".to_owned(), "1".to_owned())];
+        Variables { values: values.into() }
     }
 
     #[test]
     fn templates_expand() {
         let variables = variables();
-        assert_eq!(
-            variables.expand("a {{ host }}:{{port}}!").unwrap(),
-            "a db:1!"
-        );
+        assert_eq!(variables.expand("a {{ host }}:{{port}}!").unwrap(), "a db:1!");
         assert_eq!(variables.expand("plain").unwrap(), "plain");
         assert!(variables.expand("{{ other }}").is_err());
         assert!(variables.expand("{{ host").is_err());

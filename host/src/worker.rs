@@ -11,8 +11,7 @@ use wasmtime::component::GuestTaskId;
 use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline, bail};
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, Proxy, ProxyHandler, Request, Response, ShouldAccept, WorkerExpiration,
-    WorkerState, WorkerStatus,
+    HandlerState, Instance, Proxy, ProxyHandler, Request, Response, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 
 use crate::engine::{EPOCH, Pre};
@@ -66,12 +65,7 @@ pub(crate) struct Instances {
 
 impl Instances {
     pub(crate) fn new(pre: Pre, component: Arc<Component>, env: Arc<Env>) -> Self {
-        Self {
-            pre,
-            component,
-            env,
-            busy: Arc::default(),
-        }
+        Self { pre, component, env, busy: Arc::default() }
     }
 
     fn fresh(&self) -> Self {
@@ -100,12 +94,7 @@ impl HandlerState for Instances {
             proxy,
             view: Guest::http,
             expiration: Expiration::new(env.clone(), timed_out.clone()),
-            state: Worker {
-                component: self.component.clone(),
-                env: env.clone(),
-                timed_out,
-                computing,
-            },
+            state: Worker { component: self.component.clone(), env: env.clone(), timed_out, computing },
         })
     }
 }
@@ -181,10 +170,7 @@ impl WorkerState for Worker {
         {
             // Without the native stack, which `{error:?}` would add: it says nothing about a guest.
             let text = format!("{error:#}");
-            self.env.log.error(
-                "instance ended",
-                &[("component", &self.component.id), ("error", &text)],
-            );
+            self.env.log.error("instance ended", &[("component", &self.component.id), ("error", &text)]);
         }
     }
 }
@@ -225,30 +211,19 @@ impl Expiration {
             WorkerStatus::Idle => Some(limits.instance_idle),
             WorkerStatus::PostReturn if self.timed_out.load(Relaxed) => Some(AFTER_TIMEOUT),
             // A response that is still being written counts as work after the return.
-            WorkerStatus::Requests | WorkerStatus::PostReturn => {
-                Some(limits.request_timeout + AFTER_TIMEOUT)
-            }
+            WorkerStatus::Requests | WorkerStatus::PostReturn => Some(limits.request_timeout + AFTER_TIMEOUT),
         }
     }
 }
 
 impl WorkerExpiration for Expiration {
-    fn poll(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        status: WorkerStatus,
-        start: Instant,
-    ) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
         let this = self.get_mut();
         if this.env.life.is_over() {
             return Poll::Ready(());
         }
         let mut listen = false;
-        if this
-            .waker
-            .as_ref()
-            .is_none_or(|waker| !waker.will_wake(context.waker()))
-        {
+        if this.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
             this.waker = Some(context.waker().clone());
             listen = true;
             if this.ended.as_mut().poll(context).is_ready() {
@@ -259,9 +234,7 @@ impl WorkerExpiration for Expiration {
         let state = (status, start, this.timed_out.load(Relaxed));
         if this.seen != Some(state) {
             this.seen = Some(state);
-            this.due = this
-                .timeout(status)
-                .map(|timeout| TokioInstant::now() + timeout);
+            this.due = this.timeout(status).map(|timeout| TokioInstant::now() + timeout);
         }
         let Some(due) = this.due else {
             return Poll::Pending;

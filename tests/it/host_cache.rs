@@ -13,32 +13,17 @@ fn floor_in(dir: &Path, name: &str) -> PathBuf {
     fs::copy(wasm, dir.join(format!("{name}.wasm"))).unwrap();
     let text = fs::read_to_string(manifest().with_file_name("../floor/spin.toml")).unwrap();
     let path = dir.join(format!("{name}.toml"));
-    fs::write(
-        &path,
-        text.replace(
-            "../../target/wasm32-wasip2/wasm/floor.wasm",
-            &format!("{name}.wasm"),
-        ),
-    )
-    .unwrap();
+    fs::write(&path, text.replace("../../target/wasm32-wasip2/wasm/floor.wasm", &format!("{name}.wasm"))).unwrap();
     path
 }
 
 async fn answers(manifest: &Path, cache: &Path) {
-    let hub = Hub::builder(manifest)
-        .data_dir("")
-        .cache_dir(cache)
-        .start()
-        .await
-        .unwrap();
+    let hub = Hub::builder(manifest).data_dir("").cache_dir(cache).start().await.unwrap();
     assert_eq!(hub.request(get("/")).await.unwrap().body(), "ok");
 }
 
 fn files(cache: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(cache)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -48,9 +33,7 @@ async fn what_is_damaged_is_compiled_again() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
     answers(&floor_in(dir.path(), "first"), &cache).await;
-    let [file] = &files(&cache)[..] else {
-        panic!("one component, one file")
-    };
+    let [file] = &files(&cache)[..] else { panic!("one component, one file") };
     let good = fs::read(file).unwrap();
 
     // The same content under another name is found, and the file is not written anew.
@@ -85,19 +68,12 @@ async fn a_component_that_is_not_there_or_not_one_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = floor_in(dir.path(), "broken");
     let start = async || {
-        let hub = Hub::builder(&manifest)
-            .data_dir("")
-            .cache_dir(dir.path().join("cache"))
-            .start()
-            .await;
+        let hub = Hub::builder(&manifest).data_dir("").cache_dir(dir.path().join("cache")).start().await;
         format!("{:#}", hub.err().unwrap())
     };
     fs::remove_file(dir.path().join("broken.wasm")).unwrap();
     let error = start().await;
-    assert!(
-        error.contains("broken.wasm") && error.contains("cargo xtask up"),
-        "{error}"
-    );
+    assert!(error.contains("broken.wasm") && error.contains("cargo xtask up"), "{error}");
     fs::write(dir.path().join("broken.wasm"), "not wasm").unwrap();
     let error = start().await;
     assert!(error.contains("broken.wasm"), "{error}");

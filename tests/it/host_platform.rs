@@ -10,9 +10,7 @@ use crate::host_support::{get, json_of, new_year, post, probe, run, simulated};
 
 fn header(head: &Value, name: &str) -> Vec<String> {
     let all = head["headers"].as_array().unwrap().iter();
-    all.filter(|pair| pair[0] == name)
-        .map(|pair| pair[1].as_str().unwrap().to_owned())
-        .collect()
+    all.filter(|pair| pair[0] == name).map(|pair| pair[1].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -56,17 +54,8 @@ fn the_host_answers_what_needs_no_component() {
         let answer = hub.request(get("/.well-known/spin/health")).await.unwrap();
         assert_eq!(answer.body(), "OK");
         let answer = hub.request(get("/.well-known/spin/info")).await.unwrap();
-        assert_eq!(
-            json_of(&answer),
-            json!({ "name": "probe", "version": "1.2.3" })
-        );
-        for path in [
-            "/",
-            "/nowhere",
-            "/probex",
-            "/.well-known/spin/other",
-            "/hidden",
-        ] {
+        assert_eq!(json_of(&answer), json!({ "name": "probe", "version": "1.2.3" }));
+        for path in ["/", "/nowhere", "/probex", "/.well-known/spin/other", "/hidden"] {
             let answer = hub.request(get(path)).await.unwrap();
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
         }
@@ -100,18 +89,10 @@ fn a_private_component_is_reached_from_inside_only() {
 
         // From outside, neither by Host nor by URI.
         for host in ["hidden.spin.internal", "hidden.spin.internal:80"] {
-            let request = Request::builder()
-                .uri("/head")
-                .header("host", host)
-                .body(Bytes::new())
-                .unwrap();
+            let request = Request::builder().uri("/head").header("host", host).body(Bytes::new()).unwrap();
             let answer = hub.request(request).await.unwrap();
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-            let request = Request::builder()
-                .uri("/probe/head")
-                .header("host", host)
-                .body(Bytes::new())
-                .unwrap();
+            let request = Request::builder().uri("/probe/head").header("host", host).body(Bytes::new()).unwrap();
             let answer = hub.request(request).await.unwrap();
             assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         }
@@ -124,11 +105,7 @@ fn outbound_requests_need_permission() {
         for host in ["peer.example", "templated.example", "denied.example"] {
             hub.outbound(host, async |request| {
                 let text = format!("{} {}", request.method(), request.uri());
-                Response::builder()
-                    .status(302)
-                    .header("location", "https://x/")
-                    .body(text.into())
-                    .unwrap()
+                Response::builder().status(302).header("location", "https://x/").body(text.into()).unwrap()
             });
         }
         let http = |url: &str| json!({ "do": "http", "url": url });
@@ -157,8 +134,7 @@ fn outbound_requests_need_permission() {
         }
         assert_eq!(outcomes[6]["status"], 418);
         let logs = hub.logs().join("\n");
-        let fix =
-            r#"add \"https://denied.example\" to allowed_outbound_hosts in [component.probe]"#;
+        let fix = r#"add \"https://denied.example\" to allowed_outbound_hosts in [component.probe]"#;
         assert!(logs.contains(fix), "{logs}");
 
         let request = post("/run", &json!([http("https://peer.example/")]));
@@ -174,10 +150,7 @@ async fn outbound_requests_reach_real_peers() {
     let peer = probe(dir.path()).start().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/probe/echo", listener.local_addr().unwrap());
-    let talk = run(
-        &hub,
-        json!([{ "do": "http", "method": "POST", "url": url, "body": "over the wire" }]),
-    );
+    let talk = run(&hub, json!([{ "do": "http", "method": "POST", "url": url, "body": "over the wire" }]));
     tokio::select! {
         outcomes = talk => assert_eq!(outcomes[0]["body"], "over the wire", "{outcomes}"),
         served = peer.serve(listener) => served.unwrap(),
@@ -200,17 +173,8 @@ fn variables_are_templates_over_the_applications() {
         )
         .await;
         assert_eq!(outcomes[0], "hello, s3cret!");
-        assert_eq!(
-            outcomes[1]["error"],
-            r#"Error::Undefined("no variable for \"probe\".\"secret\"")"#
-        );
-        assert!(
-            outcomes[2]["error"]
-                .as_str()
-                .unwrap()
-                .starts_with("Error::InvalidName"),
-            "{outcomes}"
-        );
+        assert_eq!(outcomes[1]["error"], r#"Error::Undefined("no variable for \"probe\".\"secret\"")"#);
+        assert!(outcomes[2]["error"].as_str().unwrap().starts_with("Error::InvalidName"), "{outcomes}");
         assert_eq!(outcomes[3], "yes");
         assert_eq!(outcomes[4], json!(null));
         assert!(!hub.logs().join("\n").contains("s3cret"));
@@ -219,25 +183,12 @@ fn variables_are_templates_over_the_applications() {
 
 #[tokio::test]
 async fn a_start_without_a_required_variable_says_which() {
-    let error =
-        async |builder: host::Builder| format!("{:#}", builder.start().await.err().unwrap());
+    let error = async |builder: host::Builder| format!("{:#}", builder.start().await.err().unwrap());
     let manifest = crate::host_support::manifest();
     let text = error(host::Hub::builder(&manifest).data_dir("")).await;
-    assert!(
-        text.contains("\"secret\"") && text.contains("SPIN_VARIABLE_SECRET"),
-        "{text}"
-    );
-    let text = error(
-        host::Hub::builder(&manifest)
-            .data_dir("")
-            .variable("secret", "x")
-            .variable("sceret", "y"),
-    )
-    .await;
-    assert!(
-        text.contains("\"sceret\"") && !text.contains('\n'),
-        "{text}"
-    );
+    assert!(text.contains("\"secret\"") && text.contains("SPIN_VARIABLE_SECRET"), "{text}");
+    let text = error(host::Hub::builder(&manifest).data_dir("").variable("secret", "x").variable("sceret", "y")).await;
+    assert!(text.contains("\"sceret\"") && !text.contains('\n'), "{text}");
     let text = error(host::Hub::builder("no/such/spin.toml")).await;
     assert!(text.contains("no/such/spin.toml"), "{text}");
 }
@@ -245,7 +196,8 @@ async fn a_start_without_a_required_variable_says_which() {
 #[test]
 fn a_store_keeps_what_it_is_given() {
     simulated(async |hub, dir| {
-        let kv = |operation: &str, key: &str, value: &str| json!({ "do": "kv", "operation": operation, "key": key, "value": value });
+        let kv =
+            |operation: &str, key: &str, value: &str| json!({ "do": "kv", "operation": operation, "key": key, "value": value });
         let outcomes = run(
             &hub,
             json!([
@@ -263,27 +215,9 @@ fn a_store_keeps_what_it_is_given() {
         )
         .await;
         let denied = json!({ "error": "Error::AccessDenied" });
-        assert_eq!(
-            outcomes,
-            json!([
-                null,
-                null,
-                null,
-                null,
-                "3",
-                true,
-                null,
-                false,
-                ["a"],
-                denied
-            ])
-        );
+        assert_eq!(outcomes, json!([null, null, null, null, "3", true, null, false, ["a"], denied]));
         hub.stop().await;
-        let hub = probe(dir.path())
-            .simulated(2, new_year())
-            .start()
-            .await
-            .unwrap();
+        let hub = probe(dir.path()).simulated(2, new_year()).start().await.unwrap();
         assert_eq!(run(&hub, json!([kv("get", "a", "")])).await, json!(["3"]));
     });
 }
@@ -298,26 +232,17 @@ fn time_is_in_the_tests_hand() {
         hub.clock().advance(Duration::from_secs(3600)).await;
         let later = run(&hub, now.clone()).await;
         assert_eq!(seconds(&later, 0) - seconds(&start, 0), 3600);
-        hub.clock()
-            .set(new_year() + Duration::from_secs(86_400))
-            .await;
+        hub.clock().set(new_year() + Duration::from_secs(86_400)).await;
         assert_eq!(hub.clock().now(), new_year() + Duration::from_secs(86_400));
         hub.clock().set(new_year()).await;
         let back = run(&hub, now).await;
         assert_eq!(seconds(&back, 0), 1_767_225_600);
         let monotonic = |outcomes: &Value| outcomes[0]["monotonic"].as_u64().unwrap();
-        assert!(
-            monotonic(&back) > monotonic(&later),
-            "only the wall clock goes back"
-        );
+        assert!(monotonic(&back) > monotonic(&later), "only the wall clock goes back");
 
         // Who waits is woken at its moment, which costs no real time.
         let real = std::time::Instant::now();
-        let slept = run(
-            &hub,
-            json!([{ "do": "now" }, { "do": "sleep", "millis": 50_000 }, { "do": "now" }]),
-        )
-        .await;
+        let slept = run(&hub, json!([{ "do": "now" }, { "do": "sleep", "millis": 50_000 }, { "do": "now" }])).await;
         assert_eq!(seconds(&slept, 2) - seconds(&slept, 0), 50);
         assert!(real.elapsed() < Duration::from_secs(25));
     });
@@ -328,11 +253,7 @@ fn chance_comes_from_the_seed() {
     let draw = |seed| {
         host::sim::run(async {
             let dir = tempfile::tempdir().unwrap();
-            let hub = probe(dir.path())
-                .simulated(seed, new_year())
-                .start()
-                .await
-                .unwrap();
+            let hub = probe(dir.path()).simulated(seed, new_year()).start().await.unwrap();
             run(&hub, json!([{ "do": "random" }, { "do": "random" }])).await
         })
     };
@@ -347,33 +268,15 @@ fn chance_comes_from_the_seed() {
 fn instances_are_shared_and_replaced_as_on_spin() {
     host::sim::run(async {
         let dir = tempfile::tempdir().unwrap();
-        let hub = probe(dir.path())
-            .simulated(1, new_year())
-            .instance_reuse(3, 2)
-            .start()
-            .await
-            .unwrap();
+        let hub = probe(dir.path()).simulated(1, new_year()).instance_reuse(3, 2).start().await.unwrap();
         let mut counts = Vec::new();
         for _ in 0..7 {
-            counts.push(
-                json_of(&hub.request(get("/probe/count")).await.unwrap())
-                    .as_u64()
-                    .unwrap(),
-            );
+            counts.push(json_of(&hub.request(get("/probe/count")).await.unwrap()).as_u64().unwrap());
         }
         assert_eq!(counts, [0, 1, 2, 0, 1, 2, 0]);
 
-        let hub = probe(dir.path())
-            .simulated(1, new_year())
-            .start()
-            .await
-            .unwrap();
-        let sleepers = (0..40).map(|_| {
-            run(
-                &hub,
-                json!([{ "do": "sleep", "millis": 100 }, { "do": "random" }]),
-            )
-        });
+        let hub = probe(dir.path()).simulated(1, new_year()).start().await.unwrap();
+        let sleepers = (0..40).map(|_| run(&hub, json!([{ "do": "sleep", "millis": 100 }, { "do": "random" }])));
         futures::future::join_all(sleepers).await;
         let mut counts = Vec::new();
         for _ in 0..3 {
@@ -395,11 +298,7 @@ fn what_guests_print_is_passed_on() {
 fn bodies_stream_through() {
     simulated(async |hub, _dir| {
         let body = Bytes::from(vec![b'x'; 3 << 20]);
-        let request = Request::builder()
-            .method("POST")
-            .uri("/probe/echo")
-            .body(body.clone())
-            .unwrap();
+        let request = Request::builder().method("POST").uri("/probe/echo").body(body.clone()).unwrap();
         let answer = hub.request(request).await.unwrap();
         assert_eq!(answer.body().len(), body.len());
         assert_eq!(answer.body(), &body);
@@ -416,32 +315,17 @@ fn databases_lie_where_the_runtime_configuration_says() {
         builder.runtime_config(&config).start().await
     };
     host::sim::run(async {
-        let hub = start("[sqlite_database.default]\ntype = \"spin\"\npath = \"deep/mine.db\"\n")
-            .await
-            .unwrap();
+        let hub = start("[sqlite_database.default]\ntype = \"spin\"\npath = \"deep/mine.db\"\n").await.unwrap();
         let kv = json!({ "do": "kv", "operation": "set", "key": "a", "value": "1" });
-        run(
-            &hub,
-            json!([{ "do": "sql", "sql": "CREATE TABLE t (a)" }, kv]),
-        )
-        .await;
+        run(&hub, json!([{ "do": "sql", "sql": "CREATE TABLE t (a)" }, kv])).await;
         assert!(dir.path().join("deep/mine.db").exists());
         assert!(dir.path().join("state/sqlite_key_value.db").exists());
         assert!(!dir.path().join("state/sqlite_db.db").exists());
 
         let refused = [
-            (
-                "[sqlite_database.default]\ntype = \"spin\"\npathh = \"x\"\n",
-                "unknown key `pathh`",
-            ),
-            (
-                "[llm_compute]\ntype = \"spin\"\n",
-                "unknown key `llm_compute`",
-            ),
-            (
-                "[key_value_store.default]\ntype = \"redis\"\n",
-                "\"redis\" is not served",
-            ),
+            ("[sqlite_database.default]\ntype = \"spin\"\npathh = \"x\"\n", "unknown key `pathh`"),
+            ("[llm_compute]\ntype = \"spin\"\n", "unknown key `llm_compute`"),
+            ("[key_value_store.default]\ntype = \"redis\"\n", "\"redis\" is not served"),
         ];
         for (text, expected) in refused {
             let error = format!("{:#}", start(text).await.err().unwrap());
@@ -453,11 +337,7 @@ fn databases_lie_where_the_runtime_configuration_says() {
 #[test]
 fn in_memory_databases_are_new_for_every_connection() {
     host::sim::run(async {
-        let hub = probe(std::path::Path::new(""))
-            .simulated(1, new_year())
-            .start()
-            .await
-            .unwrap();
+        let hub = probe(std::path::Path::new("")).simulated(1, new_year()).start().await.unwrap();
         let on = |connection: &str, sql: &str| json!({ "do": "sql", "on": connection, "sql": sql });
         let outcomes = run(
             &hub,
@@ -470,12 +350,6 @@ fn in_memory_databases_are_new_for_every_connection() {
         )
         .await;
         assert_eq!(outcomes[2], json!([]));
-        assert!(
-            outcomes[3]["error"]
-                .as_str()
-                .unwrap()
-                .contains("no such table"),
-            "{outcomes}"
-        );
+        assert!(outcomes[3]["error"].as_str().unwrap().contains("no such table"), "{outcomes}");
     });
 }

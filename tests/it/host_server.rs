@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use host::{Builder, Hub};
@@ -38,8 +38,7 @@ async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
 
 fn request(path: &str, more: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n{more}\r\n{body}")
-        .into_bytes()
+    format!("POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n{more}\r\n{body}").into_bytes()
 }
 
 const CLOSE: &str = "connection: close\r\n";
@@ -66,20 +65,12 @@ async fn an_answer_does_not_wait_for_delayed_acknowledgements() {
     served(
         |builder| builder,
         async |address, hub| {
-            hub.request(post(
-                "/probe/run",
-                &json!([sql("CREATE TABLE item (id, name)")]),
-            ))
-            .await
-            .unwrap();
+            hub.request(post("/probe/run", &json!([sql("CREATE TABLE item (id, name)")]))).await.unwrap();
             let mut stream = TcpStream::connect(address).await.unwrap();
             let mut buffer = vec![0; 4096];
             let start = Instant::now();
             for _ in 0..50 {
-                stream
-                    .write_all(&request("/probe/reads", "", ""))
-                    .await
-                    .unwrap();
+                stream.write_all(&request("/probe/reads", "", "")).await.unwrap();
                 let mut answer = String::new();
                 while !answer.ends_with("0\r\n\r\n") {
                     let count = stream.read(&mut buffer).await.unwrap();
@@ -88,11 +79,7 @@ async fn an_answer_does_not_wait_for_delayed_acknowledgements() {
                 }
             }
             // 40 ms each, if it did.
-            assert!(
-                start.elapsed() < Duration::from_millis(1500),
-                "{:?}",
-                start.elapsed()
-            );
+            assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
         },
     )
     .await;
@@ -104,25 +91,15 @@ async fn a_body_that_is_too_large_is_refused() {
         |builder| builder.body_limit(1000),
         async |address, _| {
             let answer = talk(address, &request("/probe/size", CLOSE, &"x".repeat(1000))).await;
-            assert!(
-                answer.starts_with("HTTP/1.1 200") && answer.contains("1000"),
-                "{answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("1000"), "{answer}");
             // Declared: refused before a byte of it is read.
-            let head = format!(
-                "POST /probe/size HTTP/1.1\r\nhost: h\r\ncontent-length: 1001\r\n{CLOSE}\r\n"
-            );
+            let head = format!("POST /probe/size HTTP/1.1\r\nhost: h\r\ncontent-length: 1001\r\n{CLOSE}\r\n");
             let answer = talk(address, head.as_bytes()).await;
             assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-            assert!(
-                answer.contains("application/problem+json") && answer.contains("1000 bytes"),
-                "{answer}"
-            );
+            assert!(answer.contains("application/problem+json") && answer.contains("1000 bytes"), "{answer}");
             // Not declared: refused when it gets there, whatever the component makes of it.
             let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500)).repeat(3);
-            let head = format!(
-                "POST /probe/size HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n{CLOSE}\r\n"
-            );
+            let head = format!("POST /probe/size HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n{CLOSE}\r\n");
             let answer = talk(address, format!("{head}{chunk}0\r\n\r\n").as_bytes()).await;
             assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
         },
@@ -164,13 +141,7 @@ async fn a_request_that_takes_too_long_is_ended_and_others_go_on() {
             let answer = talk(address, &request("/probe/run", CLOSE, &slow)).await;
             assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
             assert!(start.elapsed() < Duration::from_secs(5));
-            assert!(
-                hub.request(get("/probe/count"))
-                    .await
-                    .unwrap()
-                    .status()
-                    .is_success()
-            );
+            assert!(hub.request(get("/probe/count")).await.unwrap().status().is_success());
         },
     )
     .await;
@@ -179,18 +150,14 @@ async fn a_request_that_takes_too_long_is_ended_and_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_that_computes_forever_is_ended_and_others_go_on() {
     served(
-        |builder| builder.cpu_timeout(Duration::from_secs(1)),
+        |builder| builder.cpu_timeout(Duration::from_secs(3)),
         async |_, hub| {
             let start = Instant::now();
-            let spin = [(); 2].map(|()| async {
-                hub.request(post("/probe/run", &json!([{ "do": "spin" }])))
-                    .await
-                    .unwrap()
-            });
+            let spin = [(); 2].map(|()| async { hub.request(post("/probe/run", &json!([{ "do": "spin" }]))).await.unwrap() });
             let others = futures::future::join_all((0..20).map(async |n| {
                 tokio::time::sleep(Duration::from_millis(100 + 10 * n)).await;
                 let answer = hub.request(get("/probe/count")).await.unwrap();
-                answer.status().is_success() && start.elapsed() < Duration::from_millis(900)
+                answer.status().is_success() && start.elapsed() < Duration::from_millis(2500)
             }));
             let (spun, others) = tokio::join!(futures::future::join_all(spin), others);
             for answer in spun {
@@ -198,10 +165,7 @@ async fn a_guest_that_computes_forever_is_ended_and_others_go_on() {
             }
             // The first ones may have joined an instance before it was seen to loop.
             let quick = others.iter().filter(|quick| **quick).count();
-            assert!(
-                quick >= 15,
-                "two loops on two threads, and {quick} of 20 others answered"
-            );
+            assert!(quick >= 15, "two loops on two threads, and {quick} of 20 others answered");
             assert!(start.elapsed() < Duration::from_secs(20));
             assert!(hub.logs().join("\n").contains("computed for too long"));
         },
@@ -217,30 +181,12 @@ async fn what_is_over_capacity_is_told_so() {
             let slow = json!([{ "do": "sleep", "millis": 300 }]);
             let all = (0..10).map(|_| hub.request(post("/probe/run", &slow)));
             let answers = futures::future::join_all(all).await;
-            let statuses: Vec<u16> = answers
-                .iter()
-                .map(|a| a.as_ref().unwrap().status().as_u16())
-                .collect();
-            assert_eq!(
-                statuses.iter().filter(|s| **s == 200).count(),
-                4,
-                "{statuses:?}"
-            );
-            assert_eq!(
-                statuses.iter().filter(|s| **s == 503).count(),
-                6,
-                "{statuses:?}"
-            );
-            let refused = answers
-                .iter()
-                .flatten()
-                .find(|a| a.status() == 503)
-                .unwrap();
+            let statuses: Vec<u16> = answers.iter().map(|a| a.as_ref().unwrap().status().as_u16()).collect();
+            assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 4, "{statuses:?}");
+            assert_eq!(statuses.iter().filter(|s| **s == 503).count(), 6, "{statuses:?}");
+            let refused = answers.iter().flatten().find(|a| a.status() == 503).unwrap();
             assert_eq!(refused.headers()["retry-after"], "1");
-            assert_eq!(
-                hub.request(get("/probe/count")).await.unwrap().status(),
-                200
-            );
+            assert_eq!(hub.request(get("/probe/count")).await.unwrap().status(), 200);
         },
     )
     .await;
@@ -252,10 +198,7 @@ fn command() -> Command {
     let hub = exe.parent().unwrap().parent().unwrap().join("hub");
     assert!(hub.exists(), "build it first: cargo build -p host");
     let mut command = Command::new(hub);
-    command
-        .env_remove("SPIN_VARIABLE_SECRET")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env_remove("SPIN_VARIABLE_SECRET").stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -268,25 +211,19 @@ impl Drop for Running {
     }
 }
 
-fn start(command: &mut Command) -> (Running, SocketAddr) {
+fn start(command: &mut Command) -> (Running, BufReader<ChildStdout>, SocketAddr) {
     let mut child = Running(command.spawn().unwrap());
     let mut line = String::new();
-    let out = child.0.stdout.take().unwrap();
-    BufReader::new(out).read_line(&mut line).unwrap();
+    let mut out = BufReader::new(child.0.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
     let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
         let mut errors = String::new();
-        child
-            .0
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut errors)
-            .unwrap();
+        child.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         panic!("{line}{errors}")
     });
     let url = ready["listening"].as_str().unwrap();
     let address = url.strip_prefix("http://").unwrap().parse().unwrap();
-    (child, address)
+    (child, out, address)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,49 +233,30 @@ async fn sigterm_lets_requests_finish() {
     command
         .arg("--from")
         .arg(manifest())
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--variable",
-            "secret=x",
-            "--state-dir",
-        ])
+        .args(["--listen", "127.0.0.1:0", "--variable", "secret=x", "--state-dir"])
         .arg(dir.path());
-    let (mut child, address) = start(&mut command);
-    let slow = json!([{ "do": "sleep", "millis": 700 }, { "do": "print", "text": "last words" }])
-        .to_string();
-    let under_way =
-        tokio::spawn(async move { talk(address, &request("/probe/run", "", &slow)).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (mut child, mut out, address) = start(&mut command);
+    let slow = json!([{ "do": "print", "text": "begun" }, { "do": "sleep", "millis": 1500 }]);
+    let bytes = request("/probe/run", "", &slow.to_string());
+    let under_way = tokio::spawn(async move { talk(address, &bytes).await });
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "begun\n");
     let pid = child.0.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "no new connections"
-    );
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let refused = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), refused).await.expect("no new connections");
     let answer = under_way.await.unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.contains("slept"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("slept"), "{answer}");
     let status = child.0.wait().unwrap();
     assert!(status.success(), "{status}");
     let mut errors = String::new();
-    child
-        .0
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut errors)
-        .unwrap();
-    assert_eq!(errors, "last words\n");
+    child.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!(errors, "begun\n");
 }
 
 #[test]
@@ -354,34 +272,18 @@ fn the_command_says_in_one_line_what_is_wrong() {
     let cases: [(&[&str], &str); 8] = [
         (&["--nonsense"], "unknown option --nonsense"),
         (&["--from", "nowhere.toml", "--listen", any], "nowhere.toml"),
-        (
-            &["--from", &from, "--listen", &taken],
-            "choose another address with --listen",
-        ),
+        (&["--from", &from, "--listen", &taken], "choose another address with --listen"),
         (&["--from", &from, "--listen", any], "--variable secret="),
         (&["--from", &from, "--variable", "secret"], "name=value"),
         (&["--from", &from, "--tick", "/x"], "--tick-variable"),
         (&["--request-timeout", "soon"], "number of seconds"),
         (
-            &[
-                "--from",
-                &from,
-                "--listen",
-                any,
-                "--variable",
-                "secret=x",
-                "--runtime-config-file",
-                &config,
-            ],
+            &["--from", &from, "--listen", any, "--variable", "secret=x", "--runtime-config-file", &config],
             "\"libsql\" is not served",
         ),
     ];
     for (arguments, expected) in cases {
-        let output = command()
-            .current_dir(&dir)
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = command().current_dir(&dir).args(arguments).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{arguments:?}");
         assert!(errors.contains(expected), "{arguments:?}: {errors}");
@@ -392,11 +294,8 @@ fn the_command_says_in_one_line_what_is_wrong() {
 #[test]
 fn variables_come_from_the_environment_and_dotenv() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(
-        dir.path().join(".env"),
-        "# a comment\nSPIN_VARIABLE_GREETING='good day'\nSPIN_VARIABLE_SECRET=lost\n",
-    )
-    .unwrap();
+    std::fs::write(dir.path().join(".env"), "# a comment\nSPIN_VARIABLE_GREETING='good day'\nSPIN_VARIABLE_SECRET=lost\n")
+        .unwrap();
     let file = dir.path().join("peer");
     std::fs::write(&file, "https://elsewhere").unwrap();
     let mut command = command();
@@ -407,12 +306,9 @@ fn variables_come_from_the_environment_and_dotenv() {
         .arg(manifest())
         .args(["--listen", "127.0.0.1:0", "--state-dir", "", "--variable"])
         .arg(format!("peer=@{}", file.display()));
-    let (_child, address) = start(&mut command);
+    let (_child, _out, address) = start(&mut command);
     let steps = json!([{ "do": "variable", "name": "sentence" }]).to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(talk(address, &request("/probe/run", CLOSE, &steps)));
     assert!(answer.contains("good day, from outside!"), "{answer}");
     assert!(!dir.path().join(".spin").exists());

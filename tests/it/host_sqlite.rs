@@ -8,9 +8,7 @@ use crate::host_support::{json_of, post, probe, run, simulated, sql, sql_on};
 
 /// A query with this many rows.
 fn rows(count: u32) -> String {
-    format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n"
-    )
+    format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n")
 }
 
 fn error(text: &str) -> Value {
@@ -32,19 +30,10 @@ fn errors_come_with_the_result_never_at_once() {
             ]),
         )
         .await;
-        assert_eq!(
-            outcomes[0],
-            error("near \"this\": syntax error in this is not sql at offset 0")
-        );
+        assert_eq!(outcomes[0], error("near \"this\": syntax error in this is not sql at offset 0"));
         assert_eq!(outcomes[1], json!([]));
         assert_eq!(outcomes[3], error("UNIQUE constraint failed: t.a"));
-        assert!(
-            outcomes[4]["error"]
-                .as_str()
-                .unwrap()
-                .contains("Wrong number of parameters"),
-            "{outcomes}"
-        );
+        assert!(outcomes[4]["error"].as_str().unwrap().contains("Wrong number of parameters"), "{outcomes}");
         assert_eq!(outcomes[5], json!([[1]]));
     });
 }
@@ -58,10 +47,7 @@ fn values_go_there_and_back() {
             "parameters": [null, -9_007_199_254_740_993_i64, 1.5, "grüße", [0, 255]],
         });
         let outcomes = run(&hub, json!([step])).await;
-        assert_eq!(
-            outcomes,
-            json!([[[null, -9_007_199_254_740_993_i64, 1.5, "grüße", [0, 255]]]])
-        );
+        assert_eq!(outcomes, json!([[[null, -9_007_199_254_740_993_i64, 1.5, "grüße", [0, 255]]]]));
     });
 }
 
@@ -70,11 +56,9 @@ fn one_statement_per_call_the_rest_is_dropped() {
     simulated(async |hub, _dir| {
         let outcomes = run(
             &hub,
-            json!([
-                sql("CREATE TABLE t (a)"),
-                sql("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)"),
-                sql("SELECT a FROM t"),
-            ]),
+            json!(
+                [sql("CREATE TABLE t (a)"), sql("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)"), sql("SELECT a FROM t"),]
+            ),
         )
         .await;
         assert_eq!(outcomes[2], json!([[1]]));
@@ -138,21 +122,9 @@ fn dropping_a_connection_rolls_back() {
 #[test]
 fn a_request_that_ends_in_a_transaction_leaves_nothing() {
     simulated(async |hub, _dir| {
-        run(
-            &hub,
-            json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")]),
-        )
-        .await;
-        run(
-            &hub,
-            json!([sql("BEGIN IMMEDIATE"), sql("INSERT INTO t VALUES (1)")]),
-        )
-        .await;
-        let outcomes = run(
-            &hub,
-            json!([sql("SELECT a FROM t"), sql("INSERT INTO t VALUES (2)")]),
-        )
-        .await;
+        run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
+        run(&hub, json!([sql("BEGIN IMMEDIATE"), sql("INSERT INTO t VALUES (1)")])).await;
+        let outcomes = run(&hub, json!([sql("SELECT a FROM t"), sql("INSERT INTO t VALUES (2)")])).await;
         assert_eq!(outcomes, json!([[], []]));
     });
 }
@@ -177,9 +149,7 @@ fn writers_wait_five_seconds_for_each_other() {
             ]),
         )
         .await;
-        let at = |step: usize| {
-            Duration::from_nanos(outcomes[step]["monotonic"].as_u64().unwrap()).as_secs()
-        };
+        let at = |step: usize| Duration::from_nanos(outcomes[step]["monotonic"].as_u64().unwrap()).as_secs();
         assert_eq!(outcomes[4], error("database is locked"));
         assert_eq!(outcomes[6]["error"], error("database is locked")["error"]);
         assert_eq!(outcomes[8], json!([[0]]), "a reader does not wait");
@@ -190,11 +160,7 @@ fn writers_wait_five_seconds_for_each_other() {
 #[test]
 fn a_waiting_writer_goes_on_as_soon_as_it_can() {
     simulated(async |hub, _dir| {
-        run(
-            &hub,
-            json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")]),
-        )
-        .await;
+        run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
         let slow = json!([
             sql("BEGIN IMMEDIATE"),
             { "do": "sleep", "millis": 2000 },
@@ -246,11 +212,7 @@ fn a_reader_that_wants_to_write_is_told_at_once() {
 #[test]
 fn a_lock_of_another_process_is_waited_for() {
     simulated(async |hub, dir| {
-        run(
-            &hub,
-            json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")]),
-        )
-        .await;
+        run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
         let other = rusqlite::Connection::open(dir.path().join("sqlite_db.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let insert = json!([{ "do": "now" }, sql("INSERT INTO t VALUES (1)"), { "do": "now" }]);
@@ -271,11 +233,7 @@ fn a_lock_of_another_process_is_waited_for() {
 #[test]
 fn many_writers_lose_nothing() {
     simulated(async |hub, _dir| {
-        run(
-            &hub,
-            json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")]),
-        )
-        .await;
+        run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
         let writes = (0..50).map(|_| {
             run(
                 &hub,
@@ -290,11 +248,7 @@ fn many_writers_lose_nothing() {
         for outcomes in futures::future::join_all(writes).await {
             assert_eq!(outcomes[0], json!([]), "{outcomes}");
         }
-        let outcomes = run(
-            &hub,
-            json!([sql("SELECT count(*), count(DISTINCT a), max(a) FROM t")]),
-        )
-        .await;
+        let outcomes = run(&hub, json!([sql("SELECT count(*), count(DISTINCT a), max(a) FROM t")])).await;
         assert_eq!(outcomes, json!([[[50, 50, 49]]]));
     });
 }
@@ -306,25 +260,15 @@ fn only_what_the_manifest_names_can_be_opened() {
         assert_eq!(outcomes, json!([{ "error": "Error::AccessDenied" }]));
         let request = post("/run", &json!([{ "do": "open", "database": "default" }]));
         let answer = hub.call_component("hidden", request).await.unwrap();
-        assert_eq!(
-            json_of(&answer),
-            json!([{ "error": "Error::AccessDenied" }])
-        );
+        assert_eq!(json_of(&answer), json!([{ "error": "Error::AccessDenied" }]));
     });
 }
 
 #[test]
 fn an_instance_holds_at_most_256_connections() {
     simulated(async |hub, _dir| {
-        let outcomes = run(
-            &hub,
-            json!([{ "do": "open-many", "count": 257 }, { "do": "open-many", "count": 256 }]),
-        )
-        .await;
-        assert_eq!(
-            outcomes[0],
-            json!({ "opened": 256, "error": "Error::Io(\"too many connections opened\")" })
-        );
+        let outcomes = run(&hub, json!([{ "do": "open-many", "count": 257 }, { "do": "open-many", "count": 256 }])).await;
+        assert_eq!(outcomes[0], json!({ "opened": 256, "error": "Error::Io(\"too many connections opened\")" }));
         assert_eq!(outcomes[1], json!({ "opened": 256 }));
     });
 }
@@ -360,20 +304,8 @@ fn nothing_set_on_a_connection_reaches_the_next_guest() {
         assert_eq!(outcomes[1], json!(0));
         assert_eq!(outcomes[2], json!(0));
         assert_eq!(outcomes[3], json!([[1]]));
-        assert!(
-            outcomes[4]["error"]
-                .as_str()
-                .unwrap()
-                .contains("no such table: secret"),
-            "{outcomes}"
-        );
-        assert!(
-            outcomes[5]["error"]
-                .as_str()
-                .unwrap()
-                .contains("not authorized"),
-            "{outcomes}"
-        );
+        assert!(outcomes[4]["error"].as_str().unwrap().contains("no such table: secret"), "{outcomes}");
+        assert!(outcomes[5]["error"].as_str().unwrap().contains("not authorized"), "{outcomes}");
         assert_eq!(outcomes[7], json!(3));
         assert_eq!(outcomes[8], json!(2));
     });
@@ -400,11 +332,7 @@ fn sqlites_own_defaults_hold() {
 async fn threads_do_not_block_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let hub = probe(dir.path()).start().await.unwrap();
-    run(
-        &hub,
-        json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")]),
-    )
-    .await;
+    run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
     let writes = (0..40).map(|_| {
         run(
             &hub,

@@ -13,10 +13,7 @@ use tempfile::TempDir;
 pub fn manifest() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wasm = root.join("../target/wasm32-wasip2/wasm/probe.wasm");
-    assert!(
-        wasm.exists(),
-        "build the guests first: cargo build --profile wasm --target wasm32-wasip2 -p floor -p probe"
-    );
+    assert!(wasm.exists(), "build the guests first: cargo build --profile wasm --target wasm32-wasip2 -p floor -p probe");
     root.join("probe/spin.toml")
 }
 
@@ -27,20 +24,14 @@ pub fn new_year() -> SystemTime {
 
 /// A probe on this directory, not yet started.
 pub fn probe(dir: &Path) -> Builder {
-    Hub::builder(manifest())
-        .data_dir(dir)
-        .variable("secret", "s3cret")
+    Hub::builder(manifest()).data_dir(dir).variable("secret", "s3cret")
 }
 
 /// Runs a test against a simulated probe.
 pub fn simulated<F: Future>(test: impl FnOnce(Hub, TempDir) -> F) -> F::Output {
     host::sim::run(async {
         let dir = tempfile::tempdir().unwrap();
-        let hub = probe(dir.path())
-            .simulated(1, new_year())
-            .start()
-            .await
-            .unwrap();
+        let hub = probe(dir.path()).simulated(1, new_year()).start().await.unwrap();
         test(hub, dir).await
     })
 }
@@ -52,22 +43,13 @@ pub fn get(path: &str) -> Request<Bytes> {
 
 /// A request with a JSON body.
 pub fn post(path: &str, body: &Value) -> Request<Bytes> {
-    Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .body(body.to_string().into())
-        .unwrap()
+    Request::builder().method(Method::POST).uri(path).body(body.to_string().into()).unwrap()
 }
 
 /// Reads an answer's JSON.
 pub fn json_of(response: &Response<Bytes>) -> Value {
-    serde_json::from_slice(response.body()).unwrap_or_else(|_| {
-        panic!(
-            "{}: {}",
-            response.status(),
-            String::from_utf8_lossy(response.body())
-        )
-    })
+    serde_json::from_slice(response.body())
+        .unwrap_or_else(|_| panic!("{}: {}", response.status(), String::from_utf8_lossy(response.body())))
 }
 
 /// Has the probe run steps, and gives their outcomes.

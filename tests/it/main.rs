@@ -18,3 +18,4 @@ mod provisioning_tasks;
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod main_job;

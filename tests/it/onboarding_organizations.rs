@@ -209,3 +209,17 @@ fn a_contract_waits_for_its_effective_date_and_then_is_in_force_once() {
         assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 0);
     });
 }
+
+#[test]
+fn the_first_token_is_given_again_until_it_was_used() {
+    simulated(|| async {
+        let world = World::new().await;
+        let bootstrap = || world.post("/internal/bootstrap", json!({ "displayName": "Operator" })).bearer(tests::INTERNAL_SECRET).send();
+        let (first, second) = (bootstrap().await, bootstrap().await);
+        assert_eq!(first.text("/organization/id"), second.text("/organization/id"));
+        let exchange = |answer: &tests::Answer| world.post("/v1/access-tokens", json!({ "apiToken": answer.text("/apiToken") })).send();
+        exchange(&first).await.expect_problem(401, "api_token_invalid");
+        exchange(&second).await.expect(201);
+        bootstrap().await.expect_problem(409, "already_bootstrapped");
+    });
+}

@@ -1,9 +1,12 @@
 //! `/internal/bootstrap`: the first organization and the first token, which nobody is there yet to grant.
+//!
+//! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used.
 
 use domain::{Error, OrganizationKind, Result, Role, Text};
 use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
+    Tx,
     api_tokens::{self, ApiToken},
     organizations::{self, NewOrganization, Organization},
 };
@@ -58,9 +61,9 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
     hub.db()
         .await?
         .in_transaction(async |tx| {
-            let organization = organizations::insert_operator(tx, organization_id, &new, hub.now()).await?.ok_or_else(|| {
-                Error::conflict("already_bootstrapped", "The hub has its operator already. Use the API token that was shown then.")
-            })?;
+            let Some(organization) = organizations::insert_operator(tx, organization_id, &new, hub.now()).await? else {
+                return again(tx, &api_token).await;
+            };
             let token = ApiToken {
                 id: token_id,
                 organization_id: organization.id,
@@ -74,4 +77,14 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
             Ok(Bootstrapped { organization, api_token: api_token.clone() })
         })
         .await
+}
+
+/// The operator is there already. If its token was never used, the answer that carried it may have been lost with the
+/// machine, so it gets another secret; once it was used, nobody gets one here any more.
+async fn again(tx: &Tx<'_>, api_token: &str) -> Result<Bootstrapped> {
+    let reissued = api_tokens::reissue_first(tx, &secret::hash(api_token)).await?;
+    match (reissued, organizations::find_operator(tx).await?) {
+        (Some(_), Some(organization)) => Ok(Bootstrapped { organization, api_token: api_token.to_owned() }),
+        _ => Err(Error::conflict("already_bootstrapped", "The hub has its operator already. Use the API token that was shown then.")),
+    }
 }

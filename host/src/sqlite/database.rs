@@ -46,18 +46,10 @@ pub(super) struct Pooled {
 impl Database {
     pub(crate) fn new(path: Option<PathBuf>) -> Result<Self> {
         if let Some(dir) = path.as_deref().and_then(Path::parent) {
-            std::fs::create_dir_all(dir).with_context(|| {
-                format!(
-                    "cannot create the directory {} for a database",
-                    dir.display()
-                )
-            })?;
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("cannot create the directory {} for a database", dir.display()))?;
         }
-        Ok(Self {
-            path,
-            gate: Arc::default(),
-            inner: Mutex::default(),
-        })
+        Ok(Self { path, gate: Arc::default(), inner: Mutex::default() })
     }
 
     /// Whether its connections see each other's data, and so must wait for each other.
@@ -87,9 +79,7 @@ impl Database {
         if let (None, false, Some(path)) = (&inner.keeper, inner.closed, &self.path) {
             let keeper = open(path)?;
             // Only a connection that has read keeps the log open.
-            keeper
-                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-                .ok();
+            keeper.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).ok();
             inner.keeper = Some(keeper);
         }
         drop(inner);
@@ -100,9 +90,7 @@ impl Database {
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
-        connection.authorizer(Some(move |context: AuthContext<'_>| {
-            authorize(&context, &mark)
-        }));
+        connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context, &mark)));
         Ok(Pooled { connection, marked })
     }
 
@@ -155,10 +143,7 @@ fn authorize(context: &AuthContext<'_>, mark: &AtomicBool) -> Authorization {
         }
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
-        | AuthAction::Pragma {
-            pragma_value: Some(_),
-            ..
-        }
+        | AuthAction::Pragma { pragma_value: Some(_), .. }
         | AuthAction::CreateTempTable { .. }
         | AuthAction::CreateTempIndex { .. }
         | AuthAction::CreateTempView { .. }

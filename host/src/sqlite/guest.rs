@@ -13,11 +13,7 @@ use crate::guest::{Guest, SpinHost};
 /// Connections that an instance may hold open at once; Spin's number.
 const CONNECTIONS: usize = 256;
 
-type Answer = (
-    Vec<String>,
-    StreamReader<RowResult>,
-    FutureReader<Result<(), Error>>,
-);
+type Answer = (Vec<String>, StreamReader<RowResult>, FutureReader<Result<(), Error>>);
 
 impl Guest {
     fn open_connection(&mut self, label: &str) -> Result<Result<Resource<Session>, Error>> {
@@ -51,15 +47,9 @@ async fn execute<T: 'static>(
     let (session, env, component) = accessor.with(|mut access| {
         let guest = access.get();
         guest.computing.pause();
-        Ok::<_, wasmtime::Error>((
-            guest.session(resource)?,
-            guest.env.clone(),
-            guest.component.clone(),
-        ))
+        Ok::<_, wasmtime::Error>((guest.session(resource)?, guest.env.clone(), guest.component.clone()))
     })?;
-    let entered = env
-        .enter(&component.id, Kind::Sql, "", || sql.to_owned())
-        .await;
+    let entered = env.enter(&component.id, Kind::Sql, "", || sql.to_owned()).await;
     let turn = session.turn().await;
     let outcome = match &entered.failure {
         None => session.execute(sql, parameters).await,
@@ -74,10 +64,7 @@ async fn execute<T: 'static>(
 }
 
 impl<T: 'static> sqlite::HostConnectionWithStore<T> for SpinHost {
-    async fn open_async(
-        accessor: &Accessor<T, Self>,
-        database: String,
-    ) -> Result<Result<Resource<Session>, Error>> {
+    async fn open_async(accessor: &Accessor<T, Self>, database: String) -> Result<Result<Resource<Session>, Error>> {
         accessor.with(|mut access| access.get().open_connection(&database))
     }
 
@@ -88,44 +75,28 @@ impl<T: 'static> sqlite::HostConnectionWithStore<T> for SpinHost {
         parameters: Vec<Value>,
     ) -> Result<Result<Answer, Error>> {
         let (outcome, turn) = execute(accessor, &connection, &statement, &parameters).await?;
-        let Outcome {
-            columns,
-            rows,
-            error,
-        } = outcome;
+        let Outcome { columns, rows, error } = outcome;
         let result = error.map_or(Ok(()), |text| Err(Error::Io(text)));
         accessor.with(|mut access| {
             let (rows, result) = if rows.len() <= BUFFERED {
                 drop(turn);
                 let ready = std::future::ready(wasmtime::error::Ok(result));
-                (
-                    StreamReader::new(&mut access, rows)?,
-                    FutureReader::new(&mut access, ready)?,
-                )
+                (StreamReader::new(&mut access, rows)?, FutureReader::new(&mut access, ready)?)
             } else {
                 let (rows, result) = Rows::new(rows, turn, result);
                 let result = async { wasmtime::error::Ok(result.await) };
-                (
-                    StreamReader::new(&mut access, rows)?,
-                    FutureReader::new(&mut access, result)?,
-                )
+                (StreamReader::new(&mut access, rows)?, FutureReader::new(&mut access, result)?)
             };
             Ok(Ok((columns, rows, result)))
         })
     }
 
-    async fn last_insert_rowid_async(
-        accessor: &Accessor<T, Self>,
-        connection: Resource<Session>,
-    ) -> Result<i64> {
+    async fn last_insert_rowid_async(accessor: &Accessor<T, Self>, connection: Resource<Session>) -> Result<i64> {
         let session = accessor.with(|mut access| access.get().session(&connection))?;
         Ok(session.last_insert_rowid())
     }
 
-    async fn changes_async(
-        accessor: &Accessor<T, Self>,
-        connection: Resource<Session>,
-    ) -> Result<u64> {
+    async fn changes_async(accessor: &Accessor<T, Self>, connection: Resource<Session>) -> Result<u64> {
         let session = accessor.with(|mut access| access.get().session(&connection))?;
         Ok(session.changes())
     }
@@ -147,10 +118,7 @@ impl sqlite::HostConnection for Guest {
         let _turn = session.turn().await;
         let outcome = session.execute(&statement, &parameters).await;
         Ok(match outcome.error {
-            None => Ok(QueryResult {
-                columns: outcome.columns,
-                rows: outcome.rows,
-            }),
+            None => Ok(QueryResult { columns: outcome.columns, rows: outcome.rows }),
             Some(text) => Err(Error::Io(text)),
         })
     }

@@ -37,28 +37,11 @@ impl Rows {
         rows: Vec<RowResult>,
         turn: Turn,
         result: Result<(), Error>,
-    ) -> (
-        Self,
-        impl Future<Output = Result<(), Error>> + Send + 'static,
-    ) {
+    ) -> (Self, impl Future<Output = Result<(), Error>> + Send + 'static) {
         let (done, outcome) = oneshot::channel();
-        let held = Some(Held {
-            _turn: turn,
-            done,
-            result,
-        });
-        let outcome = async {
-            outcome
-                .await
-                .unwrap_or_else(|_| Err(Error::Io("row send error".to_owned())))
-        };
-        (
-            Self {
-                rows: rows.into(),
-                held,
-            },
-            outcome,
-        )
+        let held = Some(Held { _turn: turn, done, result });
+        let outcome = async { outcome.await.unwrap_or_else(|_| Err(Error::Io("row send error".to_owned()))) };
+        (Self { rows: rows.into(), held }, outcome)
     }
 }
 
@@ -74,10 +57,7 @@ impl<D> StreamProducer<D> for Rows {
         _: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let this = self.get_mut();
-        let wanted = destination
-            .remaining(store)
-            .unwrap_or(usize::MAX)
-            .min(this.rows.len());
+        let wanted = destination.remaining(store).unwrap_or(usize::MAX).min(this.rows.len());
         let batch: Vec<_> = this.rows.drain(..wanted).collect();
         destination.set_buffer(batch.into());
         if this.rows.len() <= BUFFERED

@@ -62,12 +62,7 @@ impl Session {
     pub(crate) fn open(database: Arc<Database>) -> Self {
         let state = Arc::default();
         let id = database.register(&state);
-        Self(Arc::new(Inner {
-            database,
-            id,
-            state,
-            turn: Arc::default(),
-        }))
+        Self(Arc::new(Inner { database, id, state, turn: Arc::default() }))
     }
 
     /// Waits until earlier statements of this session are done and their rows read.
@@ -87,9 +82,7 @@ impl Session {
         let mut deadline = None;
         let mut tries = 0;
         loop {
-            let mut attempt =
-                self.lock()
-                    .attempt(&self.0.database, sql, parameters, &mut gate, may_block);
+            let mut attempt = self.lock().attempt(&self.0.database, sql, parameters, &mut gate, may_block);
             if matches!(attempt, Attempt::Syncs) {
                 attempt = self.elsewhere(sql, parameters, &mut gate).await;
             }
@@ -124,17 +117,11 @@ impl Session {
     }
 
     /// Tries a statement on a thread that may block.
-    async fn elsewhere(
-        &self,
-        sql: &str,
-        parameters: &[Value],
-        gate: &mut Option<OwnedMutexGuard<()>>,
-    ) -> Attempt {
+    async fn elsewhere(&self, sql: &str, parameters: &[Value], gate: &mut Option<OwnedMutexGuard<()>>) -> Attempt {
         let (inner, sql, parameters) = (self.0.clone(), sql.to_owned(), parameters.to_vec());
         let mut held = gate.take();
         let run = move || {
-            let attempt =
-                lock(&inner.state).attempt(&inner.database, &sql, &parameters, &mut held, true);
+            let attempt = lock(&inner.state).attempt(&inner.database, &sql, &parameters, &mut held, true);
             (attempt, held)
         };
         match tokio::task::spawn_blocking(run).await {
@@ -151,8 +138,7 @@ impl Session {
     }
 
     pub(crate) fn last_insert_rowid(&self) -> i64 {
-        self.lock()
-            .counter(|connection| connection.last_insert_rowid())
+        self.lock().counter(|connection| connection.last_insert_rowid())
     }
 
     /// Loses the connection as a network would: whatever was open on it is rolled back.
@@ -213,9 +199,7 @@ impl State {
             Err(error) => return Attempt::failed(&error, true),
         };
         let connection = &pooled.connection;
-        let before = connection
-            .transaction_state(None)
-            .unwrap_or(TransactionState::None);
+        let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
         let mut statement = match connection.prepare_cached(sql) {
             Ok(statement) => statement,
             Err(error) => return Attempt::failed(&error, before == TransactionState::None),
@@ -236,11 +220,7 @@ impl State {
         if commits && !may_block {
             return Attempt::Syncs;
         }
-        let columns = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns = statement.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
@@ -250,10 +230,7 @@ impl State {
             *gate = None;
         } else if self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
-            let writing = matches!(
-                connection.transaction_state(None),
-                Ok(TransactionState::Write)
-            );
+            let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
             let late = || database.gate.clone().try_lock_owned().ok();
             self.gate = gate.take().or_else(|| writing.then(late).flatten());
         }
@@ -261,8 +238,7 @@ impl State {
             Ok(()) => None,
             Err(Failure::Sqlite(error)) => {
                 // What may wait: a statement that holds nothing yet, and the COMMIT of a writer that waits for readers.
-                let may_wait = before == TransactionState::None
-                    || (before == TransactionState::Write && !writes);
+                let may_wait = before == TransactionState::None || (before == TransactionState::Write && !writes);
                 match Attempt::failed(&error, may_wait) {
                     Attempt::Busy(text) => return Attempt::Busy(text),
                     _ => Some(error.to_string()),
@@ -270,11 +246,7 @@ impl State {
             }
             Err(Failure::Other(text)) => Some(text),
         };
-        Attempt::Done(Outcome {
-            columns,
-            rows,
-            error,
-        })
+        Attempt::Done(Outcome { columns, rows, error })
     }
 }
 
@@ -282,9 +254,7 @@ impl Attempt {
     fn failed(error: &rusqlite::Error, may_wait: bool) -> Self {
         match error {
             rusqlite::Error::SqliteFailure(code, _)
-                if may_wait
-                    && code.code == ErrorCode::DatabaseBusy
-                    && code.extended_code != BUSY_SNAPSHOT =>
+                if may_wait && code.code == ErrorCode::DatabaseBusy && code.extended_code != BUSY_SNAPSHOT =>
             {
                 Self::Busy(error.to_string())
             }
@@ -295,19 +265,14 @@ impl Attempt {
 
 impl Outcome {
     pub(crate) fn failed(text: String) -> Self {
-        Self {
-            columns: Vec::new(),
-            rows: Vec::new(),
-            error: Some(text),
-        }
+        Self { columns: Vec::new(), rows: Vec::new(), error: Some(text) }
     }
 }
 
 /// Whether a statement begins with this word.
 fn says(sql: &str, word: &str) -> bool {
     let sql = sql.trim_start();
-    sql.get(..word.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 enum Failure {
@@ -321,11 +286,7 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-fn run(
-    statement: &mut rusqlite::Statement<'_>,
-    parameters: &[Value],
-    out: &mut Vec<RowResult>,
-) -> Result<(), Failure> {
+fn run(statement: &mut rusqlite::Statement<'_>, parameters: &[Value], out: &mut Vec<RowResult>) -> Result<(), Failure> {
     let width = statement.column_count();
     let mut rows = statement.query(params_from_iter(parameters.iter().map(Parameter)))?;
     let mut bytes = 0;
@@ -341,9 +302,7 @@ fn run(
                     match std::str::from_utf8(text) {
                         Ok(text) => Value::Text(text.to_owned()),
                         Err(error) => {
-                            return Err(Failure::Other(format!(
-                                "text in column {column}: {error}"
-                            )));
+                            return Err(Failure::Other(format!("text in column {column}: {error}")));
                         }
                     }
                 }
@@ -356,9 +315,7 @@ fn run(
         }
         bytes += width * size_of::<Value>();
         if bytes > RESULT_BYTES {
-            return Err(Failure::Other(format!(
-                "query result exceeds limit of {RESULT_BYTES} bytes"
-            )));
+            return Err(Failure::Other(format!("query result exceeds limit of {RESULT_BYTES} bytes")));
         }
         out.push(RowResult { values });
     }

@@ -81,3 +81,14 @@ pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Insta
         .await?;
     revoked.map(drop).ok_or_else(|| Error::not_found("api_token_not_found", "API token", id))
 }
+
+/// Gives the operator's first token another secret, as long as nobody has used it and there is no other: whoever asked
+/// for it may never have got the answer. `None` when it was used.
+pub async fn reissue_first(tx: &Tx<'_>, hash: &str) -> Result<Option<Id<id::ApiToken>>> {
+    tx.query_opt(
+        "UPDATE api_tokens SET hash = ?1 WHERE last_used_at IS NULL AND (SELECT COUNT(*) FROM api_tokens) = 1 RETURNING id",
+        params![hash],
+        |row| row.take(),
+    )
+    .await
+}

@@ -166,6 +166,11 @@ pub async fn insert(
         .ok_or_else(|| Error::unavailable("an organization id was taken"))
 }
 
+/// The operator, if there is one. Only bootstrapping asks, before anybody is there who could have a scope.
+pub async fn find_operator(tx: &Tx<'_>) -> Result<Option<Organization>> {
+    tx.query_opt(&format!("SELECT {COLUMNS} FROM organizations WHERE kind = 'OPERATOR'"), vec![], read).await
+}
+
 /// Creates the operator, the root of the tree. `None` when there is one already.
 pub async fn insert_operator(tx: &Tx<'_>, id: Id<id::Organization>, new: &NewOrganization, now: Instant) -> Result<Option<Organization>> {
     write(tx, id, None, OrganizationPath::root(id), new, now).await

@@ -6,6 +6,7 @@
 mod steps;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -14,6 +15,7 @@ use spin_sdk::http::{BoxBody, FullBody, IntoResponse, Request, Response, box_bod
 use spin_sdk::http_service;
 use spin_sdk::key_value::Store;
 use spin_sdk::sqlite::{Connection, Value as SqlValue};
+use spin_sdk::time::sleep;
 use spin_sdk::variables;
 use spin_sdk::wasip3::clocks::monotonic_clock;
 
@@ -26,9 +28,7 @@ async fn handle(request: Request) -> Result<impl IntoResponse, anyhow::Error> {
     let answer = match path.rsplit('/').next().unwrap_or_default() {
         "run" => steps::run(&request.into_body().collect().await?.to_bytes()).await?,
         "echo" => {
-            return Ok(Response::new(box_body(
-                request.into_body().map_err(anyhow::Error::from),
-            )));
+            return Ok(Response::new(box_body(request.into_body().map_err(anyhow::Error::from))));
         }
         "size" => match request.into_body().collect().await {
             Ok(body) => json!(body.to_bytes().len()),
@@ -47,18 +47,19 @@ async fn handle(request: Request) -> Result<impl IntoResponse, anyhow::Error> {
 /// A scheduler's route: says when it wants to be called again, as the test has put it into the store.
 async fn tick(request: &Request) -> anyhow::Result<Response<BoxBody>> {
     let expected = format!("Bearer {}", variables::get("tick_secret").await?);
-    if request
-        .headers()
-        .get("authorization")
-        .is_none_or(|sent| sent.as_bytes() != expected.as_bytes())
-    {
+    if request.headers().get("authorization").is_none_or(|sent| sent.as_bytes() != expected.as_bytes()) {
         let mut response = respond(&json!("no secret, no tick"));
         *response.status_mut() = spin_sdk::http::StatusCode::UNAUTHORIZED;
         return Ok(response);
     }
-    let next = Store::open_default().await?.get("next").await?;
+    let store = Store::open_default().await?;
+    let next = store.get("next").await?;
     let next: Value = serde_json::from_slice(&next.unwrap_or_else(|| b"null".to_vec()))?;
     println!("tick {}", monotonic_clock::now() / 1_000_000_000);
+    if store.exists("slow").await? {
+        sleep(Duration::from_secs(2)).await;
+    }
+    println!("tock");
     Ok(respond(&json!({ "nextTickInMs": next })))
 }
 
@@ -70,11 +71,8 @@ fn respond(answer: &Value) -> Response<BoxBody> {
 }
 
 fn head(request: &Request) -> Value {
-    let headers: Vec<_> = request
-        .headers()
-        .iter()
-        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
-        .collect();
+    let headers: Vec<_> =
+        request.headers().iter().map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect();
     json!({ "method": request.method().as_str(), "uri": request.uri().to_string(), "headers": headers })
 }
 
@@ -83,19 +81,8 @@ async fn two_reads() -> anyhow::Result<Value> {
     let connection = Connection::open_default().await?;
     let mut found = Vec::new();
     for id in [7, 42] {
-        let rows = connection
-            .execute(
-                "SELECT name FROM item WHERE id = ?",
-                [SqlValue::Integer(id)],
-            )
-            .await?
-            .collect()
-            .await?;
-        found.push(
-            rows.first()
-                .and_then(|row| row.get::<&str>(0))
-                .map(str::to_owned),
-        );
+        let rows = connection.execute("SELECT name FROM item WHERE id = ?", [SqlValue::Integer(id)]).await?.collect().await?;
+        found.push(rows.first().and_then(|row| row.get::<&str>(0)).map(str::to_owned));
     }
     Ok(json!(found))
 }

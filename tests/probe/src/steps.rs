@@ -56,10 +56,7 @@ impl Open {
     async fn step(&mut self, step: &Value) -> Value {
         let name = step["on"].as_str().unwrap_or("default").to_owned();
         match text(step, "do") {
-            "open" => {
-                self.open(&name, step["database"].as_str().unwrap_or("default"))
-                    .await
-            }
+            "open" => self.open(&name, step["database"].as_str().unwrap_or("default")).await,
             "open-many" => open_many(step["count"].as_u64().unwrap_or_default()).await,
             "close" => json!(self.connections.remove(&name).is_some()),
             "sql" => self.sql(&name, step).await,
@@ -83,10 +80,7 @@ impl Open {
             "environment" => json!(std::env::var(text(step, "name")).ok()),
             "http" => http(step).await,
             "sleep" => {
-                sleep(Duration::from_millis(
-                    step["millis"].as_u64().unwrap_or_default(),
-                ))
-                .await;
+                sleep(Duration::from_millis(step["millis"].as_u64().unwrap_or_default())).await;
                 json!("slept")
             }
             "now" => {
@@ -131,11 +125,7 @@ impl Open {
     }
 
     async fn sql(&mut self, name: &str, step: &Value) -> Value {
-        let result = self
-            .connection(name)
-            .await
-            .execute(text(step, "sql"), parameters(step))
-            .await;
+        let result = self.connection(name).await.execute(text(step, "sql"), parameters(step)).await;
         match result {
             Err(error) => json!({ "error at once": format!("{error:?}") }),
             Ok(result) => {
@@ -143,10 +133,8 @@ impl Open {
                 match result.collect().await {
                     Err(error) => json!({ "columns": columns, "error": format!("{error:?}") }),
                     Ok(rows) => {
-                        let rows: Vec<Vec<Value>> = rows
-                            .into_iter()
-                            .map(|row| row.values.into_iter().map(to_json).collect())
-                            .collect();
+                        let rows: Vec<Vec<Value>> =
+                            rows.into_iter().map(|row| row.values.into_iter().map(to_json).collect()).collect();
                         json!(rows)
                     }
                 }
@@ -155,11 +143,7 @@ impl Open {
     }
 
     async fn start(&mut self, name: &str, step: &Value) -> Value {
-        let result = self
-            .connection(name)
-            .await
-            .execute(text(step, "sql"), parameters(step))
-            .await;
+        let result = self.connection(name).await.execute(text(step, "sql"), parameters(step)).await;
         match result {
             Err(error) => json!({ "error at once": format!("{error:?}") }),
             Ok(result) => {
@@ -193,12 +177,7 @@ fn parameters(step: &Value) -> Vec<SqlValue> {
                 None => SqlValue::Real(n.as_f64().unwrap_or_default()),
             },
             Value::String(text) => SqlValue::Text(text),
-            Value::Array(bytes) => SqlValue::Blob(
-                bytes
-                    .iter()
-                    .filter_map(|b| u8::try_from(b.as_u64()?).ok())
-                    .collect(),
-            ),
+            Value::Array(bytes) => SqlValue::Blob(bytes.iter().filter_map(|b| u8::try_from(b.as_u64()?).ok()).collect()),
             Value::Object(_) => SqlValue::Null,
         })
         .collect()
@@ -222,12 +201,7 @@ async fn key_value(step: &Value) -> Value {
     let key = text(step, "key");
     match text(step, "operation") {
         "set" => outcome(store.set(key, text(step, "value").as_bytes()).await),
-        "get" => outcome(
-            store
-                .get(key)
-                .await
-                .map(|value| value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
-        ),
+        "get" => outcome(store.get(key).await.map(|value| value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))),
         "delete" => outcome(store.delete(key).await),
         "exists" => outcome(store.exists(key).await),
         "keys" => outcome(store.get_keys().await.collect().await),
@@ -237,9 +211,7 @@ async fn key_value(step: &Value) -> Value {
 
 async fn http(step: &Value) -> Value {
     let body = bytes::Bytes::from(text(step, "body").to_owned());
-    let mut request = http::Request::builder()
-        .method(step["method"].as_str().unwrap_or("GET"))
-        .uri(text(step, "url"));
+    let mut request = http::Request::builder().method(step["method"].as_str().unwrap_or("GET")).uri(text(step, "url"));
     for (name, value) in step["headers"].as_object().into_iter().flatten() {
         request = request.header(name, value.as_str().unwrap_or_default());
     }
@@ -252,11 +224,7 @@ async fn http(step: &Value) -> Value {
         Ok(response) => {
             use http_body_util::BodyExt as _;
             let status = response.status().as_u16();
-            let location = response
-                .headers()
-                .get("location")
-                .and_then(|v| v.to_str().ok())
-                .map(str::to_owned);
+            let location = response.headers().get("location").and_then(|v| v.to_str().ok()).map(str::to_owned);
             match response.into_body().collect().await {
                 Err(error) => json!({ "status": status, "error": format!("{error:?}") }),
                 Ok(body) => {
