@@ -161,7 +161,11 @@ fn crash_at(first: u64, step: usize, after: bool) {
             world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
             let mut crashed = false;
             let invoice = loop {
-                match caller.play(&world).await {
+                let played = match caller.play(&world).await {
+                    Ok(invoice) => settle(&world).await.map(|()| invoice),
+                    killed => killed,
+                };
+                match played {
                     Ok(invoice) => break invoice,
                     Err(_) => {
                         assert!(!crashed, "one crash was planned");
@@ -170,7 +174,6 @@ fn crash_at(first: u64, step: usize, after: bool) {
                     }
                 }
             };
-            settle(&world).await.unwrap();
             check(&world, &invoice);
             crashed
         });
