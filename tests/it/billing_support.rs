@@ -18,11 +18,7 @@ impl Ground {
         let world = World::new().await;
         let shop = world.shop().await;
         let subscription = subscription(&world, &shop.admin, &shop.customer, &shop.builtin).await;
-        Self {
-            world,
-            shop,
-            subscription,
-        }
+        Self { world, shop, subscription }
     }
 
     /// A row of this customer's usage.
@@ -40,10 +36,7 @@ impl Ground {
 
     /// The provider's import of these rows, not yet sent.
     pub fn report(&self, rows: &[Row]) -> Call<'_> {
-        self.world
-            .call(http::Method::POST, "/v1/usage-reports")
-            .body("text/csv", csv(rows))
-            .by(&self.shop.admin)
+        self.world.call(http::Method::POST, "/v1/usage-reports").body("text/csv", csv(rows)).by(&self.shop.admin)
     }
 
     /// Imports these rows.
@@ -55,12 +48,7 @@ impl Ground {
 
     /// The provider's request for the customer's invoice, not yet sent.
     pub fn invoice(&self, period: &str) -> Call<'_> {
-        self.world
-            .post(
-                "/v1/invoices",
-                json!({ "organizationId": self.shop.customer, "period": period }),
-            )
-            .by(&self.shop.admin)
+        self.world.post("/v1/invoices", json!({ "organizationId": self.shop.customer, "period": period })).by(&self.shop.admin)
     }
 }
 
@@ -89,15 +77,7 @@ pub struct Row {
 pub fn csv(rows: &[Row]) -> String {
     let mut csv = format!("{HEADER}\r\n");
     for row in rows {
-        let Row {
-            organization,
-            service,
-            subscription,
-            sku,
-            day,
-            price,
-            quantity,
-        } = row;
+        let Row { organization, service, subscription, sku, day, price, quantity } = row;
         csv += &format!(
             "{organization},\"Fabrikam, Inc.\",ACTIVE,,{service},Compute,{subscription},{sku},\"Unit \"\"{sku}\"\"\",eu-1,{day}T00:00:00Z,{price},{quantity},0,{quantity},MSP,COMMERCIAL,XR-{sku}\r\n"
         );
@@ -108,12 +88,7 @@ pub fn csv(rows: &[Row]) -> String {
 /// The pointers of a refusal.
 pub fn pointers(answer: &Answer) -> Vec<String> {
     let errors = answer.at("/errors");
-    errors
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|error| error["pointer"].as_str().unwrap_or_default().to_owned())
-        .collect()
+    errors.as_array().into_iter().flatten().map(|error| error["pointer"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 /// What an invoice says, line by line: month, unit of stock, quantity, unit price, minor units, rows.
@@ -129,10 +104,5 @@ pub fn lines(invoice: &Value) -> Vec<(String, String, String, String, i64, u64)>
             line["usageRows"].as_u64().unwrap_or_default(),
         )
     };
-    invoice["lines"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(line)
-        .collect()
+    invoice["lines"].as_array().into_iter().flatten().map(line).collect()
 }

@@ -64,11 +64,8 @@ pub fn bench(options: &Options) -> Result<()> {
     artifacts::build_guests()?;
     artifacts::build_host()?;
     let native = build_native()?;
-    let effort = if options.quick {
-        Effort { rounds: 3, seconds: 2, starts: 5 }
-    } else {
-        Effort { rounds: 5, seconds: 4, starts: 15 }
-    };
+    let effort =
+        if options.quick { Effort { rounds: 3, seconds: 2, starts: 5 } } else { Effort { rounds: 5, seconds: 4, starts: 15 } };
 
     let ours = shell::step("the hub", || measure(&effort, &native, &Kind::Hub))?;
     let theirs = match spin::find() {
@@ -176,7 +173,11 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     let me = ground.hub.client().expect(&Call::get("/v1/me").bearer("OPERATOR", &token), 200)?.json()?;
     let organization = me["organizationId"].as_str().context("/v1/me has no organizationId")?;
     let body = object(&[
-        ("kind", "PROVIDER"), ("displayName", "%s"), ("companyName", "Bench Ltd"), ("country", "US"), ("currency", "USD"),
+        ("kind", "PROVIDER"),
+        ("displayName", "%s"),
+        ("companyName", "Bench Ltd"),
+        ("country", "US"),
+        ("currency", "USD"),
     ]);
     let write = |keyed| Load {
         name: if keyed { "write-keyed" } else { "write" },
@@ -320,7 +321,16 @@ impl Row {
 }
 
 fn print(rows: &[Row], spin: Option<&[Row]>) {
-    println!("\n{:<47} {:<36} {:<18} {:>6}  {:<10} {:<7} {}", "", "measured", "against", "ratio", "target", "", if spin.is_some() { "Spin, same run" } else { "" });
+    println!(
+        "\n{:<47} {:<36} {:<18} {:>6}  {:<10} {:<7} {}",
+        "",
+        "measured",
+        "against",
+        "ratio",
+        "target",
+        "",
+        if spin.is_some() { "Spin, same run" } else { "" }
+    );
     for row in rows {
         let (verdict, target) = row.verdict();
         let beside = spin
@@ -389,7 +399,10 @@ fn first_answer(listen: &str, began: Instant) -> Result<Duration> {
         if let Ok(mut stream) = TcpStream::connect(listen) {
             let request = format!("GET /health HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n");
             let mut answer = [0; 12];
-            if stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200" {
+            if stream.write_all(request.as_bytes()).is_ok()
+                && stream.read_exact(&mut answer).is_ok()
+                && &answer == b"HTTP/1.1 200"
+            {
                 return Ok(began.elapsed());
             }
         }

@@ -33,16 +33,31 @@ struct Customer {
 
 const CUSTOMERS: [Customer; 3] = [
     Customer {
-        key: "us", name: "Fabrikam Manufacturing, Inc.", country: "US", city: "Portland", zip: "97201",
-        domain: "fabrikam.example", tag: "cost center 4711",
+        key: "us",
+        name: "Fabrikam Manufacturing, Inc.",
+        country: "US",
+        city: "Portland",
+        zip: "97201",
+        domain: "fabrikam.example",
+        tag: "cost center 4711",
     },
     Customer {
-        key: "de", name: "Müller & Söhne GmbH", country: "DE", city: "Köln", zip: "50667",
-        domain: "mueller.example", tag: "Kostenstelle 0815",
+        key: "de",
+        name: "Müller & Söhne GmbH",
+        country: "DE",
+        city: "Köln",
+        zip: "50667",
+        domain: "mueller.example",
+        tag: "Kostenstelle 0815",
     },
     Customer {
-        key: "jp", name: "株式会社サンプル商事", country: "JP", city: "東京", zip: "100-0001",
-        domain: "sample.example", tag: "部門 7",
+        key: "jp",
+        name: "株式会社サンプル商事",
+        country: "JP",
+        city: "東京",
+        zip: "100-0001",
+        domain: "sample.example",
+        tag: "部門 7",
     },
 ];
 
@@ -58,11 +73,19 @@ struct Service {
 
 const SERVICES: [Service; 2] = [
     Service {
-        key: "compute", code: "elastic-compute", name: "Elastic Compute", family: "SOV", driver: "BUILTIN",
+        key: "compute",
+        code: "elastic-compute",
+        name: "Elastic Compute",
+        family: "SOV",
+        driver: "BUILTIN",
         description: "Virtual machines by the hour; an entitlement is all it takes.",
     },
     Service {
-        key: "link", code: "dedicated-link", name: "Dedicated Link", family: "SRV", driver: "MANUAL",
+        key: "link",
+        code: "dedicated-link",
+        name: "Dedicated Link",
+        family: "SRV",
+        driver: "MANUAL",
         description: "A fibre that a person patches in.",
     },
 ];
@@ -85,16 +108,34 @@ pub fn play(client: &Client, operator_token: &str, tour: &mut Tour) -> Result<()
     let month = Month::current().before();
     let mut story = Story { client, tour, name: format!("demo-{}", calendar::date()) };
     story.tour.name("HUB_API_TOKEN", operator_token);
-    let operator = story.sign_in("OPERATOR", "The operator exchanges the API token for an access token of 30 minutes", operator_token)?;
+    let operator =
+        story.sign_in("OPERATOR", "The operator exchanges the API token for an access token of 30 minutes", operator_token)?;
 
-    let distributor = story.organization(&operator, "distributor", "The operator creates a distributor", &[
-        ("kind", "DISTRIBUTOR"), ("displayName", "Northwind Distribution"), ("companyName", "Northwind Distribution Ltd"),
-        ("country", "US"), ("currency", "USD"),
-    ])?;
-    let provider = story.organization(&operator, "provider", "Below it the operator creates a provider", &[
-        ("kind", "PROVIDER"), ("parentId", &distributor), ("displayName", "Contoso Cloud"),
-        ("companyName", "Contoso Cloud LLC"), ("country", "US"), ("currency", "USD"),
-    ])?;
+    let distributor = story.organization(
+        &operator,
+        "distributor",
+        "The operator creates a distributor",
+        &[
+            ("kind", "DISTRIBUTOR"),
+            ("displayName", "Northwind Distribution"),
+            ("companyName", "Northwind Distribution Ltd"),
+            ("country", "US"),
+            ("currency", "USD"),
+        ],
+    )?;
+    let provider = story.organization(
+        &operator,
+        "provider",
+        "Below it the operator creates a provider",
+        &[
+            ("kind", "PROVIDER"),
+            ("parentId", &distributor),
+            ("displayName", "Contoso Cloud"),
+            ("companyName", "Contoso Cloud LLC"),
+            ("country", "US"),
+            ("currency", "USD"),
+        ],
+    )?;
     let mut services = BTreeMap::new();
     for service in &SERVICES {
         services.insert(service.key, story.service(&operator, service)?);
@@ -107,15 +148,25 @@ pub fn play(client: &Client, operator_token: &str, tour: &mut Tour) -> Result<()
     for service in &SERVICES {
         story.contract(&distributor_caller, &operator, service, &provider, &services[service.key], month)?;
     }
-    let mut ids: BTreeMap<String, String> =
-        services.iter().map(|(key, id)| ((*key).to_owned(), id.clone())).collect();
+    let mut ids: BTreeMap<String, String> = services.iter().map(|(key, id)| ((*key).to_owned(), id.clone())).collect();
     for customer in &CUSTOMERS {
         let sentence = format!("The provider creates the customer {}", customer.name);
-        let id = story.organization(&provider_caller, customer.key, &sentence, &[
-            ("kind", "CUSTOMER"), ("displayName", customer.name), ("companyName", customer.name),
-            ("country", customer.country), ("city", customer.city), ("zip", customer.zip),
-            ("domain", customer.domain), ("tag", customer.tag), ("currency", "USD"),
-        ])?;
+        let id = story.organization(
+            &provider_caller,
+            customer.key,
+            &sentence,
+            &[
+                ("kind", "CUSTOMER"),
+                ("displayName", customer.name),
+                ("companyName", customer.name),
+                ("country", customer.country),
+                ("city", customer.city),
+                ("zip", customer.zip),
+                ("domain", customer.domain),
+                ("tag", customer.tag),
+                ("currency", "USD"),
+            ],
+        )?;
         let subscription = story.provision(&provider_caller, customer, &id, &services["compute"])?;
         ids.insert(format!("{}-compute", customer.key), subscription);
         ids.insert(customer.key.to_owned(), id);
@@ -131,7 +182,14 @@ pub fn play(client: &Client, operator_token: &str, tour: &mut Tour) -> Result<()
     for customer in &CUSTOMERS {
         let expected = ledger::lines(&report, &ids[customer.key])?;
         let sentence = format!("The invoice of {} for {month}", customer.name);
-        invoices.push(story.invoice(&provider_caller, &format!("invoice-{}", customer.key), &sentence, &ids[customer.key], month, &expected)?);
+        invoices.push(story.invoice(
+            &provider_caller,
+            &format!("invoice-{}", customer.key),
+            &sentence,
+            &ids[customer.key],
+            month,
+            &expected,
+        )?);
     }
     story.late_usage(&provider_caller, &late, &ids["us"], month)?;
     story.behind_a_line(&provider_caller, &invoices[0])?;
@@ -172,7 +230,8 @@ impl Story<'_> {
 
     /// Puts a service into the catalogue, or finds it there: codes are unique and an earlier day's run made it.
     fn service(&mut self, operator: &Caller, service: &Service) -> Result<String> {
-        let catalogue = self.client.expect(&Call::get("/v1/services?limit=200").bearer(operator.variable, &operator.token), 200)?;
+        let catalogue =
+            self.client.expect(&Call::get("/v1/services?limit=200").bearer(operator.variable, &operator.token), 200)?;
         let id = items(&catalogue.json()?)?
             .iter()
             .find(|item| item["code"] == service.code)
@@ -185,15 +244,20 @@ impl Story<'_> {
         }
         self.tour.say(&format!("The operator puts {} into the catalogue ({} driver).", service.name, service.driver));
         let body = object(&[
-            ("code", service.code), ("displayName", service.name), ("description", service.description),
-            ("productFamily", service.family), ("driver", service.driver),
+            ("code", service.code),
+            ("displayName", service.name),
+            ("description", service.description),
+            ("productFamily", service.family),
+            ("driver", service.driver),
         ]);
         let answer = self.call(&self.post(operator, service.key, "/v1/services").json(body), 201)?;
         text(&answer.json()?, "id")
     }
 
     fn api_token(&mut self, operator: &Caller, variable: &str, organization: &str, role: &str) -> Result<String> {
-        self.tour.say(&format!("The operator issues an API token with the role {role}: export {variable}=<its apiToken>, shown only now."));
+        self.tour.say(&format!(
+            "The operator issues an API token with the role {role}: export {variable}=<its apiToken>, shown only now."
+        ));
         let body = object(&[("name", "demo"), ("organizationId", organization), ("role", role)]);
         let answer = self.call(&self.post(operator, variable, "/v1/api-tokens").json(body), 201)?;
         let token = text(&answer.json()?, "apiToken")?;
@@ -202,13 +266,23 @@ impl Story<'_> {
     }
 
     fn contract(
-        &mut self, distributor: &Caller, operator: &Caller, service: &Service, provider: &str, service_id: &str, month: Month,
+        &mut self,
+        distributor: &Caller,
+        operator: &Caller,
+        service: &Service,
+        provider: &str,
+        service_id: &str,
+        month: Month,
     ) -> Result<()> {
         let effective = format!("{}-01", month.before());
         self.tour.say(&format!("The distributor draws up a commit contract for {} from {effective}.", service.name));
         let body = object(&[
-            ("providerId", provider), ("serviceId", service_id), ("contractType", "PAY_GO"), ("effectiveDate", &effective),
-            ("currency", "USD"), ("reference", service.code),
+            ("providerId", provider),
+            ("serviceId", service_id),
+            ("contractType", "PAY_GO"),
+            ("effectiveDate", &effective),
+            ("currency", "USD"),
+            ("reference", service.code),
         ]);
         let step = format!("contract-{}", service.key);
         let answer = self.call(&self.post(distributor, &step, "/v1/contracts").json(body), 201)?;
@@ -243,7 +317,8 @@ impl Story<'_> {
         let path = format!("/v1/tasks/{}", text(&task, "id")?);
         ensure!(
             answer.header("location").is_some_and(|location| location.ends_with(&path)),
-            "Location must name the task: {:?}", answer.header("location")
+            "Location must name the task: {:?}",
+            answer.header("location")
         );
         let look = Call::get(&path).bearer(caller.variable, &caller.token);
         let before = self.poll(&look, &["MANUAL", "SUCCESS"])?;
@@ -253,7 +328,8 @@ impl Story<'_> {
         }
         self.tour.say("The fibre is patched in; the technician completes the step.");
         let body = object(&[("message", "patched at Frankfurt, rack 12, port 7")]);
-        let answer = self.call(&self.post(caller, "complete-link", format!("{path}/steps/PROVISION/complete")).json(body), 200)?;
+        let answer =
+            self.call(&self.post(caller, "complete-link", format!("{path}/steps/PROVISION/complete")).json(body), 200)?;
         ensure!(
             replayed(&answer) || before["status"] == "MANUAL",
             "the step was completed although the task did not wait for a person"
@@ -292,7 +368,9 @@ impl Story<'_> {
         let rows = ledger::count(report)?;
         let repeats = ledger::repeats(report)?;
         let before = late_rows(report, month)?;
-        self.tour.say(&format!("The usage of {month} arrives as CSV: {rows} rows, {repeats} of them repeats, {before} of the month before."));
+        self.tour.say(&format!(
+            "The usage of {month} arrives as CSV: {rows} rows, {repeats} of them repeats, {before} of the month before."
+        ));
         let call = self.post(caller, "usage", "/v1/usage-reports").csv("demo-usage.csv", report);
         let answer = self.call(&call, 201)?.json()?;
         counts(&answer, rows, rows - repeats, repeats, before)?;
@@ -307,7 +385,8 @@ impl Story<'_> {
     fn late_usage(&mut self, caller: &Caller, late: &str, customer: &str, month: Month) -> Result<()> {
         let rows = ledger::count(late)?;
         self.tour.say(&format!("{rows} late rows arrive after the invoice: an issued invoice never changes."));
-        let answer = self.call(&self.post(caller, "late-usage", "/v1/usage-reports").csv("demo-usage-late.csv", late), 201)?.json()?;
+        let answer =
+            self.call(&self.post(caller, "late-usage", "/v1/usage-reports").csv("demo-usage-late.csv", late), 201)?.json()?;
         counts(&answer, rows, rows, 0, rows)?;
         let expected = ledger::lines(late, customer)?;
         let sentence = "The next invoice carries them as lines that name the month they belong to";
@@ -320,7 +399,13 @@ impl Story<'_> {
 
     /// Issues an invoice and holds every line of it against the expectation.
     fn invoice(
-        &mut self, caller: &Caller, step: &str, sentence: &str, customer: &str, month: Month, expected: &BTreeMap<LineKey, Line>,
+        &mut self,
+        caller: &Caller,
+        step: &str,
+        sentence: &str,
+        customer: &str,
+        month: Month,
+        expected: &BTreeMap<LineKey, Line>,
     ) -> Result<Value> {
         self.tour.say(&sentence_end(sentence));
         let body = object(&[("organizationId", customer), ("period", &month.to_string())]);
@@ -333,11 +418,21 @@ impl Story<'_> {
         for line in invoice["lines"].as_array().into_iter().flatten() {
             self.tour.detail(&format!(
                 "{:>3}  {}  {:<13} {:<15} {:>14} × {:<9} = {:>10}",
-                line["line"].as_u64().unwrap_or(0), plain(&line["usagePeriod"]), plain(&line["sku"]), plain(&line["datacenter"]),
-                plain(&line["quantity"]), plain(&line["unitPrice"]), dollars(line["amount"]["minorUnits"].as_i64().unwrap_or(0).into()),
+                line["line"].as_u64().unwrap_or(0),
+                plain(&line["usagePeriod"]),
+                plain(&line["sku"]),
+                plain(&line["datacenter"]),
+                plain(&line["quantity"]),
+                plain(&line["unitPrice"]),
+                dollars(line["amount"]["minorUnits"].as_i64().unwrap_or(0).into()),
             ));
         }
-        self.tour.remark(&format!("{}: {} lines, total {} USD, as calculated from the file.", text(&invoice, "number")?, expected.len(), dollars(total)));
+        self.tour.remark(&format!(
+            "{}: {} lines, total {} USD, as calculated from the file.",
+            text(&invoice, "number")?,
+            expected.len(),
+            dollars(total)
+        ));
         Ok(invoice)
     }
 

@@ -94,9 +94,8 @@ pub fn lines(csv: &str, organization: &str) -> Result<BTreeMap<LineKey, Line>> {
     let mut sums: BTreeMap<LineKey, (Exact, Exact, u64)> = BTreeMap::new();
     let table = rows(csv)?;
     let (header, rows) = table.split_first().context("the usage file is empty")?;
-    let column = |name: &str| {
-        header.iter().position(|cell| cell == name).with_context(|| format!("the usage file has no column {name}"))
-    };
+    let column =
+        |name: &str| header.iter().position(|cell| cell == name).with_context(|| format!("the usage file has no column {name}"));
     let (org, subscription, sku) = (column("Org Id")?, column("Subscription Id")?, column("Sku Name")?);
     let (datacenter, timestamp) = (column("Datacenter")?, column("Billable Usage Timestamp")?);
     let (price, billable) = (column("Price")?, column("Billable Qty")?);

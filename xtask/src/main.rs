@@ -94,8 +94,7 @@ fn dispatch() -> Result<()> {
 }
 
 fn up_command(mut arguments: lexopt::Parser) -> Result<()> {
-    let mut options =
-        up::Options { listen: SocketAddr::from(([127, 0, 0, 1], 3000)), data: PathBuf::from(".hub"), demo: false };
+    let mut options = up::Options { listen: SocketAddr::from(([127, 0, 0, 1], 3000)), data: PathBuf::from(".hub"), demo: false };
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("listen") => options.listen = arguments.value()?.parse()?,

@@ -20,9 +20,8 @@ impl Secrets {
     pub fn ensure(data: &Path) -> Result<Self> {
         let file = data.join("secrets.env");
         if let Ok(text) = fs::read_to_string(&file) {
-            return Self::parse(&text).with_context(|| {
-                format!("{} is damaged: restore it from a backup, or start on another --data", file.display())
-            });
+            return Self::parse(&text)
+                .with_context(|| format!("{} is damaged: restore it from a backup, or start on another --data", file.display()));
         }
         let secrets = Self { internal_secret: random_hex(32)?, data_key: random_hex(32)? };
         let text = format!(
@@ -36,10 +35,7 @@ impl Secrets {
 
     /// The environment of a hub's process.
     pub fn environment(&self) -> [(&'static str, &str); 2] {
-        [
-            ("SPIN_VARIABLE_INTERNAL_SECRET", &self.internal_secret),
-            ("SPIN_VARIABLE_DATA_KEY", &self.data_key),
-        ]
+        [("SPIN_VARIABLE_INTERNAL_SECRET", &self.internal_secret), ("SPIN_VARIABLE_DATA_KEY", &self.data_key)]
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -50,10 +46,8 @@ impl Secrets {
                 .filter(|value| value.len() >= 32)
                 .with_context(|| format!("{name} is missing or too short"))
         };
-        let secrets = Self {
-            internal_secret: value("SPIN_VARIABLE_INTERNAL_SECRET")?,
-            data_key: value("SPIN_VARIABLE_DATA_KEY")?,
-        };
+        let secrets =
+            Self { internal_secret: value("SPIN_VARIABLE_INTERNAL_SECRET")?, data_key: value("SPIN_VARIABLE_DATA_KEY")? };
         if secrets.data_key.len() != 64 || !secrets.data_key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             bail!("SPIN_VARIABLE_DATA_KEY must be 64 hexadecimal digits");
         }

@@ -47,10 +47,7 @@ pub fn cargo() -> Command {
 /// Runs to the end with the terminal handed through, so that the program's own progress shows.
 pub fn run(command: &mut Command, fix: &str) -> Result<()> {
     let name = name(command);
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("{name} cannot be started: {fix}"))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{name} cannot be started: {fix}"))?;
     if !status.success() {
         bail!("{name} failed ({status}): {fix}");
     }
@@ -60,10 +57,7 @@ pub fn run(command: &mut Command, fix: &str) -> Result<()> {
 /// Runs to the end in silence and yields what it printed; what it complained about is in the error.
 pub fn capture(command: &mut Command) -> Result<String> {
     let name = name(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{name} cannot be started: is it installed?"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started: is it installed?"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
@@ -74,8 +68,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
 
 /// True when the program can be found on PATH.
 pub fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 /// Says what begins, does it, and says how long it took when that was long enough to notice.
@@ -103,7 +96,7 @@ pub fn seconds(elapsed: Duration) -> String {
 fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some(first) = command.get_args().next() {
+    if let Some(first) = command.get_args().find(|argument| !argument.to_string_lossy().starts_with('-')) {
         name = format!("{name} {}", first.to_string_lossy());
     }
     name
@@ -124,6 +117,6 @@ mod tests {
     fn a_failing_program_is_one_line() {
         let error = capture(Command::new("sh").args(["-c", "echo one >&2; echo two >&2; exit 3"]));
         let text = format!("{:#}", error.unwrap_err());
-        assert_eq!(text, "sh -c failed (exit status: 3): two");
+        assert_eq!(text, "sh echo one >&2; echo two >&2; exit 3 failed (exit status: 3): two");
     }
 }

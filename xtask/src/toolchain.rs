@@ -85,10 +85,7 @@ impl Toolchain {
     }
 
     fn debian() -> Result<Self> {
-        apt::ensure(
-            &["rustc-web", "rust-web-src", "lld-22", "wasi-libc"],
-            "building components without rustup's wasm32-wasip2",
-        )?;
+        apt::ensure(&["rustc-web", "rust-web-src", "lld-22", "wasi-libc"], "building components without rustup's wasm32-wasip2")?;
         if !component_ld().is_file() {
             shell::step("cargo install wasm-component-ld", || {
                 let mut install = shell::cargo();

@@ -217,7 +217,10 @@ mod tests {
     #[test]
     fn json_keeps_its_order() {
         let text = pretty(r#"{"b":[1,{"x":"a, \"q\": {"}],"a":{},"c":[ ]}"#);
-        assert_eq!(text, "{\n  \"b\": [\n    1,\n    {\n      \"x\": \"a, \\\"q\\\": {\"\n    }\n  ],\n  \"a\": {},\n  \"c\": []\n}");
+        assert_eq!(
+            text,
+            "{\n  \"b\": [\n    1,\n    {\n      \"x\": \"a, \\\"q\\\": {\"\n    }\n  ],\n  \"a\": {},\n  \"c\": []\n}"
+        );
         assert_eq!(pretty("ok"), "ok");
     }
 

@@ -41,20 +41,23 @@ pub fn up(options: &Options) -> Result<()> {
     artifacts::build_components()?;
     artifacts::build_host()?;
     let secrets = Secrets::ensure(&data)?;
-    let log = options.demo.then(|| data.join("hub.log"));
+    // From here on a signal waits: the operator's token exists only in one answer, so it is printed before
+    // anything ends.
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let mut hub = Launch {
         manifest: shell::root().join("spin.toml"),
         listen: &options.listen.to_string(),
         data: &data,
         secrets: &secrets,
-        log: log.clone(),
+        log: options.demo.then(|| data.join("hub.log")),
         ticks: true,
     }
     .start()?;
-    let stopping = forward_signals(hub.pid())?;
-
-    let result = greet(&hub, &secrets, &data, options.demo, log.as_deref());
-    if let Err(error) = result {
+    let token = greet(&hub, &secrets, &data)?;
+    let stopping = forward(signals, hub.pid());
+    if options.demo
+        && let Err(error) = tour(&hub, token, &data)
+    {
         if stopping.load(Ordering::SeqCst) {
             hub.wait()?;
             return Ok(());
@@ -68,15 +71,16 @@ pub fn up(options: &Options) -> Result<()> {
     bail!("the hub ended by itself ({status}): {}", hub.last_words())
 }
 
-/// Bootstraps, says where it listens and what to do next, and plays the demo when asked to.
-fn greet(hub: &hub::Hub, secrets: &Secrets, data: &Path, demo: bool, log: Option<&Path>) -> Result<()> {
+/// Bootstraps, says where it listens and what to do next; the operator's token if this was the first start.
+fn greet(hub: &hub::Hub, secrets: &Secrets, data: &Path) -> Result<Option<String>> {
     let client = hub.client();
     let token = hub::bootstrap(&client, secrets)?;
     let base = client.base();
     println!("\nProvider Hub listens on {base} (data in {}; Ctrl-C stops it)", data.display());
     if let Some(token) = &token {
         println!(
-            "\nThe operator's API token, shown this once and stored only as a hash:\n\n    export HUB_API_TOKEN={token}\n\n\
+            "\nThe operator's API token, shown this once and stored only as a hash\n\
+             (until it is first used, each start puts a new one in its place):\n\n    export HUB_API_TOKEN={token}\n\n\
              Next, exchange it for an access token of 30 minutes, and ask who you are:\n\n    \
              export HUB_ACCESS_TOKEN=$(curl -s {base}/v1/access-tokens -H 'Content-Type: application/json' \\\n      \
              -d '{{\"apiToken\":\"'$HUB_API_TOKEN'\"}}' | sed 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/')\n    \
@@ -85,16 +89,17 @@ fn greet(hub: &hub::Hub, secrets: &Secrets, data: &Path, demo: bool, log: Option
     } else {
         println!("Already bootstrapped: use the operator's API token that the first start showed.");
     }
-    if !demo {
-        return Ok(());
-    }
+    Ok(token)
+}
+
+/// Plays the demo, and leaves the hub to whoever wants to look around.
+fn tour(hub: &hub::Hub, token: Option<String>, data: &Path) -> Result<()> {
+    let client = hub.client();
     let token = demo_token(token, data)?;
-    if let Some(log) = log {
-        println!("The hub's log goes to {} while the demo talks.", log.display());
-    }
-    let mut tour = Tour::printed(base, data);
+    println!("The hub's log goes to {} while the demo talks.", data.join("hub.log").display());
+    let mut tour = Tour::printed(client.base(), data);
     demo::play(&client, &token, &mut tour)?;
-    println!("\nThe hub goes on serving on {base}; Ctrl-C stops it.");
+    println!("\nThe hub goes on serving on {}; Ctrl-C stops it.", client.base());
     Ok(())
 }
 
@@ -128,15 +133,14 @@ fn lock(data: &Path) -> Result<File> {
 }
 
 /// Hands SIGINT, SIGTERM and SIGHUP on to the hub as a request to drain; the flag says that one came.
-fn forward_signals(pid: u32) -> Result<Arc<AtomicBool>> {
+fn forward(mut signals: Signals, pid: u32) -> Arc<AtomicBool> {
     let stopping = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopping);
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         for _ in signals.forever() {
             flag.store(true, Ordering::SeqCst);
             hub::terminate(pid);
         }
     });
-    Ok(stopping)
+    stopping
 }

@@ -41,8 +41,15 @@ mod tests {
     fn the_templates_fit_the_real_calendar() {
         let month = Month::current().before();
         let values = [
-            ("us", "org_us"), ("de", "org_de"), ("jp", "org_jp"), ("compute", "svc_c"), ("link", "svc_l"),
-            ("us-compute", "sub_us"), ("de-compute", "sub_de"), ("jp-compute", "sub_jp"), ("de-link", "sub_link"),
+            ("us", "org_us"),
+            ("de", "org_de"),
+            ("jp", "org_jp"),
+            ("compute", "svc_c"),
+            ("link", "svc_l"),
+            ("us-compute", "sub_us"),
+            ("de-compute", "sub_de"),
+            ("jp-compute", "sub_jp"),
+            ("de-link", "sub_link"),
         ];
         for name in [MONTH, LATE] {
             let text = report(name, month, &values).unwrap();

@@ -28,7 +28,10 @@ pub async fn create(
         if draft.is_empty() {
             return Err(Error::conflict(
                 "nothing_to_invoice",
-                format!("All usage of {} up to {} is on invoices already. Import its usage report first, if there is one.", customer.id, new.period),
+                format!(
+                    "All usage of {} up to {} is on invoices already. Import its usage report first, if there is one.",
+                    customer.id, new.period
+                ),
             ));
         }
         let invoice = invoices::issue(tx, &caller.scope(), id, &customer, new.period, draft, hub.now()).await?;
@@ -52,34 +55,15 @@ pub struct ListQuery {
     cursor: Option<String>,
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::InvoiceRead>,
-    Query(query): Query<ListQuery>,
-) -> Result<Listing<InvoiceHead>> {
+pub async fn list(hub: Hub, caller: Caller<permit::InvoiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<InvoiceHead>> {
     let page = Page::new(query.limit, query.cursor)?;
-    let found = invoices::list(
-        hub.db().await?,
-        &caller.scope(),
-        query.organization_id,
-        query.period,
-        page.after()?,
-        page.rows(),
-    )
-    .await?;
-    Ok(Listing::new(&page, found, hub.target(), |invoice| {
-        invoice.id.to_string()
-    }))
+    let found =
+        invoices::list(hub.db().await?, &caller.scope(), query.organization_id, query.period, page.after()?, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |invoice| invoice.id.to_string()))
 }
 
-pub async fn show(
-    hub: Hub,
-    caller: Caller<permit::InvoiceRead>,
-    Path(id): Path<Id<id::Invoice>>,
-) -> Result<Shown<Invoice>> {
-    invoices::find(hub.db().await?, &caller.scope(), id)
-        .await
-        .map(Shown)
+pub async fn show(hub: Hub, caller: Caller<permit::InvoiceRead>, Path(id): Path<Id<id::Invoice>>) -> Result<Shown<Invoice>> {
+    invoices::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
 }
 
 /// Which of the usage to list.
@@ -103,7 +87,5 @@ pub async fn usage(
     let db = hub.db().await?;
     invoices::check_line(db, &caller.scope(), id, line).await?;
     let found = usage::of_line(db, &caller.scope(), id, line, page.after()?, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |usage| {
-        usage.id.to_string()
-    }))
+    Ok(Listing::new(&page, found, hub.target(), |usage| usage.id.to_string()))
 }

@@ -8,37 +8,13 @@ use web::Routes;
 /// The route table.
 pub fn routes() -> Routes {
     Routes::new("billing")
-        .post(
-            "/v1/usage-reports",
-            usage_reports::create,
-            "Import a usage report",
-        )
-        .get(
-            "/v1/usage-reports",
-            usage_reports::list,
-            "List usage reports",
-        )
-        .get(
-            "/v1/usage-reports/{usageReportId}",
-            usage_reports::show,
-            "Read a usage report",
-        )
-        .post(
-            "/v1/invoices",
-            invoices::create,
-            "Issue an invoice for all usage of a customer that is on none yet",
-        )
+        .post("/v1/usage-reports", usage_reports::create, "Import a usage report")
+        .get("/v1/usage-reports", usage_reports::list, "List usage reports")
+        .get("/v1/usage-reports/{usageReportId}", usage_reports::show, "Read a usage report")
+        .post("/v1/invoices", invoices::create, "Issue an invoice for all usage of a customer that is on none yet")
         .get("/v1/invoices", invoices::list, "List invoices")
-        .get(
-            "/v1/invoices/{invoiceId}",
-            invoices::show,
-            "Read an invoice with its lines",
-        )
-        .get(
-            "/v1/invoices/{invoiceId}/lines/{line}/usage",
-            invoices::usage,
-            "List the usage behind a line of an invoice",
-        )
+        .get("/v1/invoices/{invoiceId}", invoices::show, "Read an invoice with its lines")
+        .get("/v1/invoices/{invoiceId}/lines/{line}/usage", invoices::usage, "List the usage behind a line of an invoice")
 }
 
 web::serve!(routes);

@@ -57,17 +57,10 @@ pub struct ListQuery {
     cursor: Option<String>,
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::UsageRead>,
-    Query(query): Query<ListQuery>,
-) -> Result<Listing<UsageReport>> {
+pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<ListQuery>) -> Result<Listing<UsageReport>> {
     let page = Page::new(query.limit, query.cursor)?;
-    let found =
-        usage_reports::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |report| {
-        report.id.to_string()
-    }))
+    let found = usage_reports::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |report| report.id.to_string()))
 }
 
 pub async fn show(
@@ -75,7 +68,5 @@ pub async fn show(
     caller: Caller<permit::UsageRead>,
     Path(id): Path<Id<id::UsageReport>>,
 ) -> Result<Shown<UsageReport>> {
-    usage_reports::find(hub.db().await?, &caller.scope(), id)
-        .await
-        .map(Shown)
+    usage_reports::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
 }

@@ -4,9 +4,7 @@
 //! price, rounded once; the total is the exact sum of the amounts. Nothing of it depends on the order in which the
 //! usage is taken in.
 
-use crate::{
-    Currency, Decimal, Error, Id, Instant, Kind, Money, Period, Result, id, json, text_enum,
-};
+use crate::{Currency, Decimal, Error, Id, Instant, Kind, Money, Period, Result, id, json, text_enum};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 text_enum! {
@@ -107,15 +105,9 @@ impl Draft {
                 ),
             ));
         }
-        sum.description = sum
-            .description
-            .clone()
-            .max((used.used_at, used.description));
+        sum.description = sum.description.clone().max((used.used_at, used.description));
         sum.usage_rows += 1;
-        sum.quantity = sum
-            .quantity
-            .checked_add(used.quantity)
-            .ok_or_else(|| too_large(&key))?;
+        sum.quantity = sum.quantity.checked_add(used.quantity).ok_or_else(|| too_large(&key))?;
         Ok(())
     }
 
@@ -128,8 +120,7 @@ impl Draft {
     pub fn finish(self, currency: Currency) -> Result<(Vec<Line>, Money)> {
         let (mut lines, mut total) = (Vec::with_capacity(self.0.len()), Money::zero(currency));
         for (key, sum) in self.0 {
-            let amount = Money::of_line(sum.quantity, key.unit_price, currency)
-                .ok_or_else(|| too_large(&key))?;
+            let amount = Money::of_line(sum.quantity, key.unit_price, currency).ok_or_else(|| too_large(&key))?;
             total = total.checked_add(amount).ok_or_else(|| {
                 Error::new(
                     Kind::Invalid,
@@ -150,7 +141,8 @@ impl Draft {
     }
 }
 
-const ASK: &str = "Nothing was issued. Check the quantities and prices that were reported, and ask the operator to set wrong ones right.";
+const ASK: &str =
+    "Nothing was issued. Check the quantities and prices that were reported, and ask the operator to set wrong ones right.";
 
 fn too_large(key: &LineKey) -> Error {
     Error::new(
@@ -168,13 +160,7 @@ pub fn check_over(period: Period, now: Instant) -> Result<()> {
     if period.end() <= now {
         return Ok(());
     }
-    Err(Error::invalid(
-        "/period",
-        format!(
-            "{period} is not over; it can be invoiced from {} on",
-            period.end().date_naive()
-        ),
-    ))
+    Err(Error::invalid("/period", format!("{period} is not over; it can be invoiced from {} on", period.end().date_naive())))
 }
 
 /// The number of a provider's `sequence`-th invoice of a year. Numbers have no gaps: an auditor asks for the missing one.
@@ -201,9 +187,7 @@ impl FromStr for LineNumber {
             .ok()
             .filter(|number| (1..=LINES).contains(number) && !text.starts_with(['0', '+']))
             .map(Self)
-            .ok_or_else(|| {
-                format!("not the number of a line: expected a whole number from 1 to {LINES}")
-            })
+            .ok_or_else(|| format!("not the number of a line: expected a whole number from 1 to {LINES}"))
     }
 }
 
@@ -254,10 +238,7 @@ mod tests {
         }
     }
 
-    fn invoice<'a>(
-        rows: impl IntoIterator<Item = &'a UsageRow>,
-        currency: &str,
-    ) -> Result<(Vec<Line>, Money)> {
+    fn invoice<'a>(rows: impl IntoIterator<Item = &'a UsageRow>, currency: &str) -> Result<(Vec<Line>, Money)> {
         let mut draft = Draft::default();
         for row in rows {
             draft.add(used(row))?;
@@ -273,10 +254,7 @@ mod tests {
 
     fn one_row() -> UsageRow {
         use proptest::{strategy::ValueTree, test_runner::TestRunner};
-        usage::tests::any_row()
-            .new_tree(&mut TestRunner::deterministic())
-            .unwrap()
-            .current()
+        usage::tests::any_row().new_tree(&mut TestRunner::deterministic()).unwrap().current()
     }
 
     #[test]
@@ -287,33 +265,19 @@ mod tests {
             draft.add(of("1", "0.00167")).unwrap();
         }
         let (lines, total) = draft.finish("USD".parse().unwrap()).unwrap();
-        assert_eq!(
-            (lines.len(), lines[0].usage_rows, total.minor_units),
-            (1, 3, 1)
-        );
+        assert_eq!((lines.len(), lines[0].usage_rows, total.minor_units), (1, 3, 1));
     }
 
     #[test]
     fn prices_that_are_equal_are_one_line_however_they_are_written() {
         let mut draft = Draft::default();
-        for (quantity, price) in [
-            ("1", "0.0450"),
-            ("1.50", "0.045"),
-            ("0", "0.046"),
-            ("2", "0"),
-        ] {
+        for (quantity, price) in [("1", "0.0450"), ("1.50", "0.045"), ("0", "0.046"), ("2", "0")] {
             draft.add(of(quantity, price)).unwrap();
         }
         let (lines, total) = draft.finish("USD".parse().unwrap()).unwrap();
         let shown: Vec<_> = lines
             .iter()
-            .map(|line| {
-                (
-                    line.key.unit_price.to_string(),
-                    line.quantity.to_string(),
-                    line.amount.minor_units,
-                )
-            })
+            .map(|line| (line.key.unit_price.to_string(), line.quantity.to_string(), line.amount.minor_units))
             .collect();
         // Lines that cost nothing stay: they show what was used.
         let expected = [("0", "2", 0), ("0.045", "2.5", 11), ("0.046", "0", 0)]
@@ -326,18 +290,12 @@ mod tests {
     fn amounts_beyond_what_can_be_written_are_refused() {
         let mut draft = Draft::default();
         draft.add(of("999999999", "999999999")).unwrap();
-        assert_eq!(
-            draft.finish("USD".parse().unwrap()).unwrap_err().code,
-            "amount_too_large"
-        );
+        assert_eq!(draft.finish("USD".parse().unwrap()).unwrap_err().code, "amount_too_large");
         let mut draft = Draft::default();
         for price in ["90000000", "90000001"] {
             draft.add(of("999999999", price)).unwrap();
         }
-        assert_eq!(
-            draft.finish("USD".parse().unwrap()).unwrap_err().code,
-            "amount_too_large"
-        );
+        assert_eq!(draft.finish("USD".parse().unwrap()).unwrap_err().code, "amount_too_large");
     }
 
     #[test]

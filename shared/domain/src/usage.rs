@@ -100,24 +100,12 @@ impl UsageRow {
     pub fn key(&self) -> String {
         let mut digest = Sha256::new();
         let used_at = self.used_at.timestamp_millis().to_string();
-        let ids = [
-            self.organization_id.to_string(),
-            self.service_id.to_string(),
-            self.subscription_id.to_string(),
-        ];
-        for part in ids
-            .iter()
-            .map(String::as_str)
-            .chain([&*self.sku, &*self.datacenter, &used_at])
-        {
+        let ids = [self.organization_id.to_string(), self.service_id.to_string(), self.subscription_id.to_string()];
+        for part in ids.iter().map(String::as_str).chain([&*self.sku, &*self.datacenter, &used_at]) {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -129,27 +117,12 @@ impl Content {
             ("Price", self.unit_price == other.unit_price),
             ("Usage Qty", self.usage_quantity == other.usage_quantity),
             ("Commit Qty", self.commit_quantity == other.commit_quantity),
-            (
-                "Billable Qty",
-                self.billable_quantity == other.billable_quantity,
-            ),
-            (
-                "Product Family",
-                self.product_family == other.product_family,
-            ),
-            (
-                "Customer Segment",
-                self.customer_segment == other.customer_segment,
-            ),
-            (
-                "Cross Reference Sku",
-                self.cross_reference_sku == other.cross_reference_sku,
-            ),
+            ("Billable Qty", self.billable_quantity == other.billable_quantity),
+            ("Product Family", self.product_family == other.product_family),
+            ("Customer Segment", self.customer_segment == other.customer_segment),
+            ("Cross Reference Sku", self.cross_reference_sku == other.cross_reference_sku),
         ];
-        same.into_iter()
-            .filter(|(_, same)| !same)
-            .map(|(column, _)| column)
-            .collect()
+        same.into_iter().filter(|(_, same)| !same).map(|(column, _)| column).collect()
     }
 }
 
@@ -163,9 +136,7 @@ pub struct Faults {
 impl Faults {
     /// Notes a fault of a whole row, or of one of its columns.
     pub fn add(&mut self, number: u32, column: Option<&str>, detail: impl Into<String>) {
-        let column = column
-            .map(|column| format!("/{column}"))
-            .unwrap_or_default();
+        let column = column.map(|column| format!("/{column}")).unwrap_or_default();
         self.note(format!("/rows/{number}{column}"), detail.into());
     }
 
@@ -193,12 +164,8 @@ impl Faults {
 
 /// Reads a report. All of it is refused when anything of it is wrong, and the refusal names every fault up to a bound.
 pub fn parse(bytes: &[u8]) -> Result<Vec<UsageRow>> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        malformed(format!(
-            "byte {} of it is not UTF-8. Save it as UTF-8",
-            error.valid_up_to() + 1
-        ))
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| malformed(format!("byte {} of it is not UTF-8. Save it as UTF-8", error.valid_up_to() + 1)))?;
     // The reader takes the end of the file for the end of a quoted field, so a file that was cut off there would pass.
     if text.bytes().filter(|&byte| byte == b'"').count() % 2 == 1 {
         return Err(malformed(
@@ -206,56 +173,31 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<UsageRow>> {
         ));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut record = csv::StringRecord::new();
-    let mut read = |record: &mut csv::StringRecord| {
-        reader
-            .read_record(record)
-            .map_err(|error| malformed(format!("{error}. Correct that")))
-    };
+    let mut read =
+        |record: &mut csv::StringRecord| reader.read_record(record).map_err(|error| malformed(format!("{error}. Correct that")));
     if !read(&mut record)? {
-        return Err(Error::invalid(
-            "/header",
-            format!("is missing; the first line must be {}", COLUMNS.join(",")),
-        ));
+        return Err(Error::invalid("/header", format!("is missing; the first line must be {}", COLUMNS.join(","))));
     }
     check_header(&record)?;
     let (mut rows, mut faults, mut number) = (Vec::new(), Faults::default(), 0);
     while read(&mut record)? && faults.found <= ERRORS {
         number += 1;
         if number as usize > ROWS {
-            return Err(Error::invalid(
-                "/rows",
-                format!("are more than {ROWS}, the most of one report; send them in several"),
-            ));
+            return Err(Error::invalid("/rows", format!("are more than {ROWS}, the most of one report; send them in several")));
         }
-        rows.extend(
-            Fields {
-                number,
-                record: &record,
-                faults: &mut faults,
-            }
-            .row(),
-        );
+        rows.extend(Fields { number, record: &record, faults: &mut faults }.row());
     }
     faults.into_result()?;
     if rows.is_empty() {
-        return Err(Error::invalid(
-            "/rows",
-            "are missing; after the header there must be one at least",
-        ));
+        return Err(Error::invalid("/rows", "are missing; after the header there must be one at least"));
     }
     Ok(rows)
 }
 
 fn malformed(why: impl fmt::Display) -> Error {
-    Error::malformed(
-        "malformed_csv",
-        format!("The body is not CSV that can be read: {why} and send it again."),
-    )
+    Error::malformed("malformed_csv", format!("The body is not CSV that can be read: {why} and send it again."))
 }
 
 fn check_header(record: &csv::StringRecord) -> Result<()> {
@@ -263,28 +205,19 @@ fn check_header(record: &csv::StringRecord) -> Result<()> {
         return Ok(());
     }
     let mut faults = Faults::default();
-    for column in COLUMNS
-        .into_iter()
-        .filter(|&column| record.iter().all(|given| given != column))
-    {
+    for column in COLUMNS.into_iter().filter(|&column| record.iter().all(|given| given != column)) {
         faults.note(format!("/header/{column}"), "is missing".into());
     }
     for column in record.iter().filter(|column| !COLUMNS.contains(column)) {
         // What was sent is shown back, but not at any length: it may be a file of another kind.
         let shown: String = column.chars().take(40).collect();
         let pointer = format!("/header/{}", shown.replace('~', "~0").replace('/', "~1"));
-        faults.note(
-            pointer,
-            "is not a column of a usage report; leave it out".into(),
-        );
+        faults.note(pointer, "is not a column of a usage report; leave it out".into());
     }
     faults.into_result()?;
     Err(Error::invalid(
         "/header",
-        format!(
-            "has a column twice, or its columns in another order; it must be {}",
-            COLUMNS.join(",")
-        ),
+        format!("has a column twice, or its columns in another order; it must be {}", COLUMNS.join(",")),
     ))
 }
 
@@ -300,21 +233,13 @@ impl Fields<'_> {
     /// that all that is wrong is noted.
     fn row(&mut self) -> Option<UsageRow> {
         if self.record.len() != COLUMNS.len() {
-            let detail = format!(
-                "has {} fields; {} are expected",
-                self.record.len(),
-                COLUMNS.len()
-            );
+            let detail = format!("has {} fields; {} are expected", self.record.len(), COLUMNS.len());
             self.faults.add(self.number, None, detail);
             return None;
         }
         let before = self.faults.found;
         let organization_id = self.field(0);
-        let _: (
-            Option<Text<0, 200>>,
-            Option<Text<0, 40>>,
-            Option<Text<0, 80>>,
-        ) = (self.field(1), self.field(2), self.field(3));
+        let _: (Option<Text<0, 200>>, Option<Text<0, 40>>, Option<Text<0, 80>>) = (self.field(1), self.field(2), self.field(3));
         let service_id = self.field(4);
         let _: Option<Text<0, 200>> = self.field(5);
         let subscription_id = self.field(6);
@@ -322,8 +247,7 @@ impl Fields<'_> {
         let used_at: Option<Timestamp> = self.field(10);
         let (unit_price, usage_quantity) = (self.decimal(11), self.decimal(12));
         let (commit_quantity, billable_quantity) = (self.decimal(13), self.decimal(14));
-        let (product_family, customer_segment, cross_reference_sku) =
-            (self.field(15), self.field(16), self.field(17));
+        let (product_family, customer_segment, cross_reference_sku) = (self.field(15), self.field(16), self.field(17));
         if self.faults.found > before {
             return None;
         }
@@ -353,13 +277,8 @@ impl Fields<'_> {
             Ok(value) => Some(value),
             Err(error) => {
                 let detail = error.to_string();
-                let is = if detail.starts_with("not ") {
-                    "is "
-                } else {
-                    ""
-                };
-                self.faults
-                    .add(self.number, Some(COLUMNS[index]), format!("{is}{detail}"));
+                let is = if detail.starts_with("not ") { "is " } else { "" };
+                self.faults.add(self.number, Some(COLUMNS[index]), format!("{is}{detail}"));
                 None
             }
         }
@@ -368,11 +287,7 @@ impl Fields<'_> {
     /// A number that is not negative.
     fn decimal(&mut self, index: usize) -> Option<Decimal> {
         let number: Decimal = self.field(index)?;
-        let digits = self
-            .record
-            .get(index)
-            .and_then(|text| text.split('.').next())
-            .map_or(0, str::len);
+        let digits = self.record.get(index).and_then(|text| text.split('.').next()).map_or(0, str::len);
         if number.is_negative() {
             self.faults.add(
                 self.number,
@@ -417,10 +332,7 @@ pub fn check_age(rows: &[UsageRow], now: Instant) -> Result<()> {
     let mut faults = Faults::default();
     for row in rows {
         let fault = if row.used_at < now - OLDEST {
-            format!(
-                "is more than {} days ago; usage that old is no longer billed",
-                OLDEST.num_days()
-            )
+            format!("is more than {} days ago; usage that old is no longer billed", OLDEST.num_days())
         } else if row.used_at > now + NEWEST {
             "is in the future; report usage when it has happened".to_owned()
         } else {
@@ -444,14 +356,9 @@ pub fn check_places(
     let mut faults = Faults::default();
     for row in rows {
         if !customers.contains(&row.organization_id) {
-            let detail = format!(
-                "there is no customer {} in the organizations you can act in",
-                row.organization_id
-            );
+            let detail = format!("there is no customer {} in the organizations you can act in", row.organization_id);
             faults.add(row.number, Some("Org Id"), detail);
-        } else if subscriptions.get(&row.subscription_id)
-            != Some(&(row.organization_id, row.service_id))
-        {
+        } else if subscriptions.get(&row.subscription_id) != Some(&(row.organization_id, row.service_id)) {
             let detail = format!(
                 "there is no subscription {} of {} to {}; GET /v1/subscriptions lists what there is",
                 row.subscription_id, row.organization_id, row.service_id
@@ -480,7 +387,10 @@ pub fn distinct(rows: &[UsageRow]) -> Result<Vec<Keyed<'_>>> {
             faults.add(
                 row.number,
                 Some(column),
-                format!("differs from row {}, which is of the same use; one of them is to go, or their timestamps to differ", first.number),
+                format!(
+                    "differs from row {}, which is of the same use; one of them is to go, or their timestamps to differ",
+                    first.number
+                ),
             );
         }
     }
@@ -504,26 +414,12 @@ pub(crate) mod tests {
         let words = "[^\\s\\p{Cc}]([^\\p{Cc}]{0,12}[^\\s\\p{Cc}])?";
         let decimal = || {
             // Mostly of a size that is used; at times as large as can be.
-            prop_oneof![9 => 0u64..10_000_000_000, 1 => 0u64..100_000_000_000_000_000].prop_map(
-                |n| {
-                    format!("{}.{:08}", n / 100_000_000, n % 100_000_000)
-                        .parse::<Decimal>()
-                        .unwrap()
-                },
-            )
+            prop_oneof![9 => 0u64..10_000_000_000, 1 => 0u64..100_000_000_000_000_000]
+                .prop_map(|n| format!("{}.{:08}", n / 100_000_000, n % 100_000_000).parse::<Decimal>().unwrap())
         };
         (
             (0u128..2, 0u128..2, 0u128..3, "[AB]", "[,\"ü]?", 0i64..4),
-            (
-                words,
-                decimal(),
-                decimal(),
-                decimal(),
-                decimal(),
-                "[\"']{0,3}",
-                "(, ,)?",
-                "(株式会社)?",
-            ),
+            (words, decimal(), decimal(), decimal(), decimal(), "[\"']{0,3}", "(, ,)?", "(株式会社)?"),
         )
             .prop_map(|(place, says)| UsageRow {
                 number: 1,
@@ -532,10 +428,7 @@ pub(crate) mod tests {
                 subscription_id: Id::from_uuid(Uuid::from_u128(place.2)),
                 sku: place.3.parse().unwrap(),
                 datacenter: place.4.parse().unwrap(),
-                used_at: Instant::from_timestamp_millis(
-                    1_790_000_000_000 + place.5 * 1_300_000_000,
-                )
-                .unwrap(),
+                used_at: Instant::from_timestamp_millis(1_790_000_000_000 + place.5 * 1_300_000_000).unwrap(),
                 content: Content {
                     description: says.0.parse().unwrap(),
                     unit_price: says.1,
@@ -584,9 +477,7 @@ pub(crate) mod tests {
     }
 
     fn write(rows: &[UsageRow], terminator: csv::Terminator) -> Vec<u8> {
-        let mut writer = csv::WriterBuilder::new()
-            .terminator(terminator)
-            .from_writer(Vec::new());
+        let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
         writer.write_record(COLUMNS).unwrap();
         for row in rows {
             writer.write_record(fields(row)).unwrap();
@@ -626,11 +517,7 @@ pub(crate) mod tests {
     }
 
     fn pointers(error: Error) -> Vec<String> {
-        error
-            .fields
-            .into_iter()
-            .map(|field| field.pointer)
-            .collect()
+        error.fields.into_iter().map(|field| field.pointer).collect()
     }
 
     #[test]
@@ -669,52 +556,22 @@ pub(crate) mod tests {
 
     #[test]
     fn a_timestamp_has_two_spellings() {
-        let at = |text: &str| {
-            parse(report(&[("Billable Usage Timestamp", text)]).as_bytes()).unwrap()[0]
-                .used_at
-                .to_rfc3339()
-        };
-        for text in [
-            "2026-10-01T00:00:00Z",
-            "2026-10-01 00:00:00",
-            "2026-10-01T02:00:00+02:00",
-            "2026-09-30T22:00:00.000-02:00",
-        ] {
+        let at = |text: &str| parse(report(&[("Billable Usage Timestamp", text)]).as_bytes()).unwrap()[0].used_at.to_rfc3339();
+        for text in ["2026-10-01T00:00:00Z", "2026-10-01 00:00:00", "2026-10-01T02:00:00+02:00", "2026-09-30T22:00:00.000-02:00"]
+        {
             assert_eq!(at(text), "2026-10-01T00:00:00+00:00", "{text}");
         }
     }
 
     #[test]
     fn the_header_is_the_18_columns() {
-        let with = |header: &str| {
-            pointers(
-                parse(
-                    report(&[])
-                        .replacen(&COLUMNS.join(","), header, 1)
-                        .as_bytes(),
-                )
-                .unwrap_err(),
-            )
-        };
+        let with = |header: &str| pointers(parse(report(&[]).replacen(&COLUMNS.join(","), header, 1).as_bytes()).unwrap_err());
         assert_eq!(with(&COLUMNS[1..].join(",")), ["/header/Org Id"]);
-        assert_eq!(
-            with(&COLUMNS.join(",").replace("Price", "Cost/Unit")),
-            ["/header/Price", "/header/Cost~1Unit"]
-        );
+        assert_eq!(with(&COLUMNS.join(",").replace("Price", "Cost/Unit")), ["/header/Price", "/header/Cost~1Unit"]);
         assert_eq!(with(&format!("{},Org Id", COLUMNS.join(","))), ["/header"]);
-        assert_eq!(
-            with(
-                &COLUMNS
-                    .join(",")
-                    .replace("Org Id,Org Name", "Org Name,Org Id")
-            ),
-            ["/header"]
-        );
+        assert_eq!(with(&COLUMNS.join(",").replace("Org Id,Org Name", "Org Name,Org Id")), ["/header"]);
         assert_eq!(pointers(parse(b"").unwrap_err()), ["/header"]);
-        assert_eq!(
-            pointers(parse(COLUMNS.join(",").as_bytes()).unwrap_err()),
-            ["/rows"]
-        );
+        assert_eq!(pointers(parse(COLUMNS.join(",").as_bytes()).unwrap_err()), ["/rows"]);
     }
 
     #[test]
@@ -733,27 +590,18 @@ pub(crate) mod tests {
             let (header, row) = report.split_once('\n').unwrap();
             format!("{header}\n{}", row.repeat(count))
         };
-        let refusal =
-            parse(of_rows(&[("Price", "x"), ("Usage Qty", "y")], 80).as_bytes()).unwrap_err();
+        let refusal = parse(of_rows(&[("Price", "x"), ("Usage Qty", "y")], 80).as_bytes()).unwrap_err();
         assert_eq!(refusal.fields.len(), ERRORS);
         assert!(refusal.public.contains("first 100"), "{}", refusal.public);
         assert_eq!(parse(of_rows(&[], ROWS).as_bytes()).unwrap().len(), ROWS);
-        assert_eq!(
-            pointers(parse(of_rows(&[], ROWS + 1).as_bytes()).unwrap_err()),
-            ["/rows"]
-        );
+        assert_eq!(pointers(parse(of_rows(&[], ROWS + 1).as_bytes()).unwrap_err()), ["/rows"]);
     }
 
     #[test]
     fn usage_is_taken_for_ninety_days_and_not_ahead_of_time() {
         let now: Instant = "2026-11-10T12:00:00Z".parse().unwrap();
         let check = |used_at: Instant| {
-            check_age(
-                &parse(report(&[("Billable Usage Timestamp", &used_at.to_rfc3339())]).as_bytes())
-                    .unwrap(),
-                now,
-            )
-            .is_ok()
+            check_age(&parse(report(&[("Billable Usage Timestamp", &used_at.to_rfc3339())]).as_bytes()).unwrap(), now).is_ok()
         };
         let tick = TimeDelta::milliseconds(1);
         assert!(check(now - OLDEST) && !check(now - OLDEST - tick));
@@ -762,12 +610,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_row_is_late_after_its_month_or_its_invoice() {
-        let [september, october]: [Period; 2] =
-            ["2026-09", "2026-10"].map(|month| month.parse().unwrap());
+        let [september, october]: [Period; 2] = ["2026-09", "2026-10"].map(|month| month.parse().unwrap());
         assert!(is_late(september, october, None) && !is_late(october, october, None));
-        assert!(
-            is_late(october, october, Some(october)) && !is_late(october, october, Some(september))
-        );
+        assert!(is_late(october, october, Some(october)) && !is_late(october, october, Some(september)));
     }
 
     #[test]
@@ -776,30 +621,13 @@ pub(crate) mod tests {
         let (row, other) = (&rows[0], Id::from_uuid(Uuid::from_u128(1)));
         let customers = BTreeSet::from([row.organization_id]);
         let check = |customers: &BTreeSet<_>, subscribed| {
-            check_places(
-                &rows,
-                customers,
-                &BTreeMap::from([(row.subscription_id, subscribed)]),
-            )
-            .map_err(pointers)
+            check_places(&rows, customers, &BTreeMap::from([(row.subscription_id, subscribed)])).map_err(pointers)
         };
+        assert_eq!(check(&customers, (row.organization_id, row.service_id)), Ok(()));
+        assert_eq!(check(&BTreeSet::new(), (row.organization_id, row.service_id)), Err(vec!["/rows/1/Org Id".into()]));
+        assert_eq!(check(&customers, (other, row.service_id)), Err(vec!["/rows/1/Subscription Id".into()]));
         assert_eq!(
-            check(&customers, (row.organization_id, row.service_id)),
-            Ok(())
-        );
-        assert_eq!(
-            check(&BTreeSet::new(), (row.organization_id, row.service_id)),
-            Err(vec!["/rows/1/Org Id".into()])
-        );
-        assert_eq!(
-            check(&customers, (other, row.service_id)),
-            Err(vec!["/rows/1/Subscription Id".into()])
-        );
-        assert_eq!(
-            check(
-                &customers,
-                (row.organization_id, Id::from_uuid(Uuid::nil()))
-            ),
+            check(&customers, (row.organization_id, Id::from_uuid(Uuid::nil()))),
             Err(vec!["/rows/1/Subscription Id".into()])
         );
     }

@@ -91,19 +91,15 @@ pub struct NewInvoice {
     pub period: Period,
 }
 
-const COLUMNS: &str = "i.id, i.number, i.status, i.organization_id, i.provider_id, i.period, i.currency, i.rounding, i.total, i.issued_at";
+const COLUMNS: &str =
+    "i.id, i.number, i.status, i.organization_id, i.provider_id, i.period, i.currency, i.rounding, i.total, i.issued_at";
 /// An invoice belongs to its customer, so whoever is above the customer sees it, the provider included.
 const FROM: &str = "invoices i JOIN organizations o ON o.id = i.organization_id";
 
 fn read(row: &mut Row) -> Result<InvoiceHead> {
-    let (id, number, status, organization_id) =
-        (row.take()?, row.take()?, row.take()?, row.take()?);
-    let (provider_id, period, currency, rounding) =
-        (row.take()?, row.take()?, row.take()?, row.take()?);
-    let total = Money {
-        minor_units: row.take()?,
-        currency,
-    };
+    let (id, number, status, organization_id) = (row.take()?, row.take()?, row.take()?, row.take()?);
+    let (provider_id, period, currency, rounding) = (row.take()?, row.take()?, row.take()?, row.take()?);
+    let total = Money { minor_units: row.take()?, currency };
     Ok(InvoiceHead {
         id,
         number,
@@ -130,9 +126,7 @@ pub async fn issue(
     now: Instant,
 ) -> Result<Invoice> {
     let (lines, total) = draft.finish(customer.currency)?;
-    let provider_id = customer
-        .parent_id
-        .ok_or_else(|| Error::unavailable("a customer without a provider"))?;
+    let provider_id = customer.parent_id.ok_or_else(|| Error::unavailable("a customer without a provider"))?;
     let head = InvoiceHead {
         id,
         number: next_number(tx, provider_id, now).await?,
@@ -149,8 +143,16 @@ pub async fn issue(
         "INSERT INTO invoices (id, number, status, organization_id, provider_id, period, currency, rounding, total, issued_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
-            head.id, head.number, head.status, head.organization_id, head.provider_id, head.period, head.currency, head.rounding,
-            head.total.minor_units, head.issued_at
+            head.id,
+            head.number,
+            head.status,
+            head.organization_id,
+            head.provider_id,
+            head.period,
+            head.currency,
+            head.rounding,
+            head.total.minor_units,
+            head.issued_at
         ],
     )
     .await?;
@@ -161,11 +163,7 @@ pub async fn issue(
 }
 
 /// The provider's next number in the year of `now`. Given back when the transaction is rolled back.
-async fn next_number(
-    tx: &Tx<'_>,
-    provider_id: Id<id::Organization>,
-    now: Instant,
-) -> Result<String> {
+async fn next_number(tx: &Tx<'_>, provider_id: Id<id::Organization>, now: Instant) -> Result<String> {
     let sequence: Option<i64> = tx
         .query_opt(
             "INSERT INTO invoice_numbers (provider_id, year, last) VALUES (?1, ?2, 1)
@@ -174,9 +172,7 @@ async fn next_number(
             |row| row.take(),
         )
         .await?;
-    sequence
-        .map(|sequence| number(now.year(), sequence))
-        .ok_or_else(|| Error::unavailable("no invoice number came back"))
+    sequence.map(|sequence| number(now.year(), sequence)).ok_or_else(|| Error::unavailable("no invoice number came back"))
 }
 
 async fn insert_lines(tx: &Tx<'_>, id: Id<id::Invoice>, lines: &[Line]) -> Result<()> {
@@ -236,10 +232,7 @@ async fn claim(tx: &Tx<'_>, head: &InvoiceHead) -> Result<()> {
         .await?;
     match differing {
         Some(0) => Ok(()),
-        _ => Err(Error::unavailable(format!(
-            "the usage marked for {} is not what its lines were made of",
-            head.number
-        ))),
+        _ => Err(Error::unavailable(format!("the usage marked for {} is not what its lines were made of", head.number))),
     }
 }
 
@@ -248,13 +241,7 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Invoice>) -> Result<Invoice
     let mut values = params![id];
     values.extend([scope.from(), scope.until()]);
     let head = db
-        .query_opt(
-            &format!(
-                "SELECT {COLUMNS} FROM {FROM} WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"
-            ),
-            values,
-            read,
-        )
+        .query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
         .await?
         .ok_or_else(|| Error::not_found("invoice_not_found", "invoice", id))?;
     let currency = head.currency;
@@ -286,12 +273,7 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Invoice>) -> Result<Invoice
 }
 
 /// Refuses a line that is not on an invoice within the scope.
-pub async fn check_line(
-    db: &Db,
-    scope: &Scope,
-    id: Id<id::Invoice>,
-    line: LineNumber,
-) -> Result<()> {
+pub async fn check_line(db: &Db, scope: &Scope, id: Id<id::Invoice>, line: LineNumber) -> Result<()> {
     let mut values = params![id, line.get()];
     values.extend([scope.from(), scope.until()]);
     let sql = format!(

@@ -106,26 +106,18 @@ pub(crate) async fn of_ids<N: id::Noun, T, C: Default + Extend<T>>(
     let mut found = C::default();
     for batch in batches(&ids) {
         let values = [&[scope.from(), scope.until()], batch].concat();
-        found.extend(
-            db.query_all(&statement(&numbers(3, batch.len())), values, &read)
-                .await?,
-        );
+        found.extend(db.query_all(&statement(&numbers(3, batch.len())), values, &read).await?);
     }
     Ok(found)
 }
 
 /// Adds a report's rows that are not there yet and gives these back. Refused when one that is there says something else.
-pub(crate) async fn insert<'a>(
-    tx: &Tx<'_>,
-    new: &Import<'a>,
-    late: impl Fn(&UsageRow) -> bool,
-) -> Result<Vec<&'a UsageRow>> {
+pub(crate) async fn insert<'a>(tx: &Tx<'_>, new: &Import<'a>, late: impl Fn(&UsageRow) -> bool) -> Result<Vec<&'a UsageRow>> {
     const EACH: usize = 19;
     let (mut accepted, mut known) = (Vec::new(), Vec::new());
     for batch in batches(new.distinct) {
-        let tuples: Vec<String> = (0..batch.len())
-            .map(|index| format!("(?1, ?2, {})", numbers(3 + index * EACH, EACH)))
-            .collect();
+        let tuples: Vec<String> =
+            (0..batch.len()).map(|index| format!("(?1, ?2, {})", numbers(3 + index * EACH, EACH))).collect();
         let mut values = params![new.id, new.source];
         for (key, row) in batch {
             let content = &row.content;
@@ -188,9 +180,7 @@ async fn check_same(tx: &Tx<'_>, source: &str, known: &[&Keyed<'_>]) -> Result<(
              FROM usage_rows WHERE source = ?1 AND row_key IN ({})",
             numbers(2, batch.len())
         );
-        let there: Vec<(String, Content)> = tx
-            .query_all(&sql, values, |row| Ok((row.take()?, read_content(row)?)))
-            .await?;
+        let there: Vec<(String, Content)> = tx.query_all(&sql, values, |row| Ok((row.take()?, read_content(row)?))).await?;
         for (key, row) in batch {
             let (_, there) = there
                 .iter()
@@ -222,12 +212,7 @@ fn read_content(row: &mut Row) -> Result<Content> {
 }
 
 /// Usage of a customer that is on no invoice: all of it up to the end of the period, as the lines of the next one.
-pub async fn not_invoiced(
-    tx: &Tx<'_>,
-    scope: &Scope,
-    organization_id: Id<id::Organization>,
-    until: Period,
-) -> Result<Draft> {
+pub async fn not_invoiced(tx: &Tx<'_>, scope: &Scope, organization_id: Id<id::Organization>, until: Period) -> Result<Draft> {
     /// How many rows are read at once; only the lines they add to are kept.
     const PAGE: u32 = 2_000;
     let (mut draft, mut after) = (Draft::default(), (String::new(), String::new()));
@@ -264,13 +249,7 @@ fn read_used(row: &mut Row) -> Result<Used> {
         datacenter: row.take()?,
         unit_price: row.take()?,
     };
-    Ok(Used {
-        key,
-        service_id: row.take()?,
-        used_at: row.take()?,
-        description: row.take()?,
-        quantity: row.take()?,
-    })
+    Ok(Used { key, service_id: row.take()?, used_at: row.take()?, description: row.take()?, quantity: row.take()? })
 }
 
 /// A page of the usage behind a line of an invoice within the scope, in the order it came in.

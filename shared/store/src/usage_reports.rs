@@ -60,18 +60,9 @@ pub async fn import(tx: &Tx<'_>, scope: &Scope, new: &Import<'_>) -> Result<Usag
         }
         customers.insert(row.organization_id);
     }
-    let newest = periods
-        .last()
-        .copied()
-        .ok_or_else(|| Error::invalid("/rows", "are missing"))?;
+    let newest = periods.last().copied().ok_or_else(|| Error::invalid("/rows", "are missing"))?;
     let invoiced = invoices::last_periods(tx, scope, &customers).await?;
-    let late = |row: &UsageRow| {
-        is_late(
-            row.period(),
-            newest,
-            invoiced.get(&row.organization_id).copied(),
-        )
-    };
+    let late = |row: &UsageRow| is_late(row.period(), newest, invoiced.get(&row.organization_id).copied());
 
     let mut report = UsageReport {
         id: new.id,
@@ -110,12 +101,8 @@ const COLUMNS: &str = "r.id, r.organization_id, r.source, r.periods, r.row_count
 const FROM: &str = "usage_reports r JOIN organizations o ON o.id = r.organization_id";
 
 fn read(row: &mut Row) -> Result<UsageReport> {
-    let (id, organization_id, source, periods): (_, _, _, String) =
-        (row.take()?, row.take()?, row.take()?, row.take()?);
-    let periods = periods
-        .split(' ')
-        .map(|period| period.parse().map_err(Error::unavailable))
-        .collect::<Result<_>>()?;
+    let (id, organization_id, source, periods): (_, _, _, String) = (row.take()?, row.take()?, row.take()?, row.take()?);
+    let periods = periods.split(' ').map(|period| period.parse().map_err(Error::unavailable)).collect::<Result<_>>()?;
     Ok(UsageReport {
         id,
         organization_id,
@@ -133,26 +120,19 @@ fn read(row: &mut Row) -> Result<UsageReport> {
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::UsageReport>) -> Result<UsageReport> {
     let mut values = params![id];
     values.extend([scope.from(), scope.until()]);
-    db.query_opt(
-        &format!("SELECT {COLUMNS} FROM {FROM} WHERE r.id = ?1 AND o.path >= ?2 AND o.path < ?3"),
-        values,
-        read,
-    )
-    .await?
-    .ok_or_else(|| Error::not_found("usage_report_not_found", "usage report", id))
+    db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE r.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
+        .await?
+        .ok_or_else(|| Error::not_found("usage_report_not_found", "usage report", id))
 }
 
 /// A page of the reports within the scope, oldest first.
-pub async fn list(
-    db: &Db,
-    scope: &Scope,
-    after: Option<Id<id::UsageReport>>,
-    limit: u32,
-) -> Result<Vec<UsageReport>> {
+pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::UsageReport>>, limit: u32) -> Result<Vec<UsageReport>> {
     let mut values = params![after, limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR r.id > ?1) ORDER BY r.id LIMIT ?2"),
+        &format!(
+            "SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR r.id > ?1) ORDER BY r.id LIMIT ?2"
+        ),
         values,
         read,
     )

@@ -72,8 +72,21 @@ fn main() -> Result<()> {
         let none: Option<String> = None;
         let written: String = db.prepare_cached(INSERT)?.query_row(
             params![
-                id, parent, format!("{path}{id}."), "PROVIDER", "Bench", "Bench Ltd", "US", none, none, none, none, none,
-                none, "USD", now
+                id,
+                parent,
+                format!("{path}{id}."),
+                "PROVIDER",
+                "Bench",
+                "Bench Ltd",
+                "US",
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                "USD",
+                now
             ],
             |row| row.get(0),
         )?;
