@@ -75,7 +75,7 @@ impl<const MIN: usize, const MAX: usize> schemars::JsonSchema for Text<MIN, MAX>
         // The pattern says what `from_str` checks: no control characters, no white space at the ends.
         schemars::json_schema!({
             "type": "string", "minLength": MIN, "maxLength": MAX,
-            "pattern": r"^(?:[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?)?$",
+            "pattern": r"^(?:[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?)?$",
         })
     }
 }

@@ -89,7 +89,11 @@ impl Operation<'_> {
             self.value["description"] = json!(format!("Needs the permission {permission}."));
             self.problem(403, "None of the caller's roles permits this.");
         }
-        self.header("Hub-Organization", "The organization to act in, if not the token's own.", false);
+        let organization = self.generator.subschema_for::<domain::Id<domain::id::Organization>>();
+        self.parameters.push(json!({
+            "name": "Hub-Organization", "in": "header", "required": false, "schema": organization,
+            "description": "The organization to act in, if not the token's own.",
+        }));
         self.problem(401, "There is no valid access token.");
         self.problem(404, "There is no such thing where the caller acts.");
     }
@@ -203,20 +207,19 @@ impl Operation<'_> {
 
 /// A parameter that may be left out cannot be null: there is no way to write that in a query.
 fn not_null(mut schema: Value) -> Value {
-    if let Some(types) = schema["type"].as_array() {
-        let kept: Vec<_> = types.iter().filter(|kind| *kind != "null").cloned().collect();
-        if let [only] = kept.as_slice() {
-            schema["type"] = only.clone();
-        }
-    }
-    if let Some(options) = schema["enum"].as_array_mut() {
-        options.retain(|option| !option.is_null());
-    }
-    if let Some(options) = schema["anyOf"].as_array() {
-        let kept: Vec<_> = options.iter().filter(|option| option["type"] != "null").cloned().collect();
+    let is_null = |option: &Value| option.is_null() || option["type"] == "null";
+    if let Some(options) = schema.get("anyOf").and_then(Value::as_array) {
+        let kept: Vec<_> = options.iter().filter(|option| !is_null(option)).cloned().collect();
         if let [only] = kept.as_slice() {
             return only.clone();
         }
+    }
+    if let Some(options) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        options.retain(|option| !option.is_null());
+    }
+    let kinds = schema.get("type").and_then(Value::as_array).cloned().unwrap_or_default();
+    if let [only] = kinds.iter().filter(|kind| *kind != "null").collect::<Vec<_>>().as_slice() {
+        schema["type"] = (*only).clone();
     }
     schema
 }

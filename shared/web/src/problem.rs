@@ -23,6 +23,7 @@ pub(crate) struct Problem {
     pub request_id: String,
     /// Which fields are at fault, when it is the content that is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub errors: Vec<ProblemField>,
 }
 
