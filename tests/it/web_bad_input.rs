@@ -184,10 +184,12 @@ fn bad_ids_cursors_and_queries_are_malformed() {
                 world.get(&format!("{PATH}/{id}")).by(&operator).send().await.expect_problem(400, "bad_path");
             }
             for query in ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1&limit=2", "kind=BAKERY", "parentId=7", "misspelt=1", "limit=99999999999999"] {
-                world.get(&format!("{PATH}?{query}")).by(&operator).send().await.expect_problem(400, "bad_query");
+                let answer = world.get(&format!("{PATH}?limit=5&{query}").replace("limit=5&limit", "limit")).by(&operator).send().await;
+                answer.expect_problem(400, "bad_query");
+                assert!(answer.text("/detail").contains(query.split('=').next().unwrap()), "{}", answer.json());
             }
             for cursor in ["x", "%20", "b3JnX3g", "AAAA"] {
-                world.get(&format!("{PATH}?cursor={cursor}")).by(&operator).send().await.expect_problem(400, "bad_cursor");
+                world.get(&format!("{PATH}?cursor={cursor}")).by(&operator).send().await.expect_problem(400, "bad_query");
             }
             let long = "x".repeat(9000);
             world.get(&format!("{PATH}?cursor={long}")).by(&operator).send().await.expect_problem(414, "target_too_long");

@@ -10,7 +10,7 @@ use store::{
     organizations,
     usage::{self, Usage},
 };
-use web::{Body, Caller, Created, Hub, Listing, Page, Path, Paths, Query, Sent, Shown, permit};
+use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Paths, Query, Sent, Shown, permit};
 
 pub async fn create(
     hub: Hub,
@@ -52,13 +52,13 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Id<id::Invoice>>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::InvoiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<InvoiceHead>> {
-    let page = Page::new(query.limit, query.cursor)?;
+    let page = Page::new(query.limit)?;
     let found =
-        invoices::list(hub.db().await?, &caller.scope(), query.organization_id, query.period, page.after()?, page.rows()).await?;
+        invoices::list(hub.db().await?, &caller.scope(), query.organization_id, query.period, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |invoice| invoice.id.to_string()))
 }
 
@@ -66,26 +66,15 @@ pub async fn show(hub: Hub, caller: Caller<permit::InvoiceRead>, Path(id): Path<
     invoices::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
 }
 
-/// Which of the usage to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct UsageQuery {
-    /// How many a page holds: 1 to 200, 50 when left out.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
-}
-
 pub async fn usage(
     hub: Hub,
     caller: Caller<permit::InvoiceRead>,
     Paths(id, line): Paths<Id<id::Invoice>, LineNumber>,
-    Query(query): Query<UsageQuery>,
+    Query(query): Query<PageQuery<id::Usage>>,
 ) -> Result<Listing<Usage>> {
-    let page = Page::new(query.limit, query.cursor)?;
+    let page = Page::new(query.limit)?;
     let db = hub.db().await?;
     invoices::check_line(db, &caller.scope(), id, line).await?;
-    let found = usage::of_line(db, &caller.scope(), id, line, page.after()?, page.rows()).await?;
+    let found = usage::of_line(db, &caller.scope(), id, line, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |usage| usage.id.to_string()))
 }

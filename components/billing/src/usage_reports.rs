@@ -6,7 +6,7 @@ use store::{
     usage,
     usage_reports::{self, Import, UsageReport},
 };
-use web::{Bytes, Caller, Created, Csv, Hub, Listing, Page, Path, Query, Sent, Shown, permit};
+use web::{Bytes, Caller, Created, Csv, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
 
 /// What the source of a report is called when it is not said.
 const SOURCE: &str = "usage-report";
@@ -46,20 +46,9 @@ pub async fn create(
     .await
 }
 
-/// Which usage reports to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
-    /// How many a page holds: 1 to 200, 50 when left out.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
-}
-
-pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<ListQuery>) -> Result<Listing<UsageReport>> {
-    let page = Page::new(query.limit, query.cursor)?;
-    let found = usage_reports::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<PageQuery<id::UsageReport>>) -> Result<Listing<UsageReport>> {
+    let page = Page::new(query.limit)?;
+    let found = usage_reports::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |report| report.id.to_string()))
 }
 

@@ -7,7 +7,7 @@ use store::{
     api_tokens::{self, ApiToken},
     organizations,
 };
-use web::{Body, Caller, Created, Hub, Listing, NoContent, Page, Path, Query, Sent, permit, secret};
+use web::{Body, Caller, Created, Hub, Listing, NoContent, Page, PageQuery, Path, Query, Sent, permit, secret};
 
 /// What is said of an API token that is to be issued.
 #[derive(Deserialize, JsonSchema)]
@@ -72,20 +72,9 @@ pub async fn create(
     .await
 }
 
-/// Which tokens to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
-    /// How many a page holds: 1 to 200, 50 when left out.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
-}
-
-pub async fn list(hub: Hub, caller: Caller<permit::ApiTokenRead>, Query(query): Query<ListQuery>) -> Result<Listing<ApiToken>> {
-    let page = Page::new(query.limit, query.cursor)?;
-    let found = api_tokens::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+pub async fn list(hub: Hub, caller: Caller<permit::ApiTokenRead>, Query(query): Query<PageQuery<id::ApiToken>>) -> Result<Listing<ApiToken>> {
+    let page = Page::new(query.limit)?;
+    let found = api_tokens::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |token| token.id.to_string()))
 }
 

@@ -5,15 +5,13 @@ use domain::{
     contract::{ContractStatus, effective_at},
     id,
 };
-use domain::JsonSchema;
-use serde::Deserialize;
 use store::{
     Scope,
     contracts::{self, Contract, NewContract},
     jobs::{self, Job, NewJob},
     organizations, services,
 };
-use web::{Body, Caller, Created, Hub, Listing, Page, Path, Query, Sent, Shown, permit};
+use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
 
 /// The job that puts an approved contract in force on its effective date.
 pub const ACTIVATE: &str = "contract.activate";
@@ -36,20 +34,9 @@ pub async fn create(
     .await
 }
 
-/// Which contracts to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
-    /// How many a page holds: 1 to 200, 50 when left out.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
-}
-
-pub async fn list(hub: Hub, caller: Caller<permit::ContractRead>, Query(query): Query<ListQuery>) -> Result<Listing<Contract>> {
-    let page = Page::new(query.limit, query.cursor)?;
-    let found = contracts::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+pub async fn list(hub: Hub, caller: Caller<permit::ContractRead>, Query(query): Query<PageQuery<id::Contract>>) -> Result<Listing<Contract>> {
+    let page = Page::new(query.limit)?;
+    let found = contracts::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |contract| contract.id.to_string()))
 }
 

@@ -37,7 +37,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Id<id::Organization>>,
 }
 
 pub async fn list(
@@ -45,9 +45,9 @@ pub async fn list(
     caller: Caller<permit::OrganizationRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Organization>> {
-    let page = Page::new(query.limit, query.cursor)?;
+    let page = Page::new(query.limit)?;
     let found =
-        organizations::list(hub.db().await?, &caller.scope(), query.kind, query.parent_id, page.after()?, page.rows()).await?;
+        organizations::list(hub.db().await?, &caller.scope(), query.kind, query.parent_id, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |organization| organization.id.to_string()))
 }
 

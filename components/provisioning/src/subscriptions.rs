@@ -82,7 +82,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Id<id::Subscription>>,
 }
 
 pub async fn list(
@@ -90,9 +90,9 @@ pub async fn list(
     caller: Caller<permit::SubscriptionRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Subscription>> {
-    let page = Page::new(query.limit, query.cursor)?;
+    let page = Page::new(query.limit)?;
     let found =
-        subscriptions::list(hub.db().await?, &caller.scope(), query.organization_id, query.status, page.after()?, page.rows()).await?;
+        subscriptions::list(hub.db().await?, &caller.scope(), query.organization_id, query.status, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |subscription| subscription.id.to_string()))
 }
 

@@ -19,12 +19,12 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Id<id::Task>>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::SubscriptionRead>, Query(query): Query<ListQuery>) -> Result<Listing<Task>> {
-    let page = Page::new(query.limit, query.cursor)?;
-    let found = tasks::list(hub.db().await?, &caller.scope(), query.status, page.after()?, page.rows()).await?;
+    let page = Page::new(query.limit)?;
+    let found = tasks::list(hub.db().await?, &caller.scope(), query.status, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |task| task.id.to_string()))
 }
 

@@ -16,12 +16,12 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Id<id::Job>>,
 }
 
 pub async fn list(hub: Hub, _: Caller<permit::JobRead>, Query(query): Query<ListQuery>) -> Result<Listing<JobView>> {
-    let page = Page::new(query.limit, query.cursor)?;
-    let found = jobs::list(hub.db().await?, query.state, page.after()?, page.rows()).await?;
+    let page = Page::new(query.limit)?;
+    let found = jobs::list(hub.db().await?, query.state, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |job| job.id.to_string()))
 }
 

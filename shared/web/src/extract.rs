@@ -58,7 +58,10 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Query<T> {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
         let query = incoming.parts.uri.query().unwrap_or_default();
         serde_urlencoded::from_str(query).map(Self).map_err(|error| {
-            Error::malformed("bad_query", format!("The query is not right: {error}. The parameters that this takes are in /openapi.json."))
+            // The error does not say which parameter it is about; the one that is refused alone is.
+            let wrong = query.split('&').find(|pair| serde_urlencoded::from_str::<T>(pair).is_err()).unwrap_or(query);
+            let name = wrong.split('=').next().unwrap_or_default();
+            Error::malformed("bad_query", format!("The query is not right at {name}: {error}. What this takes is in /openapi.json."))
         })
     }
 }

@@ -130,7 +130,8 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The access token is unknown, has ended or was revoked. Get a new one: POST /v1/access-tokens with your API token.",
         )
     })?;
-    let acting = match incoming.parts.headers.get("hub-organization") {
+    let named = incoming.parts.headers.get("hub-organization").filter(|header| !header.is_empty());
+    let acting = match named {
         None => principal.home.clone(),
         Some(header) => {
             let text = header.to_str().unwrap_or_default();

@@ -28,7 +28,7 @@ pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths,
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
-pub use paging::Page;
+pub use paging::{Page, PageQuery};
 pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
 pub use serve::serve;

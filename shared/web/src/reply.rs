@@ -165,7 +165,7 @@ impl<T> Listing<T> {
         let mut next = None;
         if items.len() > page.limit as usize {
             items.truncate(page.limit as usize);
-            next = items.last().map(|last| page.cursor_after(&key(last)));
+            next = items.last().map(key);
         }
         let link = next.as_ref().map(|cursor| page.link(target, cursor));
         Self { items, next, link }
