@@ -147,7 +147,11 @@ impl World {
     pub async fn sign_in(&self, api_token: &str, organization: &str) -> Actor {
         let answer = self.post("/v1/access-tokens", json!({ "apiToken": api_token })).send().await;
         answer.expect(201);
-        Actor { access_token: answer.text("/accessToken"), api_token: api_token.to_owned(), organization: organization.to_owned() }
+        Actor {
+            access_token: answer.text("/accessToken"),
+            api_token: api_token.to_owned(),
+            organization: organization.to_owned(),
+        }
     }
 
     /// Creates an organization below the caller's or below `parent`.

@@ -33,28 +33,28 @@ impl Caller {
         let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).expect(pointer).to_owned();
         let bootstrap = json!({ "displayName": "Operator" });
         let boot = self
-            .step("bootstrap", async || world.post("/internal/bootstrap", bootstrap).bearer(tests::INTERNAL_SECRET).try_send().await)
+            .step("bootstrap", async || {
+                world.post("/internal/bootstrap", bootstrap).bearer(tests::INTERNAL_SECRET).try_send().await
+            })
             .await?;
         let exchange = json!({ "apiToken": text(&boot, "/apiToken") });
         let signed = self.step("operator", async || world.post("/v1/access-tokens", exchange).try_send().await).await?;
         let operator = text(&signed, "/accessToken");
 
-        let organization = |kind: &str, name: &str, parent: Option<&str>| {
-            json!({ "kind": kind, "displayName": name, "companyName": name, "country": "US", "currency": "USD", "parentId": parent })
-        };
+        let organization = |kind: &str, name: &str, parent: Option<&str>| json!({ "kind": kind, "displayName": name, "companyName": name, "country": "US", "currency": "USD", "parentId": parent });
         let mut post = async |name: &'static str, token: &str, path: &str, body: Value| -> Step {
             self.step(name, async || world.post(path, body).bearer(token).key(name).try_send().await).await
         };
-        let distributor = post("distributor", &operator, "/v1/organizations", organization("DISTRIBUTOR", "Northwind", None)).await?;
+        let distributor =
+            post("distributor", &operator, "/v1/organizations", organization("DISTRIBUTOR", "Northwind", None)).await?;
         let distributor = text(&distributor, "/id");
         let provider = organization("PROVIDER", "Contoso", Some(&distributor));
         let provider = text(&post("provider", &operator, "/v1/organizations", provider).await?, "/id");
-        let service = |code: &str, driver: &str| json!({ "code": code, "displayName": code, "productFamily": "MSP", "driver": driver });
+        let service =
+            |code: &str, driver: &str| json!({ "code": code, "displayName": code, "productFamily": "MSP", "driver": driver });
         let builtin = text(&post("builtin", &operator, "/v1/services", service("builtin", "BUILTIN")).await?, "/id");
         let manual = text(&post("manual", &operator, "/v1/services", service("manual", "MANUAL")).await?, "/id");
-        let contract = |service: &str| {
-            json!({ "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD" })
-        };
+        let contract = |service: &str| json!({ "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD" });
         for (draw, approve, service) in [("draw 1", "approve 1", &builtin), ("draw 2", "approve 2", &manual)] {
             let drawn = post(draw, &operator, "/v1/contracts", contract(service)).await?;
             post(approve, &operator, &format!("/v1/contracts/{}/approve", text(&drawn, "/id")), json!({})).await?;
@@ -80,7 +80,13 @@ impl Caller {
         let csv = usage(&customer, &builtin, &subscription);
         let mut import = async |name: &'static str| -> Step {
             let call = async || {
-                world.call(http::Method::POST, "/v1/usage-reports").body("text/csv", csv.clone()).bearer(&admin).key(name).try_send().await
+                world
+                    .call(http::Method::POST, "/v1/usage-reports")
+                    .body("text/csv", csv.clone())
+                    .bearer(&admin)
+                    .key(name)
+                    .try_send()
+                    .await
             };
             self.step(name, call).await
         };
@@ -106,7 +112,12 @@ async fn settle(world: &World) -> Result<(), RequestError> {
 }
 
 fn usage(customer: &str, service: &str, subscription: &str) -> String {
-    let rows = [("2026-10-01", "vcpu", "0.045", "730.5"), ("2026-10-02", "vcpu", "0.045", "0.5"), ("2026-10-02", "ram", "0.0125", "1"), ("2026-09-30", "ram", "0.0125", "3")];
+    let rows = [
+        ("2026-10-01", "vcpu", "0.045", "730.5"),
+        ("2026-10-02", "vcpu", "0.045", "0.5"),
+        ("2026-10-02", "ram", "0.0125", "1"),
+        ("2026-09-30", "ram", "0.0125", "3"),
+    ];
     let mut csv = format!("{HEADER}\n");
     for (day, sku, price, quantity) in rows {
         csv += &format!(
@@ -119,7 +130,8 @@ fn usage(customer: &str, service: &str, subscription: &str) -> String {
 /// What must be true at the end, however often the machine died.
 fn check(world: &World, invoice: &Value) {
     // 0.0125 x 3 = 0.0375; 0.0125 x 1 = 0.0125; 0.045 x 731 = 32.895: each rounded half-up to the cent.
-    let amounts: Vec<i64> = invoice["lines"].as_array().unwrap().iter().map(|line| line["amount"]["minorUnits"].as_i64().unwrap()).collect();
+    let amounts: Vec<i64> =
+        invoice["lines"].as_array().unwrap().iter().map(|line| line["amount"]["minorUnits"].as_i64().unwrap()).collect();
     assert_eq!(amounts, [4, 1, 3290], "{invoice}");
     assert_eq!(invoice["total"], json!({ "minorUnits": 3295, "currency": "USD" }));
     assert_eq!(invoice["number"], "INV-2026-000001");

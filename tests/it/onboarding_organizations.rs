@@ -78,7 +78,8 @@ fn an_administrator_reaches_down_and_may_act_below() {
         me.expect(200);
         assert_eq!((me.at("/organizationId"), me.at("/actingOrganizationId")), (json!(shop.provider), json!(shop.customer)));
         // Acting in the customer, the provider itself is out of reach.
-        let up = world.get(&format!("/v1/organizations/{}", shop.provider)).by(&shop.admin).acting_in(&shop.customer).send().await;
+        let up =
+            world.get(&format!("/v1/organizations/{}", shop.provider)).by(&shop.admin).acting_in(&shop.customer).send().await;
         up.expect_problem(404, "organization_not_found");
     });
 }
@@ -214,10 +215,12 @@ fn a_contract_waits_for_its_effective_date_and_then_is_in_force_once() {
 fn the_first_token_is_given_again_until_it_was_used() {
     simulated(|| async {
         let world = World::new().await;
-        let bootstrap = || world.post("/internal/bootstrap", json!({ "displayName": "Operator" })).bearer(tests::INTERNAL_SECRET).send();
+        let bootstrap =
+            || world.post("/internal/bootstrap", json!({ "displayName": "Operator" })).bearer(tests::INTERNAL_SECRET).send();
         let (first, second) = (bootstrap().await, bootstrap().await);
         assert_eq!(first.text("/organization/id"), second.text("/organization/id"));
-        let exchange = |answer: &tests::Answer| world.post("/v1/access-tokens", json!({ "apiToken": answer.text("/apiToken") })).send();
+        let exchange =
+            |answer: &tests::Answer| world.post("/v1/access-tokens", json!({ "apiToken": answer.text("/apiToken") })).send();
         exchange(&first).await.expect_problem(401, "api_token_invalid");
         exchange(&second).await.expect(201);
         bootstrap().await.expect_problem(409, "already_bootstrapped");

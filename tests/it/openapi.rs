@@ -35,7 +35,10 @@ fn the_checked_in_document_is_what_the_route_tables_say() {
         std::fs::write(&file, &made).unwrap();
     }
     let checked_in = std::fs::read_to_string(&file).unwrap();
-    assert!(checked_in == made, "docs/openapi.json is out of date: run UPDATE_OPENAPI=1 cargo test -p tests openapi and commit it");
+    assert!(
+        checked_in == made,
+        "docs/openapi.json is out of date: run UPDATE_OPENAPI=1 cargo test -p tests openapi and commit it"
+    );
 }
 
 #[test]

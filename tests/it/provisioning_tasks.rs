@@ -49,7 +49,8 @@ fn two_people_at_once_complete_a_step_once() {
         let world = World::new().await;
         let shop = world.shop().await;
         let asked = subscribe(&world, &shop, &shop.manual).header("prefer", "wait=1").send().await.json();
-        let calls = (0..6).map(|n| say(&world, &shop.admin, &asked, if n % 2 == 0 { "complete" } else { "fail" }, json!({ "message": "me" })));
+        let calls = (0..6)
+            .map(|n| say(&world, &shop.admin, &asked, if n % 2 == 0 { "complete" } else { "fail" }, json!({ "message": "me" })));
         let answers = futures::future::join_all(calls).await;
         assert_eq!(answers.iter().filter(|answer| answer.status() == 200).count(), 1);
         assert_eq!(answers.iter().filter(|answer| answer.status() == 409).count(), 5);
@@ -212,7 +213,10 @@ fn what_a_person_cannot_undo_is_named() {
 #[test]
 fn a_task_of_another_version_is_parked_with_a_message_and_goes_on_under_its_own() {
     for (vandalism, repair) in [
-        ("UPDATE task_steps SET name = 'REBOOT' WHERE position = 0", "UPDATE task_steps SET name = 'CHECK_CONTRACT' WHERE position = 0"),
+        (
+            "UPDATE task_steps SET name = 'REBOOT' WHERE position = 0",
+            "UPDATE task_steps SET name = 'CHECK_CONTRACT' WHERE position = 0",
+        ),
         ("UPDATE tasks SET task_type = 'NODE_POWER'", "UPDATE tasks SET task_type = 'SUBSCRIPTION_PROVISION'"),
     ] {
         simulated(|| async {

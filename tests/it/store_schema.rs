@@ -25,7 +25,10 @@ fn the_hub_makes_the_schema_that_is_checked_in() {
             std::fs::write(&file, &made).unwrap();
         }
         let checked_in = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(checked_in == made, "shared/store/schema.sql is out of date: run UPDATE_SCHEMA=1 cargo test -p tests schema and commit it");
+        assert!(
+            checked_in == made,
+            "shared/store/schema.sql is out of date: run UPDATE_SCHEMA=1 cargo test -p tests schema and commit it"
+        );
     });
 }
 

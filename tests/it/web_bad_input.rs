@@ -33,11 +33,26 @@ fn json_that_cannot_be_read_is_malformed() {
     simulated(|| async {
         untouched(|world, operator| async move {
             let whole = good().to_string();
-            for body in ["", " ", "{", "[", "nul", "{]", "{\"kind\":", "\u{feff}{}", "{\"a\":1,}", "{'a':1}", "NaN", &whole[..whole.len() - 1]] {
+            for body in [
+                "",
+                " ",
+                "{",
+                "[",
+                "nul",
+                "{]",
+                "{\"kind\":",
+                "\u{feff}{}",
+                "{\"a\":1,}",
+                "{'a':1}",
+                "NaN",
+                &whole[..whole.len() - 1],
+            ] {
                 post(&world, &operator, body.to_owned()).await.expect_problem(400, "malformed_json");
             }
             post(&world, &operator, format!("{whole} {{}}")).await.expect_problem(400, "malformed_json");
-            post(&world, &operator, vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}']).await.expect_problem(400, "malformed_json");
+            post(&world, &operator, vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}'])
+                .await
+                .expect_problem(400, "malformed_json");
             let mut broken = whole.replace("\"A\"", "\"@\"").into_bytes();
             broken.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = 0xc3);
             post(&world, &operator, broken).await.expect_problem(400, "malformed_json");
@@ -119,7 +134,14 @@ fn every_wrong_field_is_named_by_its_pointer() {
 fn another_media_type_is_refused_by_name() {
     simulated(|| async {
         untouched(|world, operator| async move {
-            for content_type in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=latin1", "json", ""] {
+            for content_type in [
+                "text/plain",
+                "application/xml",
+                "application/x-www-form-urlencoded",
+                "application/json; charset=latin1",
+                "json",
+                "",
+            ] {
                 let answer = world.call(Method::POST, PATH).by(&operator).body(content_type, good().to_string()).send().await;
                 answer.expect_problem(415, "unsupported_media_type");
             }
@@ -155,7 +177,17 @@ fn a_body_of_two_mebibytes_is_too_large() {
 fn unknown_routes_and_methods_say_what_there_is() {
     simulated(|| async {
         untouched(|world, operator| async move {
-            for path in ["/", "/v1", "/v1/nothing", "/v1/organizations/a/b/c", "/v2/organizations", "/internal", "/internal/jobs/runs", "/%00", "/v1/organizations//"] {
+            for path in [
+                "/",
+                "/v1",
+                "/v1/nothing",
+                "/v1/organizations/a/b/c",
+                "/v2/organizations",
+                "/internal",
+                "/internal/jobs/runs",
+                "/%00",
+                "/v1/organizations//",
+            ] {
                 world.get(path).by(&operator).send().await.expect_problem(404, "route_not_found");
             }
             for (method, path, allow) in [
@@ -180,11 +212,32 @@ fn unknown_routes_and_methods_say_what_there_is() {
 fn bad_ids_cursors_and_queries_are_malformed() {
     simulated(|| async {
         untouched(|world, operator| async move {
-            for id in ["x", "org_", "org_01h455vb4pex5vsknk084sn02", "org_81h455vb4pex5vsknk084sn02q", "org_01H455VB4PEX5VSKNK084SN02Q", "ctr_01h455vb4pex5vsknk084sn02q", "%ff", "org_01h455vb4pex5vsknk084sn0%00"] {
+            for id in [
+                "x",
+                "org_",
+                "org_01h455vb4pex5vsknk084sn02",
+                "org_81h455vb4pex5vsknk084sn02q",
+                "org_01H455VB4PEX5VSKNK084SN02Q",
+                "ctr_01h455vb4pex5vsknk084sn02q",
+                "%ff",
+                "org_01h455vb4pex5vsknk084sn0%00",
+            ] {
                 world.get(&format!("{PATH}/{id}")).by(&operator).send().await.expect_problem(400, "bad_path");
             }
-            for query in ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1&limit=2", "kind=BAKERY", "parentId=7", "misspelt=1", "limit=99999999999999"] {
-                let answer = world.get(&format!("{PATH}?limit=5&{query}").replace("limit=5&limit", "limit")).by(&operator).send().await;
+            for query in [
+                "limit=0",
+                "limit=201",
+                "limit=-1",
+                "limit=x",
+                "limit=",
+                "limit=1&limit=2",
+                "kind=BAKERY",
+                "parentId=7",
+                "misspelt=1",
+                "limit=99999999999999",
+            ] {
+                let answer =
+                    world.get(&format!("{PATH}?limit=5&{query}").replace("limit=5&limit", "limit")).by(&operator).send().await;
                 answer.expect_problem(400, "bad_query");
                 assert!(answer.text("/detail").contains(query.split('=').next().unwrap()), "{}", answer.json());
             }
@@ -228,8 +281,18 @@ fn missing_wrong_and_ended_tokens_are_unauthenticated() {
             world.post(path, json!({})).send().await.expect_problem(401, "access_token_missing");
         }
         let bootstrap = json!({ "displayName": "Mallory" });
-        world.post("/internal/bootstrap", bootstrap.clone()).bearer("wrong").send().await.expect_problem(401, "internal_secret_wrong");
-        world.post("/internal/bootstrap", bootstrap).bearer(tests::INTERNAL_SECRET).send().await.expect_problem(409, "already_bootstrapped");
+        world
+            .post("/internal/bootstrap", bootstrap.clone())
+            .bearer("wrong")
+            .send()
+            .await
+            .expect_problem(401, "internal_secret_wrong");
+        world
+            .post("/internal/bootstrap", bootstrap)
+            .bearer(tests::INTERNAL_SECRET)
+            .send()
+            .await
+            .expect_problem(409, "already_bootstrapped");
         assert_eq!(world.count("SELECT COUNT(*) FROM organizations"), 1);
     });
 }
@@ -291,6 +354,9 @@ fn the_callers_trace_goes_through_and_every_request_is_one_line_of_the_log() {
             assert_eq!(answer.header("traceparent").len(), 55);
         }
         let line: Value = world.hub.logs().iter().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap();
-        assert_eq!((&line["path"], &line["status"], &line["organization"]), (&json!("/v1/me"), &json!(200), &json!(operator.organization)));
+        assert_eq!(
+            (&line["path"], &line["status"], &line["organization"]),
+            (&json!("/v1/me"), &json!(200), &json!(operator.organization))
+        );
     });
 }

@@ -46,7 +46,11 @@ pub async fn create(
     .await
 }
 
-pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<PageQuery<id::UsageReport>>) -> Result<Listing<UsageReport>> {
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::UsageRead>,
+    Query(query): Query<PageQuery<id::UsageReport>>,
+) -> Result<Listing<UsageReport>> {
     let page = Page::new(query.limit)?;
     let found = usage_reports::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |report| report.id.to_string()))

@@ -1,7 +1,7 @@
 //! `/v1/api-tokens`
 
-use domain::{Error, Id, Instant, Kind, Result, Role, Text, id, role::Permissions};
 use domain::JsonSchema;
+use domain::{Error, Id, Instant, Kind, Result, Role, Text, id, role::Permissions};
 use serde::{Deserialize, Serialize};
 use store::{
     api_tokens::{self, ApiToken},
@@ -72,13 +72,21 @@ pub async fn create(
     .await
 }
 
-pub async fn list(hub: Hub, caller: Caller<permit::ApiTokenRead>, Query(query): Query<PageQuery<id::ApiToken>>) -> Result<Listing<ApiToken>> {
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::ApiTokenRead>,
+    Query(query): Query<PageQuery<id::ApiToken>>,
+) -> Result<Listing<ApiToken>> {
     let page = Page::new(query.limit)?;
     let found = api_tokens::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |token| token.id.to_string()))
 }
 
-pub async fn revoke(hub: Hub, caller: Caller<permit::ApiTokenWrite>, Path(id): Path<Id<id::ApiToken>>) -> Result<Sent<NoContent>> {
+pub async fn revoke(
+    hub: Hub,
+    caller: Caller<permit::ApiTokenWrite>,
+    Path(id): Path<Id<id::ApiToken>>,
+) -> Result<Sent<NoContent>> {
     hub.write(&caller, async |tx| {
         api_tokens::revoke(tx, &caller.scope(), id, hub.now()).await?;
         Ok(NoContent)

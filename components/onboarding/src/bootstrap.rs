@@ -2,8 +2,8 @@
 //!
 //! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used.
 
-use domain::{Error, OrganizationKind, Result, Role, Text};
 use domain::JsonSchema;
+use domain::{Error, OrganizationKind, Result, Role, Text};
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,
@@ -85,6 +85,9 @@ async fn again(tx: &Tx<'_>, api_token: &str) -> Result<Bootstrapped> {
     let reissued = api_tokens::reissue_first(tx, &secret::hash(api_token)).await?;
     match (reissued, organizations::find_operator(tx).await?) {
         (Some(_), Some(organization)) => Ok(Bootstrapped { organization, api_token: api_token.to_owned() }),
-        _ => Err(Error::conflict("already_bootstrapped", "The hub has its operator already. Use the API token that was shown then.")),
+        _ => Err(Error::conflict(
+            "already_bootstrapped",
+            "The hub has its operator already. Use the API token that was shown then.",
+        )),
     }
 }

@@ -25,7 +25,10 @@ pub async fn create(
     hub.write(&caller, async |tx| {
         let provider = organizations::find(tx, &caller.scope(), new.provider_id).await?;
         if provider.kind != OrganizationKind::Provider {
-            return Err(Error::invalid("/providerId", format!("is a {}; a commit contract is made with a PROVIDER", provider.kind)));
+            return Err(Error::invalid(
+                "/providerId",
+                format!("is a {}; a commit contract is made with a PROVIDER", provider.kind),
+            ));
         }
         services::find(tx, new.service_id).await?;
         let contract = contracts::insert(tx, id, caller.acting().id, &new, hub.now()).await?;
@@ -34,7 +37,11 @@ pub async fn create(
     .await
 }
 
-pub async fn list(hub: Hub, caller: Caller<permit::ContractRead>, Query(query): Query<PageQuery<id::Contract>>) -> Result<Listing<Contract>> {
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::ContractRead>,
+    Query(query): Query<PageQuery<id::Contract>>,
+) -> Result<Listing<Contract>> {
     let page = Page::new(query.limit)?;
     let found = contracts::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |contract| contract.id.to_string()))

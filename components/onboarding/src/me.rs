@@ -1,7 +1,7 @@
 //! `/v1/me`
 
-use domain::{Id, OrganizationKind, Permission, Result, Role, id};
 use domain::JsonSchema;
+use domain::{Id, OrganizationKind, Permission, Result, Role, id};
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 

@@ -1,7 +1,7 @@
 //! `/v1/organizations`
 
-use domain::{Id, OrganizationKind, Result, id, organization::check_kind};
 use domain::JsonSchema;
+use domain::{Id, OrganizationKind, Result, id, organization::check_kind};
 use serde::Deserialize;
 use store::organizations::{self, NewOrganization, Organization, OrganizationPatch};
 use web::{Body, Caller, Created, Edited, Hub, IfMatch, Listing, Page, Path, Query, Sent, permit};

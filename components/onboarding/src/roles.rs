@@ -1,7 +1,7 @@
 //! `/v1/roles`
 
-use domain::{OrganizationKind, Permission, Result, Role, role::ROLES};
 use domain::JsonSchema;
+use domain::{OrganizationKind, Permission, Result, Role, role::ROLES};
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 
@@ -25,6 +25,10 @@ pub struct Roles {
 }
 
 pub async fn list(_: Hub, _: Caller<permit::Anybody>) -> Result<Shown<Roles>> {
-    let row = |row: &'static domain::role::RoleRow| RoleView { role: row.role, organization_kind: row.kind, permissions: row.permissions };
+    let row = |row: &'static domain::role::RoleRow| RoleView {
+        role: row.role,
+        organization_kind: row.kind,
+        permissions: row.permissions,
+    };
     Ok(Shown(Roles { items: ROLES.iter().map(row).collect() }))
 }

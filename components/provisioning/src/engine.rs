@@ -109,7 +109,10 @@ async fn give_way(work: &Work<'_>, turn: Turn, error: Error) -> Result<()> {
     let message = match (error.kind, is_tried_again) {
         (_, true) => format!("Attempt {attempt} ended in a fault ({}); there will be another.", error.code),
         (Kind::Unavailable, false) => {
-            format!("Set aside after {attempt} attempts, each of which ended in a fault ({}); the operator can replay {}.", error.code, work.job.id)
+            format!(
+                "Set aside after {attempt} attempts, each of which ended in a fault ({}); the operator can replay {}.",
+                error.code, work.job.id
+            )
         }
         _ => format!("Set aside: {}", error.public),
     };
@@ -196,13 +199,20 @@ pub async fn answered(
 /// The turn at this step, if it waits for a person.
 fn waiting(task: &Task, name: StepName) -> Result<Turn> {
     let step = task.steps.iter().find(|step| step.name == name.as_str()).ok_or_else(|| {
-        Error::new(Kind::NotFound, "step_not_found", format!("The task {} has no step {name}; GET {} shows its steps.", task.id, location(task.id)))
+        Error::new(
+            Kind::NotFound,
+            "step_not_found",
+            format!("The task {} has no step {name}; GET {} shows its steps.", task.id, location(task.id)),
+        )
     })?;
     match next(&task.statuses()) {
         Next::Wait(turn) if task.steps[turn.step].name == name.as_str() => Ok(turn),
         _ => Err(Error::conflict(
             "step_not_manual",
-            format!("The step {name} is {}; only a step that waits for a person (MANUAL or UNDO_MANUAL) can be completed or failed.", step.status),
+            format!(
+                "The step {name} is {}; only a step that waits for a person (MANUAL or UNDO_MANUAL) can be completed or failed.",
+                step.status
+            ),
         )),
     }
 }

@@ -4,7 +4,11 @@ use domain::{Id, Result, id};
 use store::services::{self, NewService, Service};
 use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
 
-pub async fn create(hub: Hub, caller: Caller<permit::ServiceWrite>, Body(new): Body<NewService>) -> Result<Sent<Created<Service>>> {
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Body(new): Body<NewService>,
+) -> Result<Sent<Created<Service>>> {
     let id = hub.id();
     hub.write(&caller, async |tx| {
         let service = services::insert(tx, id, &new, hub.now()).await?;
@@ -13,7 +17,11 @@ pub async fn create(hub: Hub, caller: Caller<permit::ServiceWrite>, Body(new): B
     .await
 }
 
-pub async fn list(hub: Hub, _: Caller<permit::ServiceRead>, Query(query): Query<PageQuery<id::Service>>) -> Result<Listing<Service>> {
+pub async fn list(
+    hub: Hub,
+    _: Caller<permit::ServiceRead>,
+    Query(query): Query<PageQuery<id::Service>>,
+) -> Result<Listing<Service>> {
     let page = Page::new(query.limit)?;
     let found = services::list(hub.db().await?, query.cursor, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |service| service.id.to_string()))

@@ -109,7 +109,10 @@ async fn call_driver(work: &Work<'_>, way: Way) -> Result<Outcome> {
 
 async fn subscription(work: &Work<'_>) -> Result<Subscription> {
     let id = work.task.subscription_id.ok_or_else(|| {
-        Error::conflict("task_unknown", format!("The task {} names no subscription, so there is nothing it could provision.", work.task.id))
+        Error::conflict(
+            "task_unknown",
+            format!("The task {} names no subscription, so there is nothing it could provision.", work.task.id),
+        )
     })?;
     subscriptions::find(work.hub.db().await?, work.scope, id).await
 }

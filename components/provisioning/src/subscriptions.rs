@@ -1,11 +1,7 @@
 //! `/v1/subscriptions`
 
 use crate::engine;
-use domain::{
-    Decimal, Error, Id, JsonSchema, OrganizationKind, Result, id,
-    subscription::SubscriptionStatus,
-    task::TaskType,
-};
+use domain::{Decimal, Error, Id, JsonSchema, OrganizationKind, Result, id, subscription::SubscriptionStatus, task::TaskType};
 use serde::Deserialize;
 use store::{
     contracts,
@@ -92,7 +88,8 @@ pub async fn list(
 ) -> Result<Listing<Subscription>> {
     let page = Page::new(query.limit)?;
     let found =
-        subscriptions::list(hub.db().await?, &caller.scope(), query.organization_id, query.status, query.cursor, page.rows()).await?;
+        subscriptions::list(hub.db().await?, &caller.scope(), query.organization_id, query.status, query.cursor, page.rows())
+            .await?;
     Ok(Listing::new(&page, found, hub.target(), |subscription| subscription.id.to_string()))
 }
 

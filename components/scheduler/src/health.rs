@@ -1,9 +1,9 @@
 //! `/health`
 
 use crate::OTHERS;
+use domain::JsonSchema;
 use domain::{Error, Result};
 use http::Method;
-use domain::JsonSchema;
 use serde::Serialize;
 use web::{Hub, Shown};
 

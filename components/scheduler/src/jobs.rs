@@ -1,7 +1,7 @@
 //! `/v1/jobs`
 
-use domain::{Error, Id, Result, id, job::JobState};
 use domain::JsonSchema;
+use domain::{Error, Id, Result, id, job::JobState};
 use serde::Deserialize;
 use store::jobs::{self, JobView};
 use web::{Caller, Hub, Listing, Page, Path, Query, Sent, Shown, permit};
@@ -29,7 +29,10 @@ pub async fn replay(hub: Hub, caller: Caller<permit::JobWrite>, Path(id): Path<I
     hub.write(&caller, async |tx| {
         let job = jobs::replay(tx, id, hub.now()).await?;
         job.map(Shown).ok_or_else(|| {
-            Error::conflict("job_not_parked", format!("There is no parked job {id}. GET /v1/jobs?state=PARKED lists those there are."))
+            Error::conflict(
+                "job_not_parked",
+                format!("There is no parked job {id}. GET /v1/jobs?state=PARKED lists those there are."),
+            )
         })
     })
     .await

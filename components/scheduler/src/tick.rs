@@ -1,8 +1,8 @@
 //! `/internal/tick`: the one door for schedulers.
 
+use domain::JsonSchema;
 use domain::{Instant, Result};
 use http::Method;
-use domain::JsonSchema;
 use serde::Serialize;
 use store::{access_tokens, idempotency, jobs};
 use web::{Hub, Internal, Shown, jobs::Round};

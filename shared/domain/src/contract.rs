@@ -50,7 +50,7 @@ impl ContractStatus {
 /// Which of a provider's active contracts for a service a subscription runs on: the one named, or the only one there is.
 /// This is the question "may this provider provision this service now, and on which contract" once the store has
 /// answered which contracts are in force; whatever provisions asks it.
-pub fn choose<'a, C, I: PartialEq>(active: &'a [C], id: impl Fn(&C) -> I, named: Option<I>) -> Result<&'a C> {
+pub fn choose<C, I: PartialEq>(active: &[C], id: impl Fn(&C) -> I, named: Option<I>) -> Result<&C> {
     match (active, named) {
         ([], _) => Err(Error::conflict(
             "no_active_contract",

@@ -16,7 +16,8 @@ impl FromStr for Country {
     fn from_str(text: &str) -> Result<Self, String> {
         // Three bytes a code: found by halving, since every organization that is read passes here.
         let codes = CODES.as_bytes().as_chunks::<3>().0;
-        let known = |code: [u8; 2]| codes.binary_search_by(|[a, b, _]| [*a, *b].cmp(&code)).is_ok() || CODES.as_bytes().ends_with(&code);
+        let known =
+            |code: [u8; 2]| codes.binary_search_by(|[a, b, _]| [*a, *b].cmp(&code)).is_ok() || CODES.as_bytes().ends_with(&code);
         match text.as_bytes() {
             &[a, b] if known([a, b]) => Ok(Self([a, b])),
             _ => Err("not a country of ISO 3166-1; write two capital letters such as US or DE".into()),

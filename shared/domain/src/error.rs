@@ -71,7 +71,9 @@ impl Error {
         Self::new(
             Kind::NotFound,
             code,
-            format!("There is no {noun} {id} in the organizations you can act in. Check the id, or act in another organization with the Hub-Organization header."),
+            format!(
+                "There is no {noun} {id} in the organizations you can act in. Check the id, or act in another organization with the Hub-Organization header."
+            ),
         )
     }
 

@@ -63,7 +63,8 @@ impl Money {
     pub fn of_line(quantity: Decimal, unit_price: Decimal, currency: Currency) -> Option<Self> {
         // In integers, because the product of two of our decimals can have more digits than a rust_decimal holds. What
         // does not fit into an i128 (38 digits, of which at most 16 are after the point) is far beyond any amount.
-        let product = quantity.0.mantissa().checked_mul(unit_price.0.mantissa())?.checked_mul(10i128.pow(currency.minor_digits()))?;
+        let product =
+            quantity.0.mantissa().checked_mul(unit_price.0.mantissa())?.checked_mul(10i128.pow(currency.minor_digits()))?;
         let unit = 10i128.pow(quantity.0.scale() + unit_price.0.scale());
         let rounded = product.signum() * (product.checked_abs()?.checked_add(unit / 2)? / unit);
         Some(Self { minor_units: i64::try_from(rounded).ok()?, currency })
@@ -185,7 +186,9 @@ mod tests {
 
     #[test]
     fn numbers_have_one_spelling() {
-        for text in ["", "+1", "1e3", ".5", "5.", "1_000", "1,5", " 1", "0x1", "NaN", "1234567890123456", "0.123456789", "--1", "١"] {
+        for text in
+            ["", "+1", "1e3", ".5", "5.", "1_000", "1,5", " 1", "0x1", "NaN", "1234567890123456", "0.123456789", "--1", "١"]
+        {
             assert!(text.parse::<Decimal>().is_err(), "{text}");
         }
     }

@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn levels_may_be_absent_but_not_turned_round() {
-        assert!(Provider.may_stand_below(Operator) && Provider.may_stand_below(Distributor) && Provider.may_stand_below(Reseller));
+        assert!(
+            Provider.may_stand_below(Operator) && Provider.may_stand_below(Distributor) && Provider.may_stand_below(Reseller)
+        );
         assert!(!Distributor.may_stand_below(Provider) && !Provider.may_stand_below(Provider));
         assert!(Customer.may_stand_below(Provider) && !Customer.may_stand_below(Operator));
         assert!(OrganizationKind::ALL.iter().all(|&kind| !Operator.may_stand_below(kind)));

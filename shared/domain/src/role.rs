@@ -83,8 +83,19 @@ use Permission::*;
 
 /// What everybody who works for a provider may see.
 const PROVIDER_ADMINISTRATOR: &[Permission] = &[
-    OrganizationRead, OrganizationWrite, ContractRead, ApiTokenRead, ApiTokenWrite, ServiceRead, SubscriptionRead,
-    SubscriptionWrite, TaskWrite, UsageRead, UsageWrite, InvoiceRead, InvoiceWrite,
+    OrganizationRead,
+    OrganizationWrite,
+    ContractRead,
+    ApiTokenRead,
+    ApiTokenWrite,
+    ServiceRead,
+    SubscriptionRead,
+    SubscriptionWrite,
+    TaskWrite,
+    UsageRead,
+    UsageWrite,
+    InvoiceRead,
+    InvoiceWrite,
 ];
 
 /// The role table. A test walks every route with it.
@@ -94,16 +105,31 @@ pub const ROLES: &[RoleRow] = &[
         role: Role::DistributorAdministrator,
         kind: OrganizationKind::Distributor,
         permissions: &[
-            OrganizationRead, OrganizationWrite, ContractRead, ContractWrite, ApiTokenRead, ApiTokenWrite, ServiceRead,
-            SubscriptionRead, UsageRead, InvoiceRead,
+            OrganizationRead,
+            OrganizationWrite,
+            ContractRead,
+            ContractWrite,
+            ApiTokenRead,
+            ApiTokenWrite,
+            ServiceRead,
+            SubscriptionRead,
+            UsageRead,
+            InvoiceRead,
         ],
     },
     RoleRow {
         role: Role::ResellerAdministrator,
         kind: OrganizationKind::Reseller,
         permissions: &[
-            OrganizationRead, OrganizationWrite, ContractRead, ApiTokenRead, ApiTokenWrite, ServiceRead, SubscriptionRead,
-            UsageRead, InvoiceRead,
+            OrganizationRead,
+            OrganizationWrite,
+            ContractRead,
+            ApiTokenRead,
+            ApiTokenWrite,
+            ServiceRead,
+            SubscriptionRead,
+            UsageRead,
+            InvoiceRead,
         ],
     },
     RoleRow { role: Role::ProviderAdministrator, kind: OrganizationKind::Provider, permissions: PROVIDER_ADMINISTRATOR },

@@ -62,7 +62,13 @@ pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
 }
 
 /// Exchanges the API token with this hash for an access token with the other. `false` when there is no such token.
-pub async fn exchange(tx: &Tx<'_>, api_token_hash: &str, access_token_hash: &str, now: Instant, expires_at: Instant) -> Result<bool> {
+pub async fn exchange(
+    tx: &Tx<'_>,
+    api_token_hash: &str,
+    access_token_hash: &str,
+    now: Instant,
+    expires_at: Instant,
+) -> Result<bool> {
     let token: Option<Id<id::ApiToken>> = tx
         .query_opt(
             "UPDATE api_tokens SET last_used_at = ?2 WHERE hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) RETURNING id",
@@ -91,7 +97,11 @@ pub async fn prune(tx: &Tx<'_>, now: Instant, limit: u32) -> Result<()> {
 /// Whether there is anything to forget: a read, so that a tick without work takes no lock.
 pub async fn any_expired(db: &Db, now: Instant) -> Result<bool> {
     let first: Option<i64> = db
-        .query_opt("SELECT expires_at FROM access_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1", params![now], |row| row.take())
+        .query_opt(
+            "SELECT expires_at FROM access_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
+            params![now],
+            |row| row.take(),
+        )
         .await?;
     Ok(first.is_some())
 }

@@ -1,12 +1,12 @@
 //! Commit contracts.
 
 use crate::{Db, Row, Scope, Tx, params};
+use domain::JsonSchema;
 use domain::{
     Currency, Date, Error, Id, Instant, OrganizationPath, Result, Text,
     contract::{self, ContractStatus, ContractType},
     id,
 };
-use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A commit contract: it lets a provider provision a service.
@@ -119,7 +119,9 @@ pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::Contract>>, limit
     let mut values = params![after, limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR c.id > ?1) ORDER BY c.id LIMIT ?2"),
+        &format!(
+            "SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR c.id > ?1) ORDER BY c.id LIMIT ?2"
+        ),
         values,
         read,
     )

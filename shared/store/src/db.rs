@@ -85,7 +85,10 @@ impl Db {
         if let Err(first) = &outcome {
             // Where COMMIT itself failed the transaction may be gone already; the first error is the one that counts.
             if let Err(second) = self.exec("ROLLBACK", vec![]).await {
-                eprintln!("{}", serde_json::json!({ "level": "warn", "msg": "rollback failed", "error": second.to_string(), "after": first.to_string() }));
+                eprintln!(
+                    "{}",
+                    serde_json::json!({ "level": "warn", "msg": "rollback failed", "error": second.to_string(), "after": first.to_string() })
+                );
             }
         }
         outcome

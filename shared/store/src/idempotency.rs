@@ -24,7 +24,13 @@ pub async fn find(db: &Db, principal: Id<id::ApiToken>, key_hash: &str, now: Ins
 }
 
 /// Keeps an answer until `expires_at`, in place of one that expired.
-pub async fn insert(tx: &Tx<'_>, principal: Id<id::ApiToken>, key_hash: &str, answered: &Answered, expires_at: Instant) -> Result<()> {
+pub async fn insert(
+    tx: &Tx<'_>,
+    principal: Id<id::ApiToken>,
+    key_hash: &str,
+    answered: &Answered,
+    expires_at: Instant,
+) -> Result<()> {
     tx.exec(
         "INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
@@ -47,7 +53,11 @@ pub async fn prune(tx: &Tx<'_>, now: Instant, limit: u32) -> Result<()> {
 /// Whether there is anything to forget: a read, so that a tick without work takes no lock.
 pub async fn any_expired(db: &Db, now: Instant) -> Result<bool> {
     let first: Option<i64> = db
-        .query_opt("SELECT expires_at FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1", params![now], |row| row.take())
+        .query_opt(
+            "SELECT expires_at FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
+            params![now],
+            |row| row.take(),
+        )
         .await?;
     Ok(first.is_some())
 }

@@ -159,11 +159,9 @@ pub async fn holds(db: &Db, job: &Job) -> Result<bool> {
 
 /// The queues with work that is due by `now`, and when the first work of each queue falls due otherwise.
 pub async fn due(db: &Db) -> Result<Vec<(String, Instant)>> {
-    db.query_all(
-        "SELECT queue, MIN(due_at) FROM jobs WHERE state <> 'PARKED' GROUP BY queue ORDER BY queue",
-        vec![],
-        |row| Ok((row.take()?, row.take()?)),
-    )
+    db.query_all("SELECT queue, MIN(due_at) FROM jobs WHERE state <> 'PARKED' GROUP BY queue ORDER BY queue", vec![], |row| {
+        Ok((row.take()?, row.take()?))
+    })
     .await
 }
 
@@ -220,7 +218,9 @@ pub async fn list(db: &Db, state: Option<JobState>, after: Option<Id<id::Job>>, 
 /// Lets a parked job run again, from now on and with a full number of attempts. `None` when there is no such parked job.
 pub async fn replay(tx: &Tx<'_>, id: Id<id::Job>, now: Instant) -> Result<Option<JobView>> {
     tx.query_opt(
-        &format!("UPDATE jobs SET state = 'READY', attempts = 0, due_at = ?2 WHERE id = ?1 AND state = 'PARKED' RETURNING {VIEW}"),
+        &format!(
+            "UPDATE jobs SET state = 'READY', attempts = 0, due_at = ?2 WHERE id = ?1 AND state = 'PARKED' RETURNING {VIEW}"
+        ),
         params![id, now],
         read_view,
     )

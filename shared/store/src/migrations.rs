@@ -35,9 +35,10 @@ const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (numbe
 impl Migration {
     /// The step's statements, one by one: the database takes no more than one at a time.
     pub fn statements(&self) -> impl Iterator<Item = &'static str> {
-        self.sql.split(";\n").map(str::trim).filter(|statement| {
-            statement.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with("--"))
-        })
+        self.sql
+            .split(";\n")
+            .map(str::trim)
+            .filter(|statement| statement.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with("--")))
     }
 }
 
@@ -64,7 +65,8 @@ pub async fn migrate(db: &Db) -> Result<()> {
             for statement in migration.statements() {
                 tx.exec(statement, vec![]).await?;
             }
-            tx.exec("INSERT INTO schema_migrations (number, name) VALUES (?1, ?2)", params![migration.number, migration.name]).await?;
+            tx.exec("INSERT INTO schema_migrations (number, name) VALUES (?1, ?2)", params![migration.number, migration.name])
+                .await?;
         }
         Ok(())
     })

@@ -1,11 +1,11 @@
 //! Organizations and the tree they form.
 
 use crate::{Db, Row, Scope, Tx, params};
+use domain::JsonSchema;
 use domain::{
     Currency, Error, Id, Instant, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
     organization::OrganizationStatus,
 };
-use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An organization as it is shown.
@@ -172,7 +172,12 @@ pub async fn find_operator(tx: &Tx<'_>) -> Result<Option<Organization>> {
 }
 
 /// Creates the operator, the root of the tree. `None` when there is one already.
-pub async fn insert_operator(tx: &Tx<'_>, id: Id<id::Organization>, new: &NewOrganization, now: Instant) -> Result<Option<Organization>> {
+pub async fn insert_operator(
+    tx: &Tx<'_>,
+    id: Id<id::Organization>,
+    new: &NewOrganization,
+    now: Instant,
+) -> Result<Option<Organization>> {
     write(tx, id, None, OrganizationPath::root(id), new, now).await
 }
 
@@ -192,8 +197,21 @@ async fn write(
              ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
         ),
         params![
-            id, parent_id, path, new.kind, new.display_name, new.company_name, new.country, new.state, new.city, new.zip,
-            new.address_line1, new.domain, new.tag, new.currency, now
+            id,
+            parent_id,
+            path,
+            new.kind,
+            new.display_name,
+            new.company_name,
+            new.country,
+            new.state,
+            new.city,
+            new.zip,
+            new.address_line1,
+            new.domain,
+            new.tag,
+            new.currency,
+            now
         ],
         read,
     )

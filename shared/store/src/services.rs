@@ -1,11 +1,11 @@
 //! The catalogue. It is the operator's and the same for everybody, so it is read without a scope.
 
 use crate::{Db, Row, Tx, params};
+use domain::JsonSchema;
 use domain::{
     Error, Id, Instant, Result, Text, id,
     service::{Driver, ProductFamily},
 };
-use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A service of the catalogue.

@@ -44,8 +44,7 @@ pub struct NewSubscription {
     pub quantity: Decimal,
 }
 
-const COLUMNS: &str =
-    "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.quantity, s.status, s.task_id, s.created_at, s.activated_at";
+const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.quantity, s.status, s.task_id, s.created_at, s.activated_at";
 /// A subscription belongs to its customer, so whoever is above the customer sees it.
 const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
 

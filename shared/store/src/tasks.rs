@@ -77,8 +77,7 @@ pub struct NewTask {
     pub now: Instant,
 }
 
-const TASK: &str =
-    "t.id, t.task_type, t.status, t.organization_id, t.subscription_id, t.message, t.created_at, t.updated_at, t.ended_at, t.job_id";
+const TASK: &str = "t.id, t.task_type, t.status, t.organization_id, t.subscription_id, t.message, t.created_at, t.updated_at, t.ended_at, t.job_id";
 const STEP: &str = "s.name, s.status, s.attempts, s.message, s.updated_at";
 /// A task belongs to whom it is done for, so whoever is above sees it.
 const FROM: &str = "tasks t JOIN organizations o ON o.id = t.organization_id";

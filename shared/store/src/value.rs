@@ -163,8 +163,7 @@ impl Row {
     /// The next column. A failure is a fault of ours, not of the caller's.
     pub fn take<T: Stored>(&mut self) -> Result<T> {
         let value = self.0.next().ok_or_else(|| Error::unavailable("a row has fewer columns than are read from it"))?;
-        T::from_value(value)
-            .ok_or_else(|| Error::unavailable(format!("a column does not hold a {}", std::any::type_name::<T>())))
+        T::from_value(value).ok_or_else(|| Error::unavailable(format!("a column does not hold a {}", std::any::type_name::<T>())))
     }
 }
 

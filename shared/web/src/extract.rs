@@ -1,9 +1,9 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
 use crate::{Describe, Hub, limits, secret};
+use domain::JsonSchema;
 use domain::{Error, FieldError, Kind, Result};
 use http_body_util::BodyExt;
-use domain::JsonSchema;
 use serde::de::DeserializeOwned;
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use std::{str::FromStr, time::Duration};
@@ -47,7 +47,8 @@ where
 }
 
 fn path_value<T: FromStr<Err: std::fmt::Display>>(incoming: &Incoming, index: usize) -> Result<T> {
-    let (name, text) = incoming.path.get(index).ok_or_else(|| Error::unavailable("a route has fewer names than its handler takes"))?;
+    let (name, text) =
+        incoming.path.get(index).ok_or_else(|| Error::unavailable("a route has fewer names than its handler takes"))?;
     text.parse().map_err(|error| Error::malformed("bad_path", format!("{name} in the path is {error}.")))
 }
 
@@ -61,7 +62,10 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Query<T> {
             // The error does not say which parameter it is about; the one that is refused alone is.
             let wrong = query.split('&').find(|pair| serde_urlencoded::from_str::<T>(pair).is_err()).unwrap_or(query);
             let name = wrong.split('=').next().unwrap_or_default();
-            Error::malformed("bad_query", format!("The query is not right at {name}: {error}. What this takes is in /openapi.json."))
+            Error::malformed(
+                "bad_query",
+                format!("The query is not right at {name}: {error}. What this takes is in /openapi.json."),
+            )
         })
     }
 }
@@ -95,13 +99,18 @@ fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
             // What is missing has no place in the body, so serde points at what should hold it.
             let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
             Error::invalid_fields(vec![match missing {
-                Some(name) => FieldError { pointer: format!("{pointer}/{name}"), detail: format!("is missing; {name} is required") },
+                Some(name) => {
+                    FieldError { pointer: format!("{pointer}/{name}"), detail: format!("is missing; {name} is required") }
+                }
                 None => FieldError { pointer, detail: detail.to_owned() },
             }])
         }
         broken => Error::malformed(
             "malformed_json",
-            format!("The body is not JSON that can be read: {}. Send UTF-8 JSON, nested no deeper than 128.", broken.unwrap_or(error)),
+            format!(
+                "The body is not JSON that can be read: {}. Send UTF-8 JSON, nested no deeper than 128.",
+                broken.unwrap_or(error)
+            ),
         ),
     }
 }
@@ -147,9 +156,10 @@ impl<M: MediaType> FromRequest for Bytes<M> {
 fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
     let given = incoming.parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
-    let other_charset = parameters.split(';').filter_map(|parameter| parameter.trim().split_once('=')).any(|(name, value)| {
-        name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-    });
+    let other_charset = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.trim().split_once('='))
+        .any(|(name, value)| name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8"));
     if essence.trim().eq_ignore_ascii_case(wanted) && !other_charset {
         return Ok(());
     }
@@ -168,7 +178,8 @@ async fn read(hub: &Hub, incoming: &mut Incoming) -> Result<Vec<u8>> {
             format!("The body is larger than {} bytes, the most that one request may carry. Send it in parts.", limits::BODY),
         )
     };
-    let declared = incoming.parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let declared =
+        incoming.parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limits::BODY) {
         return Err(too_large());
     }

@@ -70,7 +70,12 @@ impl Key {
 
     /// The answer as it is kept.
     pub fn keep(&self, answer: &Answer) -> Result<Answered> {
-        let body = answer.body.as_deref().map(std::str::from_utf8).transpose().map_err(|_| Error::unavailable("an answer is not text"))?;
+        let body = answer
+            .body
+            .as_deref()
+            .map(std::str::from_utf8)
+            .transpose()
+            .map_err(|_| Error::unavailable("an answer is not text"))?;
         let kept = serde_json::to_vec(&(&answer.headers, body)).map_err(|error| Error::unavailable(error.to_string()))?;
         Ok(Answered {
             fingerprint: self.fingerprint.clone(),

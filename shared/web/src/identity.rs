@@ -135,7 +135,9 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         None => principal.home.clone(),
         Some(header) => {
             let text = header.to_str().unwrap_or_default();
-            let id = text.parse().map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
+            let id = text
+                .parse()
+                .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
             access_tokens::place(hub.db().await?, id)
                 .await?
                 .filter(|place| principal.bindings.iter().any(|(_, path)| path.reaches(&place.path)))

@@ -1,9 +1,9 @@
 //! The routes between the hub's own parts, and how one component asks another.
 
 use crate::{Answer, FromRequest, Hub, Incoming, Shown, hub::variable, identity::bearer, jobs::Round, limits, secret};
+use domain::JsonSchema;
 use domain::{Error, Kind, Result};
 use http_body_util::BodyExt;
-use domain::JsonSchema;
 use serde::Serialize;
 use spin_sdk::http::FullBody;
 

@@ -1,11 +1,11 @@
 //! Running a component's jobs: claim, run, and see to those that fail.
 
 use crate::{Hub, hub::random, route::RunJob, trace::Line};
+use domain::JsonSchema;
 use domain::{
     Error, Id, Result, id,
     job::{is_tried_again, wait_after},
 };
-use domain::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::jobs::{self, Job};
 

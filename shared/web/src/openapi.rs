@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query, Sent, Shown, Written,
-    extract::MediaType, identity::Permit, reply::ListingBody,
+    Accepted, Body, Bytes, Caller, Created, Edited, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query, Sent,
+    Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
 };
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -29,11 +29,8 @@ impl Document {
             });
             settings.into_generator()
         });
-        let names = path
-            .split('/')
-            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-            .map(str::to_owned)
-            .collect();
+        let names =
+            path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(str::to_owned).collect();
         let mut operation = Operation {
             value: json!({ "operationId": id, "summary": summary, "tags": [component], "security": [], "responses": {} }),
             parameters: Vec::new(),

@@ -1,8 +1,8 @@
 //! Answers. The type of a handler's answer says its status and its body to the router and to the OpenAPI document.
 
 use crate::{Describe, Page};
-use domain::{Error, Result};
 use domain::JsonSchema;
+use domain::{Error, Result};
 use serde::Serialize;
 use std::{borrow::Cow, marker::PhantomData, time::Duration};
 
@@ -26,7 +26,8 @@ impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self> {
         let mut answer = Self::new(status);
-        answer.body = Some(serde_json::to_vec(value).map_err(|error| Error::unavailable(format!("an answer cannot be written: {error}")))?);
+        answer.body =
+            Some(serde_json::to_vec(value).map_err(|error| Error::unavailable(format!("an answer cannot be written: {error}")))?);
         answer.header("content-type", "application/json");
         Ok(answer)
     }

@@ -150,7 +150,11 @@ impl Routes {
     pub(crate) async fn dispatch(&self, hub: Hub, mut incoming: Incoming) -> Result<Answer> {
         let path = incoming.parts.uri.path().to_owned();
         let found = self.matcher.at(&path).map_err(|_| {
-            Error::new(Kind::NotFound, "route_not_found", format!("There is nothing at {path}. /openapi.json lists what there is."))
+            Error::new(
+                Kind::NotFound,
+                "route_not_found",
+                format!("There is nothing at {path}. /openapi.json lists what there is."),
+            )
         })?;
         incoming.path = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value))).collect();
         let routes = &self.paths[*found.value].1;
