@@ -19,3 +19,4 @@ mod provisioning_tasks;
 mod store_schema;
 mod web_bad_input;
 mod web_idempotency;
+mod web_roles;

@@ -164,8 +164,7 @@ fn the_main_job_works_end_to_end() {
 
 /// Crashes at every `step`-th host call from `first`, before it or after it, and does the job to its end.
 fn crash_at(first: u64, step: usize, after: bool) {
-    let mut crashes = 0;
-    for nth in (first..).step_by(step) {
+    for (crashes, nth) in (first..).step_by(step).enumerate() {
         let crashed = simulated(|| async {
             let mut world = World::with_seed(nth).await;
             let mut caller = Caller::default();
@@ -194,7 +193,6 @@ fn crash_at(first: u64, step: usize, after: bool) {
             assert!(crashes > 20, "only {crashes} crashes");
             return;
         }
-        crashes += 1;
     }
 }
 

@@ -12,10 +12,7 @@ fn good() -> Value {
 }
 
 /// A world in which whatever was refused has changed nothing.
-async fn untouched<F: Future>(test: impl FnOnce(World, Actor) -> F) -> World
-where
-    F: Future<Output = World>,
-{
+async fn untouched<F: Future<Output = World>>(test: impl FnOnce(World, Actor) -> F) -> World {
     let world = World::new().await;
     let operator = world.bootstrap().await;
     let before = world.dump();
