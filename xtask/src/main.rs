@@ -10,6 +10,7 @@ mod http;
 mod hub;
 mod ledger;
 mod load;
+mod postgres;
 mod secrets;
 mod shell;
 mod spin;
