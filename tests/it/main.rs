@@ -16,6 +16,7 @@ mod provisioning_services;
 mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
+mod store_dialect;
 mod store_schema;
 mod web_bad_input;
 mod web_idempotency;

@@ -10,7 +10,7 @@ use tests::{Answer, World, simulated};
 /// Somebody who does the main job and remembers which requests were answered. A request that was not is sent again with
 /// the same Idempotency-Key, as a careful caller does.
 #[derive(Default)]
-struct Caller {
+pub struct Caller {
     answers: BTreeMap<&'static str, Value>,
 }
 
@@ -28,8 +28,18 @@ impl Caller {
         Ok(answer.json())
     }
 
+    /// A text in the answer to a step.
+    pub fn text(&self, step: &str, pointer: &str) -> String {
+        self.answers[step].pointer(pointer).and_then(Value::as_str).expect(pointer).to_owned()
+    }
+
+    /// The access token that a step got.
+    pub fn token(&self, step: &str) -> String {
+        self.text(step, "/accessToken")
+    }
+
     /// The whole story. It can be told again from any point: what was answered is not asked again.
-    async fn play(&mut self, world: &World) -> Result<Value, RequestError> {
+    pub async fn play(&mut self, world: &World) -> Result<Value, RequestError> {
         let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).expect(pointer).to_owned();
         let bootstrap = json!({ "displayName": "Operator" });
         let boot = self

@@ -212,6 +212,89 @@ fn a_contract_waits_for_its_effective_date_and_then_is_in_force_once() {
 }
 
 #[test]
+fn a_contract_is_offered_by_the_operator_or_a_distributor() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let distributor = world.organization(&shop.operator, "DISTRIBUTOR", "Northwind", None).await;
+        let reseller = world.organization(&shop.operator, "RESELLER", "Tailspin", Some(&distributor)).await;
+        let provider = world.organization(&shop.operator, "PROVIDER", "Adatum", Some(&reseller)).await;
+        let body = json!({
+            "providerId": provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": "2026-10-01", "currency": "USD"
+        });
+        let before = world.dump();
+        // The operator may do everything everywhere, but nobody commits to anything with itself or with what is above it.
+        for place in [&reseller, &provider] {
+            let drawn = world.post("/v1/contracts", body.clone()).by(&shop.operator).acting_in(place).send().await;
+            drawn.expect_problem(403, "not_an_issuer");
+        }
+        assert_eq!(world.dump(), before);
+        for issuer in [&distributor, &shop.operator.organization] {
+            let drawn = world.post("/v1/contracts", body.clone()).by(&shop.operator).acting_in(issuer).send().await;
+            assert_eq!(drawn.expect(201).text("/issuerId"), *issuer);
+        }
+    });
+}
+
+#[test]
+fn days_and_instants_out_of_reach_are_refused_by_name() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let before = world.dump();
+        for day in
+            ["0001-01-01", "1999-12-31", "3000-01-01", "9999-12-31", "+262142-12-31", "-0001-01-01", "2026-1-1", "2026-02-30", ""]
+        {
+            let body = json!({
+                "providerId": shop.provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": day, "currency": "USD"
+            });
+            let refused = world.post("/v1/contracts", body).by(&shop.operator).send().await;
+            refused.expect_problem(422, "invalid_request");
+            assert_eq!(refused.at("/errors/0/pointer"), "/effectiveDate", "{day}");
+        }
+        for end in [
+            "9999-12-31T23:59:59Z",
+            "+262142-12-31T23:59:59Z",
+            "2030-01-01",
+            "2030-01-01T00:00:00",
+            "2030-06-30T23:59:60Z",
+            // What is stored has milliseconds, and nothing is cut off in silence.
+            "2030-01-01T00:00:00.123456Z",
+        ] {
+            let body = json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER", "expiresAt": end });
+            let refused = world.post("/v1/api-tokens", body).by(&shop.admin).send().await;
+            refused.expect_problem(422, "invalid_request");
+            assert_eq!(refused.at("/errors/0/pointer"), "/expiresAt", "{end}");
+        }
+        assert_eq!(world.dump(), before);
+        let body = json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER", "expiresAt": "2030-01-01T01:00:00.25+01:00" });
+        let issued = world.post("/v1/api-tokens", body).by(&shop.admin).send().await;
+        assert_eq!(issued.expect(201).text("/expiresAt"), "2030-01-01T00:00:00.250Z");
+        let listed = world.get("/v1/api-tokens").by(&shop.admin).acting_in(&shop.customer).send().await;
+        assert_eq!(listed.text("/items/0/expiresAt"), "2030-01-01T00:00:00.250Z");
+    });
+}
+
+#[test]
+fn an_access_token_ends_with_its_api_token_and_says_so() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let body =
+            json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER", "expiresAt": "2026-11-21T12:05:00Z" });
+        let issued = world.post("/v1/api-tokens", body).by(&shop.admin).send().await;
+        let access = world.post("/v1/access-tokens", json!({ "apiToken": issued.expect(201).text("/apiToken") })).send().await;
+        access.expect(201);
+        assert_eq!((access.text("/expiresAt").as_str(), access.at("/expiresIn")), ("2026-11-21T12:05:00Z", json!(300)));
+        let me = || world.get("/v1/me").bearer(&access.text("/accessToken")).send();
+        world.hub.clock().advance(std::time::Duration::from_secs(299)).await;
+        me().await.expect(200);
+        world.hub.clock().advance(std::time::Duration::from_secs(1)).await;
+        me().await.expect_problem(401, "access_token_invalid");
+    });
+}
+
+#[test]
 fn the_first_token_is_given_again_until_it_was_used() {
     simulated(|| async {
         let world = World::new().await;

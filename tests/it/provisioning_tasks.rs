@@ -170,6 +170,35 @@ fn an_undo_that_keeps_failing_is_parked_and_goes_on_when_replayed() {
     });
 }
 
+#[test]
+fn a_job_that_kills_its_runner_every_time_is_parked_and_takes_no_other_with_it() {
+    simulated(|| async {
+        let mut world = World::new().await;
+        let shop = world.shop().await;
+        let deadly = subscribe(&world, &shop, &shop.builtin).send().await;
+        // Claimed together with the deadly one, after it.
+        let innocent = subscribe(&world, &shop, &shop.manual).send().await;
+        for death in 1..=ATTEMPTS {
+            assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE state = 'PARKED'"), 0, "{death}");
+            world.hub.faults().push(Fault::on(Target::SqlMatching("INSERT INTO entitlements".into())).crash_before());
+            while world.hub.tick().await.is_ok_and(|next| next == Some(0)) {}
+            world.restart().await;
+            world.hub.clock().advance(Duration::from_secs(61)).await;
+        }
+        world.settle().await;
+        let operator = again(&world, &shop.operator).await;
+        let parked = world.get("/v1/jobs?state=PARKED").by(&operator).send().await;
+        assert_eq!(parked.expect(200).at("/items").as_array().unwrap().len(), 1);
+        assert!(parked.text("/items/0/lastError").contains("died"), "{}", parked.json());
+        assert_eq!(task(&world, &shop.admin, &innocent).await["status"], "MANUAL");
+        // What killed it is gone: a replay goes on where it was.
+        let job = parked.text("/items/0/id");
+        world.post(&format!("/v1/jobs/{job}/replay"), json!({})).by(&operator).send().await.expect(200);
+        world.settle().await;
+        assert_eq!(task(&world, &shop.admin, &deadly).await["status"], "SUCCESS");
+    });
+}
+
 /// A manual service that was provisioned by a person and whose last step then fails.
 async fn to_be_undone_by_hand(world: &World, shop: &Shop) -> Value {
     let asked = subscribe(world, shop, &shop.manual).header("prefer", "wait=1").send().await;

@@ -42,6 +42,23 @@ fn a_key_belongs_to_one_request_and_one_caller() {
 }
 
 #[test]
+fn a_body_that_the_route_has_no_use_for_belongs_to_the_request_too() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let body = json!({
+            "providerId": shop.provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": "2026-10-01", "currency": "USD"
+        });
+        let drawn = world.post("/v1/contracts", body).by(&shop.operator).send().await;
+        let path = format!("/v1/contracts/{}/approve", drawn.expect(201).text("/id"));
+        let approve = |body| world.post(&path, body).by(&shop.operator).key("one").send();
+        approve(json!({})).await.expect(200);
+        assert_eq!(approve(json!({})).await.expect(200).header("idempotency-replayed"), "true");
+        approve(json!({ "on": "another day" })).await.expect_problem(422, "idempotency_key_reused");
+    });
+}
+
+#[test]
 fn a_refused_request_is_judged_again() {
     simulated(|| async {
         let world = World::new().await;

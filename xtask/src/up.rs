@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,11 @@ pub fn up(options: &Options) -> Result<()> {
     {
         bail!("{} cannot be listened on ({error}): stop what uses it, or pass --listen with another port", options.listen);
     }
-    fs::create_dir_all(&options.data)
+    // Its owner's alone: it holds the tenants' data and the hub's secrets.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&options.data)
         .with_context(|| format!("{} cannot be made: pass --data with a folder of yours", options.data.display()))?;
     let data = options.data.canonicalize()?;
     let _lock = lock(&data)?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use store::access_tokens;
 use web::{Body, Hub, Reply, secret};
 
-/// For how long an access token is good.
+/// For how long an access token is good, unless its API token ends sooner.
 const LIFETIME: TimeDelta = TimeDelta::minutes(30);
 
 /// The credential to exchange.
@@ -54,17 +54,18 @@ pub async fn create(hub: Hub, Body(exchange): Body<Exchange>) -> Result<Issued> 
     let access_token = secret::new("hubat_");
     let expires_at = hub.now() + LIFETIME;
     let (given, issued) = (secret::hash(&exchange.api_token), secret::hash(&access_token));
-    let known = hub
+    let ends = hub
         .db()
         .await?
         .in_transaction(async |tx| access_tokens::exchange(tx, &given, &issued, hub.now(), expires_at).await)
         .await?;
-    if !known {
-        return Err(Error::new(
+    let expires_at = ends.ok_or_else(|| {
+        Error::new(
             Kind::Unauthenticated,
             "api_token_invalid",
             "The API token is unknown, has ended or was revoked. Ask an administrator of your organization for a new one.",
-        ));
-    }
-    Ok(Issued(AccessToken { access_token, token_type: "Bearer", expires_in: LIFETIME.num_seconds(), expires_at }))
+        )
+    })?;
+    let expires_in = (expires_at - hub.now()).num_seconds();
+    Ok(Issued(AccessToken { access_token, token_type: "Bearer", expires_in, expires_at }))
 }

@@ -1,7 +1,7 @@
 //! `/v1/api-tokens`
 
 use domain::JsonSchema;
-use domain::{Error, Id, Instant, Kind, Result, Role, Text, id, role::Permissions};
+use domain::{Error, Id, Kind, Moment, Result, Role, Text, id, role::Permissions};
 use serde::{Deserialize, Serialize};
 use store::{
     api_tokens::{self, ApiToken},
@@ -19,8 +19,8 @@ pub struct NewApiToken {
     organization_id: Id<id::Organization>,
     /// The role it is to have there. Nobody grants more than they may themselves.
     role: Role,
-    /// When it is to end by itself; never, when left out.
-    expires_at: Option<Instant>,
+    /// When it is to end by itself: an instant on a whole millisecond, before the year 3000. Never, when left out.
+    expires_at: Option<Moment>,
 }
 
 /// An API token with its secret, as it is shown once.
@@ -45,7 +45,8 @@ pub async fn create(
             format!("{} permits more than your own roles do, so you cannot grant it. GET /v1/roles compares them.", new.role),
         ));
     }
-    if new.expires_at.is_some_and(|end| end <= hub.now()) {
+    let expires_at = new.expires_at.map(Moment::instant);
+    if expires_at.is_some_and(|end| end <= hub.now()) {
         return Err(Error::invalid("/expiresAt", "is in the past; choose a later instant, or leave it out"));
     }
     let (id, api_token) = (hub.id(), secret::new("hubpt_"));
@@ -62,7 +63,7 @@ pub async fn create(
             organization_id: organization.id,
             name: new.name.to_string(),
             role: new.role,
-            expires_at: new.expires_at,
+            expires_at,
             last_used_at: None,
             created_at: hub.now(),
         };

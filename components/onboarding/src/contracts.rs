@@ -2,7 +2,7 @@
 
 use domain::{
     Error, Id, OrganizationKind, Result,
-    contract::{ContractStatus, effective_at},
+    contract::{ContractStatus, check_issuer},
     id,
 };
 use store::{
@@ -21,6 +21,7 @@ pub async fn create(
     caller: Caller<permit::ContractWrite>,
     Body(new): Body<NewContract>,
 ) -> Result<Sent<Created<Contract>>> {
+    check_issuer(caller.acting().kind)?;
     let id = hub.id();
     hub.write(&caller, async |tx| {
         let provider = organizations::find(tx, &caller.scope(), new.provider_id).await?;
@@ -67,7 +68,7 @@ pub async fn approve(
                 kind: ACTIVATE,
                 organization_id: contract.provider_id,
                 payload: id.to_string(),
-                due_at: effective_at(contract.effective_date),
+                due_at: contract.effective_date.start(),
                 trace: Some(&hub.traceparent()),
                 now: hub.now(),
             };

@@ -1,7 +1,6 @@
 //! Commit contracts: what lets a provider provision a service.
 
-use crate::{Date, Error, Instant, Result, text_enum};
-use chrono::NaiveTime;
+use crate::{Date, Error, Instant, Kind, OrganizationKind, Result, text_enum};
 
 text_enum! {
     /// How a contract is paid.
@@ -23,16 +22,26 @@ text_enum! {
     }
 }
 
-/// The first instant of a contract's effective date, in UTC.
-pub fn effective_at(effective_date: Date) -> Instant {
-    effective_date.and_time(NaiveTime::MIN).and_utc()
+/// Refuses an issuer of the wrong kind. The operator may act in any organization, but only it and distributors have
+/// something to commit to.
+pub fn check_issuer(issuer: OrganizationKind) -> Result<()> {
+    if matches!(issuer, OrganizationKind::Operator | OrganizationKind::Distributor) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forbidden,
+        "not_an_issuer",
+        format!(
+            "A commit contract is offered by the OPERATOR or a DISTRIBUTOR, and you act in a {issuer}. Say with the Hub-Organization header which of them offers it."
+        ),
+    ))
 }
 
 impl ContractStatus {
     /// What an approval makes of it at `now`: in force when the effective date has come, else waiting for it.
     pub fn approved(self, effective_date: Date, now: Instant) -> Result<Self> {
         match self {
-            Self::PendingApproval if effective_at(effective_date) <= now => Ok(Self::Active),
+            Self::PendingApproval if effective_date.start() <= now => Ok(Self::Active),
             Self::PendingApproval => Ok(Self::PendingEffectiveDate),
             other => Err(Error::conflict(
                 "contract_not_pending_approval",

@@ -56,15 +56,21 @@ pub(crate) fn schema<T: Shown>() -> schemars::Schema {
     T::schema().try_into().unwrap_or_default()
 }
 
+/// Which of an enum's texts this is. Apart from the enums, so that it is compiled once and not for each of them.
+#[doc(hidden)]
+pub fn place(text: &str, texts: &[&str]) -> Result<usize, String> {
+    texts.iter().position(|known| *known == text).ok_or_else(|| format!("not one of {}", texts.join(", ")))
+}
+
 /// A fieldless enum whose values are written in UPPER_SNAKE in the API and in the database alike, with one list of
 /// them all. One spelling everywhere is what keeps a stored status from being read back as another.
 #[macro_export]
 macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, $crate::JsonSchema)]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, $crate::JsonSchema)]
         #[schemars(inline)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)+ }
+        pub enum $name { $($(#[$doc])* #[schemars(rename = $text)] $variant,)+ }
         impl $name {
             /// Every value, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
@@ -73,7 +79,12 @@ macro_rules! text_enum {
                 match self { $(Self::$variant => $text,)+ }
             }
         }
-        // Not derived: serde_json takes a number where an enum should stand for broken syntax, and does not say what would be right.
+        // Neither is derived. Serialize: the derive writes every text anew. Deserialize: serde_json takes a number where an enum should stand for broken syntax, and does not say what would be right.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 $crate::json::read_text(from)
@@ -87,9 +98,7 @@ macro_rules! text_enum {
         impl std::str::FromStr for $name {
             type Err = String;
             fn from_str(text: &str) -> Result<Self, String> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or_else(|| {
-                    format!("not one of {}", Self::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(", "))
-                })
+                $crate::json::place(text, &[$($text,)+]).map(|place| Self::ALL[place])
             }
         }
     };

@@ -19,6 +19,7 @@ pub mod service;
 pub mod subscription;
 pub mod task;
 pub mod text;
+pub mod time;
 pub mod usage;
 
 pub use error::{Error, FieldError, Kind, Result};
@@ -28,11 +29,10 @@ pub use organization::{OrganizationKind, OrganizationPath};
 pub use period::Period;
 pub use role::{Permission, Role};
 pub use text::{List, Text};
+pub use time::{Date, Moment};
 
 /// An instant in UTC. It is stored, and shown, with a resolution of one millisecond.
 pub type Instant = chrono::DateTime<chrono::Utc>;
-/// A calendar day, without a time zone.
-pub type Date = chrono::NaiveDate;
 
 /// Types whose values have a JSON Schema, for the OpenAPI document.
 #[cfg(not(target_family = "wasm"))]

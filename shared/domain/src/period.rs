@@ -1,14 +1,14 @@
 //! Billing months.
 
-use crate::{Date, Instant, json};
-use chrono::{Datelike, NaiveTime};
+use crate::{Instant, json};
+use chrono::{Datelike, NaiveDate, NaiveTime};
 use std::{fmt, str::FromStr};
 
 /// A calendar month in UTC, written `2026-10`. Months sort by time.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Period {
     /// Always the first day of the month.
-    first: Date,
+    first: NaiveDate,
 }
 
 impl Period {
@@ -58,7 +58,7 @@ impl FromStr for Period {
         if !(2000..3000).contains(&year) {
             return Err(wrong());
         }
-        Date::from_ymd_opt(year, month, 1).map(|first| Self { first }).ok_or_else(wrong)
+        NaiveDate::from_ymd_opt(year, month, 1).map(|first| Self { first }).ok_or_else(wrong)
     }
 }
 

@@ -81,7 +81,7 @@ pub struct RoleRow {
 
 use Permission::*;
 
-/// What everybody who works for a provider may see.
+/// What whoever runs a provider may do.
 const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     OrganizationRead,
     OrganizationWrite,

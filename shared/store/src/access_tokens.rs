@@ -61,28 +61,31 @@ pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
     .await
 }
 
-/// Exchanges the API token with this hash for an access token with the other. `false` when there is no such token.
+/// Exchanges the API token with this hash for an access token with the other, which ends at `expires_at`, or with the API
+/// token if that ends sooner. Gives the instant at which it ends; `None` when there is no such API token.
 pub async fn exchange(
     tx: &Tx<'_>,
     api_token_hash: &str,
     access_token_hash: &str,
     now: Instant,
     expires_at: Instant,
-) -> Result<bool> {
-    let token: Option<Id<id::ApiToken>> = tx
+) -> Result<Option<Instant>> {
+    let token: Option<(Id<id::ApiToken>, Option<Instant>)> = tx
         .query_opt(
-            "UPDATE api_tokens SET last_used_at = ?2 WHERE hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) RETURNING id",
+            "UPDATE api_tokens SET last_used_at = ?2 WHERE hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+             RETURNING id, expires_at",
             params![api_token_hash, now],
-            |row| row.take(),
+            |row| Ok((row.take()?, row.take()?)),
         )
         .await?;
-    let Some(token) = token else { return Ok(false) };
+    let Some((token, end)) = token else { return Ok(None) };
+    let expires_at = end.map_or(expires_at, |end| end.min(expires_at));
     tx.exec(
         "INSERT INTO access_tokens (hash, api_token_id, expires_at) VALUES (?1, ?2, ?3)",
         params![access_token_hash, token, expires_at],
     )
     .await?;
-    Ok(true)
+    Ok(Some(expires_at))
 }
 
 /// Forgets access tokens that ended before `now`, at most `limit` of them. They were worth nothing any more.

@@ -1,6 +1,6 @@
 //! API tokens and the roles they were given: the identities of machines.
 
-use crate::{Db, Row, Scope, Tx, params};
+use crate::{Db, Row, Scope, Tx, params, value::start};
 use domain::{Error, Id, Instant, Result, Role, id};
 
 /// An API token as it is shown: never its secret, which nobody has but its holder.
@@ -54,11 +54,11 @@ pub async fn insert(tx: &Tx<'_>, token: &ApiToken, hash: &str) -> Result<()> {
 
 /// A page of the tokens within the scope that were not revoked, oldest first.
 pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::ApiToken>>, limit: u32) -> Result<Vec<ApiToken>> {
-    let mut values = params![after, limit];
+    let mut values = params![start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
         &format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE t.revoked_at IS NULL AND o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR t.id > ?1)
+            "SELECT {COLUMNS} FROM {FROM} WHERE t.revoked_at IS NULL AND o.path >= ?3 AND o.path < ?4 AND t.id > ?1
              ORDER BY t.id LIMIT ?2"
         ),
         values,

@@ -1,6 +1,6 @@
 //! Commit contracts.
 
-use crate::{Db, Row, Scope, Tx, params};
+use crate::{Db, Row, Scope, Tx, params, value::start};
 use domain::JsonSchema;
 use domain::{
     Currency, Date, Error, Id, Instant, OrganizationPath, Result, Text,
@@ -47,7 +47,7 @@ pub struct NewContract {
     pub service_id: Id<id::Service>,
     /// How it is to be paid.
     pub contract_type: ContractType,
-    /// The first day (UTC) on which it is to be in force.
+    /// The first day (UTC) on which it is to be in force; of the years 2000 to 2999.
     pub effective_date: Date,
     /// The currency it is to be charged in.
     pub currency: Currency,
@@ -116,12 +116,10 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Contract>) -> Result<Contra
 
 /// A page of the contracts within the scope, oldest first.
 pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::Contract>>, limit: u32) -> Result<Vec<Contract>> {
-    let mut values = params![after, limit];
+    let mut values = params![start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
-        &format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR c.id > ?1) ORDER BY c.id LIMIT ?2"
-        ),
+        &format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND c.id > ?1 ORDER BY c.id LIMIT ?2"),
         values,
         read,
     )
@@ -151,9 +149,11 @@ pub async fn provisionable(
         .query_all(
             &format!(
                 "SELECT {COLUMNS} FROM {FROM} WHERE c.provider_id = ?1 AND c.service_id = ?2 AND c.status = 'ACTIVE'
-                 AND substr(?3, 1, length(o.path)) = o.path ORDER BY c.id LIMIT 100"
+                 AND substr(?3, 1, length(o.path)) = o.path
+                 ORDER BY CASE WHEN c.id = ?4 THEN 0 ELSE 1 END, c.id LIMIT 100"
             ),
-            params![provider_id, service_id, customer],
+            // The named one first, so that it is found among however many.
+            params![provider_id, service_id, customer, named],
             read,
         )
         .await?;

@@ -22,6 +22,9 @@ const ATTEMPTS: u32 = 3;
 /// The stable code of "too busy"; also what tells `in_transaction` to try again.
 const BUSY: &str = "database_busy";
 
+/// Something that is awaited and is compiled once, wherever it is awaited.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
 /// A connection of one request's own. It is never shared between requests: instances serve several at once, and their
 /// transactions would mix.
 pub struct Db(sqlite::Connection);
@@ -85,26 +88,28 @@ impl Db {
         if let Err(first) = &outcome {
             // Where COMMIT itself failed the transaction may be gone already; the first error is the one that counts.
             if let Err(second) = self.exec("ROLLBACK", vec![]).await {
-                eprintln!(
-                    "{}",
-                    serde_json::json!({ "level": "warn", "msg": "rollback failed", "error": second.to_string(), "after": first.to_string() })
-                );
+                // In the form of the log, by hand: a `Value` would bring its whole machinery into every component.
+                let [error, after] = [&second, first].map(|error| serde_json::to_string(&error.to_string()).unwrap_or_default());
+                eprintln!(r#"{{"level":"warn","msg":"rollback failed","error":{error},"after":{after}}}"#);
             }
         }
         outcome
     }
 
-    async fn run(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Vec<Value>>> {
-        let params: Vec<_> = params
-            .into_iter()
-            .map(|value| match value {
-                Value::Null => sqlite::Value::Null,
-                Value::Int(int) => sqlite::Value::Integer(int),
-                Value::Text(text) => sqlite::Value::Text(text),
-            })
-            .collect();
-        let rows = self.0.execute(sql, params).await.map_err(fault)?.collect().await.map_err(fault)?;
-        rows.into_iter().map(|row| row.values.into_iter().map(column).collect()).collect()
+    /// Boxed, because it would otherwise be compiled into everything that asks the database something.
+    fn run<'a>(&'a self, sql: &'a str, params: Vec<Value>) -> Boxed<'a, Vec<Vec<Value>>> {
+        Box::pin(async move {
+            let params: Vec<_> = params
+                .into_iter()
+                .map(|value| match value {
+                    Value::Null => sqlite::Value::Null,
+                    Value::Int(int) => sqlite::Value::Integer(int),
+                    Value::Text(text) => sqlite::Value::Text(text),
+                })
+                .collect();
+            let rows = self.0.execute(sql, params).await.map_err(fault)?.collect().await.map_err(fault)?;
+            rows.into_iter().map(|row| row.values.into_iter().map(column).collect()).collect()
+        })
     }
 }
 
@@ -133,7 +138,7 @@ fn fault(error: sqlite::Error) -> Error {
 /// What a transaction does, without the type of its outcome: so that the transaction around it is compiled once in a
 /// component and not for every use.
 trait Work {
-    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Boxed<'a, ()>;
 }
 
 /// Work that keeps its outcome until the transaction has ended.
@@ -143,7 +148,7 @@ struct Kept<F, T> {
 }
 
 impl<T, F: AsyncFn(&Tx<'_>) -> Result<T>> Work for Kept<F, T> {
-    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>> {
+    fn run<'a>(&'a self, tx: &'a Tx<'_>) -> Boxed<'a, ()> {
         Box::pin(async {
             self.value.set(Some((self.work)(tx).await?));
             Ok(())

@@ -5,7 +5,7 @@ use crate::{
     organizations::Organization,
     params,
     usage::of_ids,
-    value::{batches, numbers},
+    value::{batches, numbers, start},
 };
 use chrono::Datelike;
 use domain::{
@@ -300,13 +300,13 @@ pub async fn list(
     after: Option<Id<id::Invoice>>,
     limit: u32,
 ) -> Result<Vec<InvoiceHead>> {
-    let mut values = params![organization_id, period, after, limit];
+    let mut values = params![organization_id, period, start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM {FROM}
-             WHERE o.path >= ?5 AND o.path < ?6 AND (?1 IS NULL OR i.organization_id = ?1) AND (?2 IS NULL OR i.period = ?2)
-             AND (?3 IS NULL OR i.id > ?3) ORDER BY i.id LIMIT ?4"
+             WHERE o.path >= ?5 AND o.path < ?6 AND (i.organization_id = ?1 OR ?1 IS NULL) AND (i.period = ?2 OR ?2 IS NULL)
+             AND i.id > ?3 ORDER BY i.id LIMIT ?4"
         ),
         values,
         read,

@@ -3,7 +3,7 @@
 //! A job is enqueued in the transaction that decides it and claimed under a lease. Each claim raises the job's fence;
 //! a runner that lost its lease holds an old fence, and whatever it still tries to write is rolled back.
 
-use crate::{Db, Row, Tx, Value, params};
+use crate::{Db, Row, Tx, Value, params, value::start};
 use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, OrganizationPath, Result, id,
@@ -43,7 +43,7 @@ pub struct Job {
     pub organization_path: OrganizationPath,
     /// What the component wanted to know, as JSON.
     pub payload: String,
-    /// Failures in a row so far.
+    /// Failures in a row so far, runners that died among them.
     pub attempts: u32,
     /// The claim's number.
     pub fence: i64,
@@ -62,11 +62,15 @@ pub async fn enqueue(tx: &Tx<'_>, job: NewJob<'_>) -> Result<()> {
 }
 
 /// Claims up to `limit` due jobs of a queue. Only the first of them starts at once, but the lease of all begins now.
+///
+/// Jobs that were claimed and whose lease has ended are due again: their runner is taken for dead, which is one more
+/// failure, or a job that kills its runner would never be parked.
 pub async fn claim(db: &Db, queue: &str, now: Instant, limit: u32) -> Result<Vec<Job>> {
-    // Jobs that were claimed and whose lease has ended are due again: their runner is taken for dead.
+    // What the list asks is asked of the row again: where two runners can write at once, the list of the second is old.
     db.query_all(
-        "UPDATE jobs SET state = 'RUNNING', due_at = ?3, fence = fence + 1
-         WHERE id IN (SELECT id FROM jobs WHERE queue = ?1 AND state <> 'PARKED' AND due_at <= ?2 ORDER BY due_at, id LIMIT ?4)
+        "UPDATE jobs SET attempts = attempts + CASE state WHEN 'RUNNING' THEN 1 ELSE 0 END, state = 'RUNNING', due_at = ?3, fence = fence + 1
+         WHERE state <> 'PARKED' AND due_at <= ?2
+         AND id IN (SELECT id FROM jobs WHERE queue = ?1 AND state <> 'PARKED' AND due_at <= ?2 ORDER BY due_at, id LIMIT ?4)
          RETURNING id, kind, organization_id, (SELECT path FROM organizations WHERE id = jobs.organization_id), payload, attempts, fence, trace",
         params![queue, now, now + LEASE, limit],
         read_claimed,
@@ -77,7 +81,8 @@ pub async fn claim(db: &Db, queue: &str, now: Instant, limit: u32) -> Result<Vec
 /// Claims one job by its id if it is due, for a request that would rather wait than poll.
 pub async fn claim_one(db: &Db, id: Id<id::Job>, now: Instant) -> Result<Option<Job>> {
     db.query_opt(
-        "UPDATE jobs SET state = 'RUNNING', due_at = ?3, fence = fence + 1 WHERE id = ?1 AND state <> 'PARKED' AND due_at <= ?2
+        "UPDATE jobs SET attempts = attempts + CASE state WHEN 'RUNNING' THEN 1 ELSE 0 END, state = 'RUNNING', due_at = ?3, fence = fence + 1
+         WHERE id = ?1 AND state <> 'PARKED' AND due_at <= ?2
          RETURNING id, kind, organization_id, (SELECT path FROM organizations WHERE id = jobs.organization_id), payload, attempts, fence, trace",
         params![id, now, now + LEASE],
         read_claimed,
@@ -181,7 +186,7 @@ pub struct JobView {
     pub state: JobState,
     /// When it may be claimed next.
     pub due_at: Instant,
-    /// Failures in a row.
+    /// Failures in a row, runners that died among them.
     pub attempts: u32,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
@@ -208,8 +213,8 @@ fn read_view(row: &mut Row) -> Result<JobView> {
 /// A page of jobs, oldest first. Jobs are the hub's, so this is for the operator: the route's permission sees to it.
 pub async fn list(db: &Db, state: Option<JobState>, after: Option<Id<id::Job>>, limit: u32) -> Result<Vec<JobView>> {
     db.query_all(
-        &format!("SELECT {VIEW} FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id > ?2) ORDER BY id LIMIT ?3"),
-        params![state, after, limit],
+        &format!("SELECT {VIEW} FROM jobs WHERE (state = ?1 OR ?1 IS NULL) AND id > ?2 ORDER BY id LIMIT ?3"),
+        params![state, start(after), limit],
         read_view,
     )
     .await

@@ -1,6 +1,6 @@
 //! Organizations and the tree they form.
 
-use crate::{Db, Row, Scope, Tx, params};
+use crate::{Db, Row, Scope, Tx, params, value::start};
 use domain::JsonSchema;
 use domain::{
     Currency, Error, Id, Instant, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
@@ -139,12 +139,12 @@ pub async fn list(
     after: Option<Id<id::Organization>>,
     limit: u32,
 ) -> Result<Vec<Organization>> {
-    let mut values = params![kind, parent_id, after, limit];
+    let mut values = params![kind, parent_id, start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM organizations
-             WHERE path >= ?5 AND path < ?6 AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR parent_id = ?2) AND (?3 IS NULL OR id > ?3)
+             WHERE path >= ?5 AND path < ?6 AND (kind = ?1 OR ?1 IS NULL) AND (parent_id = ?2 OR ?2 IS NULL) AND id > ?3
              ORDER BY id LIMIT ?4"
         ),
         values,

@@ -1,6 +1,6 @@
 //! The catalogue. It is the operator's and the same for everybody, so it is read without a scope.
 
-use crate::{Db, Row, Tx, params};
+use crate::{Db, Row, Tx, params, value::start};
 use domain::JsonSchema;
 use domain::{
     Error, Id, Instant, Result, Text, id,
@@ -91,8 +91,8 @@ pub async fn find(db: &Db, id: Id<id::Service>) -> Result<Service> {
 /// A page of the catalogue, oldest first.
 pub async fn list(db: &Db, after: Option<Id<id::Service>>, limit: u32) -> Result<Vec<Service>> {
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM services WHERE (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2"),
-        params![after, limit],
+        &format!("SELECT {COLUMNS} FROM services WHERE id > ?1 ORDER BY id LIMIT ?2"),
+        params![start(after), limit],
         read,
     )
     .await

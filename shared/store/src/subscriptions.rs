@@ -1,6 +1,6 @@
 //! Subscriptions: services that customers have.
 
-use crate::{Db, Row, Scope, Tx, params};
+use crate::{Db, Row, Scope, Tx, params, value::start};
 use domain::{Decimal, Error, Id, Instant, JsonSchema, Result, id, subscription::SubscriptionStatus};
 use serde::{Deserialize, Serialize};
 
@@ -94,13 +94,13 @@ pub async fn list(
     after: Option<Id<id::Subscription>>,
     limit: u32,
 ) -> Result<Vec<Subscription>> {
-    let mut values = params![organization_id, status, after, limit];
+    let mut values = params![organization_id, status, start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM {FROM}
-             WHERE o.path >= ?5 AND o.path < ?6 AND (?1 IS NULL OR s.organization_id = ?1) AND (?2 IS NULL OR s.status = ?2)
-             AND (?3 IS NULL OR s.id > ?3) ORDER BY s.id LIMIT ?4"
+             WHERE o.path >= ?5 AND o.path < ?6 AND (s.organization_id = ?1 OR ?1 IS NULL) AND (s.status = ?2 OR ?2 IS NULL)
+             AND s.id > ?3 ORDER BY s.id LIMIT ?4"
         ),
         values,
         read,

@@ -1,6 +1,6 @@
 //! Tasks and their steps.
 
-use crate::{Db, Row, Scope, Tx, Value, params};
+use crate::{Db, Row, Scope, Tx, Value, params, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Result, id,
     task::{StepStatus, TaskStatus, TaskType},
@@ -185,11 +185,11 @@ pub async fn list(
     after: Option<Id<id::Task>>,
     limit: u32,
 ) -> Result<Vec<Task>> {
-    let mut values = params![status, after, limit];
+    let mut values = params![status, start(after), limit];
     values.extend([scope.from(), scope.until()]);
     let page = format!(
         "SELECT t.* FROM {FROM}
-         WHERE o.path >= ?4 AND o.path < ?5 AND (?1 IS NULL OR t.status = ?1) AND (?2 IS NULL OR t.id > ?2) ORDER BY t.id LIMIT ?3"
+         WHERE o.path >= ?4 AND o.path < ?5 AND (t.status = ?1 OR ?1 IS NULL) AND t.id > ?2 ORDER BY t.id LIMIT ?3"
     );
     with_steps(db, &page, values).await
 }

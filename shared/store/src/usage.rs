@@ -3,7 +3,7 @@
 use crate::{
     Db, Row, Scope, Stored, Tx, Value, params,
     usage_reports::Import,
-    value::{batches, numbers},
+    value::{batches, numbers, start},
 };
 use domain::{
     Decimal, Error, Id, Instant, JsonSchema, Period, Result, id,
@@ -261,14 +261,14 @@ pub async fn of_line(
     after: Option<Id<id::Usage>>,
     limit: u32,
 ) -> Result<Vec<Usage>> {
-    let mut values = params![invoice_id, line.get(), after, limit];
+    let mut values = params![invoice_id, line.get(), start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
         "SELECT u.id, u.report_id, u.report_row, u.source, u.organization_id, u.service_id, u.subscription_id, u.sku, u.datacenter,
              u.used_at, u.period, u.late, u.description, u.unit_price, u.usage_quantity, u.commit_quantity, u.billable_quantity,
              u.product_family, u.customer_segment, u.cross_reference_sku
          FROM invoice_usage i JOIN usage_rows u ON u.id = i.usage_id JOIN organizations o ON o.id = u.organization_id
-         WHERE i.invoice_id = ?1 AND i.line = ?2 AND (?3 IS NULL OR i.usage_id > ?3) AND o.path >= ?5 AND o.path < ?6
+         WHERE i.invoice_id = ?1 AND i.line = ?2 AND i.usage_id > ?3 AND o.path >= ?5 AND o.path < ?6
          ORDER BY i.usage_id LIMIT ?4",
         values,
         read,

@@ -1,6 +1,6 @@
 //! Usage reports: the imports of usage.
 
-use crate::{Db, Row, Scope, Tx, invoices, params, usage};
+use crate::{Db, Row, Scope, Tx, invoices, params, usage, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Period, Result, id,
     usage::{Keyed, UsageRow, is_late},
@@ -127,12 +127,10 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::UsageReport>) -> Result<Usa
 
 /// A page of the reports within the scope, oldest first.
 pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::UsageReport>>, limit: u32) -> Result<Vec<UsageReport>> {
-    let mut values = params![after, limit];
+    let mut values = params![start(after), limit];
     values.extend([scope.from(), scope.until()]);
     db.query_all(
-        &format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND (?1 IS NULL OR r.id > ?1) ORDER BY r.id LIMIT ?2"
-        ),
+        &format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND r.id > ?1 ORDER BY r.id LIMIT ?2"),
         values,
         read,
     )

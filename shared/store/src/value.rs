@@ -22,6 +22,15 @@ pub trait Stored: Sized {
     fn from_value(value: Value) -> Option<Self>;
 }
 
+impl Stored for Value {
+    fn to_value(&self) -> Value {
+        self.clone()
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        Some(value)
+    }
+}
+
 impl Stored for i64 {
     fn to_value(&self) -> Value {
         Value::Int(*self)
@@ -136,6 +145,13 @@ macro_rules! params {
     ($($value:expr),* $(,)?) => { vec![$($crate::Stored::to_value(&$value)),*] };
 }
 
+/// The key after which a page of a list begins: `id > start` holds for every id at first, and is one range of the index
+/// however far the page lies. (A filter that may be absent is `column = ?1 OR ?1 IS NULL`, in this order: PostgreSQL takes
+/// the parameter's type from where it first stands, and has none for a bare `?1 IS NULL`.)
+pub(crate) fn start<N: Noun>(after: Option<Id<N>>) -> Value {
+    Value::Text(after.map(|id| id.to_string()).unwrap_or_default())
+}
+
 /// The numbers of `count` parameters from `first` on, for statements of as many rows or ids as there are: `?3, ?4`.
 pub(crate) fn numbers(first: usize, count: usize) -> String {
     (first..first + count).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ")
@@ -163,8 +179,14 @@ impl Row {
     /// The next column. A failure is a fault of ours, not of the caller's.
     pub fn take<T: Stored>(&mut self) -> Result<T> {
         let value = self.0.next().ok_or_else(|| Error::unavailable("a row has fewer columns than are read from it"))?;
-        T::from_value(value).ok_or_else(|| Error::unavailable(format!("a column does not hold a {}", std::any::type_name::<T>())))
+        T::from_value(value).ok_or_else(|| unreadable(std::any::type_name::<T>()))
     }
+}
+
+/// Apart from the type, so that it is compiled once and not for every kind of column.
+#[cold]
+fn unreadable(wanted: &str) -> Error {
+    Error::unavailable(format!("a column does not hold a {wanted}"))
 }
 
 #[cfg(test)]

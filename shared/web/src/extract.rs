@@ -1,11 +1,10 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
-use crate::{Describe, Hub, limits, secret};
+use crate::{Describe, Hub, limits, route::LocalIn, secret};
 use domain::JsonSchema;
 use domain::{Error, FieldError, Kind, Result};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use std::{str::FromStr, time::Duration};
 
 /// A request on its way into a handler.
@@ -13,8 +12,7 @@ pub struct Incoming {
     /// Method, target and headers.
     pub parts: http::request::Parts,
     /// The values of the path's `{names}`, in order.
-    pub(crate) path: Vec<(String, String)>,
-    pub(crate) body: Option<IncomingRequestBody>,
+    pub(crate) path: Vec<(&'static str, String)>,
 }
 
 /// A part of a request. Not for use outside the kit and handlers, where no future needs to be `Send`.
@@ -76,7 +74,7 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
         media_type(incoming, "application/json")?;
-        let bytes = read(hub, incoming).await?;
+        let bytes = read(hub).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let pointer = pointer(error.path());
@@ -149,7 +147,7 @@ impl MediaType for Csv {
 impl<M: MediaType> FromRequest for Bytes<M> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
         media_type(incoming, M::NAME)?;
-        Ok(Self { bytes: read(hub, incoming).await?, media: std::marker::PhantomData })
+        Ok(Self { bytes: read(hub).await?, media: std::marker::PhantomData })
     }
 }
 
@@ -170,36 +168,38 @@ fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
     ))
 }
 
-async fn read(hub: &Hub, incoming: &mut Incoming) -> Result<Vec<u8>> {
-    let too_large = || {
-        Error::new(
-            Kind::Malformed,
-            "body_too_large",
-            format!("The body is larger than {} bytes, the most that one request may carry. Send it in parts.", limits::BODY),
-        )
-    };
-    let declared =
-        incoming.parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limits::BODY) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(declared.unwrap_or_default());
-    if let Some(mut body) = incoming.body.take() {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
-                    .with_internal(format!("{error:?}"))
-            })?;
-            if let Ok(data) = frame.into_data() {
-                if bytes.len() + data.len() > limits::BODY {
-                    return Err(too_large());
+/// Reads the body. Boxed, because it would otherwise be compiled into every handler that takes one.
+pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
+    Box::pin(async move {
+        let too_large = || {
+            Error::new(
+                Kind::Malformed,
+                "body_too_large",
+                format!("The body is larger than {} bytes, the most that one request may carry. Send it in parts.", limits::BODY),
+            )
+        };
+        let mut bytes = Vec::new();
+        if let Some((mut body, declared)) = hub.take_body() {
+            if declared.is_some_and(|length| length > limits::BODY) {
+                return Err(too_large());
+            }
+            bytes.reserve(declared.unwrap_or_default());
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| {
+                    Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
+                        .with_internal(format!("{error:?}"))
+                })?;
+                if let Ok(data) = frame.into_data() {
+                    if bytes.len() + data.len() > limits::BODY {
+                        return Err(too_large());
+                    }
+                    bytes.extend_from_slice(&data);
                 }
-                bytes.extend_from_slice(&data);
             }
         }
-    }
-    hub.set_body_hash(secret::digest(&[&bytes]));
-    Ok(bytes)
+        hub.set_body_hash(secret::digest(&[&bytes]));
+        Ok(bytes)
+    })
 }
 
 /// The version that the caller edited, from `If-Match`. Edits without one are refused, since they could undo another's.

@@ -1,13 +1,14 @@
 //! What a request carries through the hub: its own connection, its instant, its ids.
 
 use crate::{
-    Answer, Identity, Reply, Sent,
+    Answer, Identity, Reply, Sent, extract,
     idempotency::{self, Key},
-    route::Local,
+    route::{Local, LocalIn},
     trace::Trace,
 };
 use chrono::TimeDelta;
 use domain::{Error, Id, Instant, Result, id::Noun};
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use std::{
     cell::{Cell, OnceCell, RefCell},
     rc::Rc,
@@ -29,7 +30,9 @@ struct Inner {
     /// Path and query as sent.
     target: String,
     idempotency_key: Option<http::HeaderValue>,
-    /// SHA-256 of the body, once a part has read it.
+    /// The body, until it is read, with its length if that was declared.
+    body: RefCell<Option<(IncomingRequestBody, Option<usize>)>>,
+    /// SHA-256 of the body, once it was read.
     body_hash: Cell<Option<[u8; 32]>>,
     db: OnceCell<Db>,
     /// Who asks, for the log.
@@ -40,7 +43,8 @@ struct Inner {
 static MIGRATED: AtomicBool = AtomicBool::new(false);
 
 impl Hub {
-    pub(crate) fn new(component: &'static str, request: &http::request::Parts) -> Self {
+    pub(crate) fn new(component: &'static str, request: &http::request::Parts, body: IncomingRequestBody) -> Self {
+        let declared = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
         Self(Rc::new(Inner {
             component,
@@ -49,6 +53,7 @@ impl Hub {
             method: request.method.clone(),
             target: target.to_owned(),
             idempotency_key: request.headers.get("idempotency-key").cloned(),
+            body: RefCell::new(Some((body, declared))),
             body_hash: Cell::new(None),
             db: OnceCell::new(),
             who: RefCell::new(None),
@@ -64,6 +69,7 @@ impl Hub {
             method: self.0.method.clone(),
             target: self.0.target.clone(),
             idempotency_key: None,
+            body: RefCell::default(),
             body_hash: Cell::new(None),
             db: OnceCell::new(),
             who: RefCell::new(None),
@@ -111,19 +117,25 @@ impl Hub {
     /// Changes something for a caller: `work` runs in one transaction, and so does keeping its answer for the request's
     /// Idempotency-Key. A repeated request gets the first answer and `work` does not run.
     pub async fn write<R: Reply>(&self, caller: &Identity, work: impl AsyncFn(&Tx<'_>) -> Result<R>) -> Result<Sent<R>> {
-        let key = self.key(caller).await?;
-        self.db()
-            .await?
-            .in_transaction(async |tx| {
-                if let Some(first) = self.first_answer(tx, caller, key.as_ref()).await? {
-                    return Ok(first);
-                }
-                let answer = work(tx).await?.into_answer()?;
-                self.keep_answer(tx, caller, key.as_ref(), &answer).await?;
-                Ok(answer)
-            })
-            .await
-            .map(Sent::new)
+        self.answer_once(caller, &Answering(work)).await.map(Sent::new)
+    }
+
+    /// Boxed, and without the type of the answer, because it would otherwise be compiled into every handler that writes.
+    fn answer_once<'a>(&'a self, caller: &'a Identity, work: &'a dyn Work) -> LocalIn<'a, Result<Answer>> {
+        Box::pin(async move {
+            let key = self.key(caller).await?;
+            self.db()
+                .await?
+                .in_transaction(async |tx| {
+                    if let Some(first) = self.first_answer(tx, caller, key.as_ref()).await? {
+                        return Ok(first);
+                    }
+                    let answer = work.answer(tx).await?;
+                    self.keep_answer(tx, caller, key.as_ref(), &answer).await?;
+                    Ok(answer)
+                })
+                .await
+        })
     }
 
     async fn first_answer(&self, tx: &Tx<'_>, caller: &Identity, key: Option<&Key>) -> Result<Option<Answer>> {
@@ -141,6 +153,10 @@ impl Hub {
     async fn key(&self, caller: &Identity) -> Result<Option<Key>> {
         let Some(header) = &self.0.idempotency_key else { return Ok(None) };
         let data_key = variable("data_key").await?;
+        if self.0.body_hash.get().is_none() {
+            // A body that no part asked for still tells apart two requests with one key.
+            extract::read(self).await?;
+        }
         let what = idempotency::Fingerprint {
             method: self.0.method.as_str(),
             target: &self.0.target,
@@ -148,6 +164,10 @@ impl Hub {
             body: self.0.body_hash.get().unwrap_or_default(),
         };
         Key::new(header, &data_key, &what).map(Some)
+    }
+
+    pub(crate) fn take_body(&self) -> Option<(IncomingRequestBody, Option<usize>)> {
+        self.0.body.take()
     }
 
     pub(crate) fn set_body_hash(&self, hash: [u8; 32]) {
@@ -176,6 +196,19 @@ impl Hub {
             duration_ms: (wall_clock() - self.0.now).num_milliseconds(),
             job: None,
         });
+    }
+}
+
+/// What a request changes, without the type of its answer.
+trait Work {
+    fn answer<'a>(&'a self, tx: &'a Tx<'_>) -> LocalIn<'a, Result<Answer>>;
+}
+
+struct Answering<F>(F);
+
+impl<R: Reply, F: AsyncFn(&Tx<'_>) -> Result<R>> Work for Answering<F> {
+    fn answer<'a>(&'a self, tx: &'a Tx<'_>) -> LocalIn<'a, Result<Answer>> {
+        Box::pin(async { (self.0)(tx).await?.into_answer() })
     }
 }
 

@@ -1,10 +1,15 @@
 //! Running a component's jobs: claim, run, and see to those that fail.
 
-use crate::{Hub, hub::random, route::RunJob, trace::Line};
+use crate::{
+    Hub,
+    hub::random,
+    route::{Local, RunJob},
+    trace::Line,
+};
 use domain::JsonSchema;
 use domain::{
     Error, Id, Result, id,
-    job::{is_tried_again, wait_after},
+    job::{ATTEMPTS, is_tried_again, wait_after},
 };
 use serde::{Deserialize, Serialize};
 use store::jobs::{self, Job};
@@ -23,34 +28,36 @@ pub struct Round {
 
 /// Claims a batch of the component's due jobs and runs them one after the other.
 pub(crate) async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
-    let claimed = jobs::claim(hub.db().await?, hub.component(), hub.now(), BATCH).await?;
-    let ran = claimed.len() as u32;
-    for job in claimed {
-        run_claimed(hub, run, job).await?;
+    let mut claimed = jobs::claim(hub.db().await?, hub.component(), hub.now(), BATCH).await?;
+    let ran = claimed.len();
+    if let Some(failures) = claimed.iter().map(|job| job.attempts as usize).max() {
+        // A job that kills its runner keeps those after it from running. So each time another one is the first.
+        claimed.rotate_left(failures % ran);
     }
-    Ok(Round { ran })
+    for job in claimed {
+        run_claimed(hub, run.as_ref(), job).await?;
+    }
+    Ok(Round { ran: ran as u32 })
 }
 
 /// Runs one job of the component now, in the request that would rather wait for it. `false` when it is not due, when
 /// another runner has it, and when it is no more.
 pub async fn run_now<Fut>(hub: &Hub, id: Id<id::Job>, run: impl Fn(Hub, Job) -> Fut) -> Result<bool>
 where
-    Fut: Future<Output = Result<()>>,
+    Fut: Future<Output = Result<()>> + 'static,
 {
     match jobs::claim_one(hub.db().await?, id, crate::hub::wall_clock()).await? {
-        Some(job) => run_claimed(hub, &run, job).await.map(|()| true),
+        Some(job) => run_claimed(hub, &|hub, job| Box::pin(run(hub, job)), job).await.map(|()| true),
         None => Ok(false),
     }
 }
 
 /// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure.
-async fn run_claimed<Fut>(hub: &Hub, run: &impl Fn(Hub, Job) -> Fut, job: Job) -> Result<()>
-where
-    Fut: Future<Output = Result<()>>,
-{
+async fn run_claimed(hub: &Hub, run: &dyn Fn(Hub, Job) -> Local<Result<()>>, job: Job) -> Result<()> {
     let hub = hub.for_job(job.trace.as_deref());
     let began = hub.now();
-    let outcome = run(hub.clone(), job.clone()).await;
+    // A job that ends in a fault is counted and parked where the fault is; here come those whose runners never told.
+    let outcome = if job.attempts < ATTEMPTS { run(hub.clone(), job.clone()).await } else { Err(died(&job)) };
     let (code, error) = match &outcome {
         Ok(()) => (None, None),
         Err(error) => (Some(error.code), Some(error.to_string())),
@@ -75,6 +82,16 @@ where
         return Ok(());
     }
     record_failure(&hub, &job, &error).await
+}
+
+fn died(job: &Job) -> Error {
+    Error::conflict(
+        "job_runner_died",
+        format!(
+            "Set aside after {} attempts, the last of which ended without a word: its runner died, or took longer than its lease.",
+            job.attempts
+        ),
+    )
 }
 
 async fn record_failure(hub: &Hub, job: &Job, error: &Error) -> Result<()> {

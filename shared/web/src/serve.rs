@@ -25,10 +25,10 @@ macro_rules! serve {
 /// Serves one request with a component's table. Whatever happens, there is an answer, and one line in the log.
 pub async fn serve(routes: &'static Routes, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let hub = Hub::new(routes.component(), &parts);
+    let hub = Hub::new(routes.component(), &parts, body);
     let head = parts.method == Method::HEAD;
     let path = parts.uri.path().to_owned();
-    let outcome = answer(routes, &hub, Incoming { parts, path: Vec::new(), body: Some(body) }).await;
+    let outcome = answer(routes, &hub, Incoming { parts, path: Vec::new() }).await;
     let (mut answer, code, internal) = match outcome {
         Ok(answer) => (answer, None, None),
         Err(error) => {
