@@ -274,9 +274,13 @@ CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 
 CREATE INDEX invoice_usage_line ON invoice_usage (invoice_id, line, usage_id);
 
-CREATE INDEX invoices_organization ON invoices (organization_id, period, id);
+CREATE INDEX invoices_organization ON invoices (organization_id, id);
+
+CREATE INDEX invoices_period ON invoices (organization_id, period, id);
 
 CREATE INDEX jobs_due ON jobs (queue, due_at, id) WHERE state <> 'PARKED';
+
+CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 
 CREATE INDEX jobs_state ON jobs (state, id);
 

@@ -307,5 +307,16 @@ fn the_first_token_is_given_again_until_it_was_used() {
         exchange(&first).await.expect_problem(401, "api_token_invalid");
         exchange(&second).await.expect(201);
         bootstrap().await.expect_problem(409, "already_bootstrapped");
+        // The operator revokes its last token; whoever runs the machine gets it back in.
+        let operator = world.sign_in(&second.text("/apiToken"), "").await;
+        let tokens = world.get("/v1/api-tokens").by(&operator).send().await;
+        assert_eq!(tokens.at("/items").as_array().unwrap().len(), 1);
+        let own = format!("/v1/api-tokens/{}", tokens.text("/items/0/id"));
+        world.delete(&own).by(&operator).send().await.expect(204);
+        world.get("/v1/me").by(&operator).send().await.expect_problem(401, "access_token_invalid");
+        let third = bootstrap().await;
+        third.expect(201);
+        world.sign_in(&third.text("/apiToken"), "").await;
+        bootstrap().await.expect_problem(409, "already_bootstrapped");
     });
 }

@@ -21,7 +21,10 @@ pub async fn create(
     hub.write(&caller, async |tx| {
         let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
         if customer.kind != OrganizationKind::Customer {
-            return Err(Error::invalid("/organizationId", format!("is a {}; an invoice goes to a CUSTOMER", customer.kind)));
+            return Err(Error::invalid(
+                "/organizationId",
+                format!("is of the kind {}; an invoice goes to a CUSTOMER", customer.kind),
+            ));
         }
         check_over(new.period, hub.now())?;
         let draft = usage::not_invoiced(tx, &caller.scope(), customer.id, new.period).await?;

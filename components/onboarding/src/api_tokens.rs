@@ -55,7 +55,13 @@ pub async fn create(
         if new.role.row().kind != organization.kind {
             return Err(Error::invalid(
                 "/role",
-                format!("{} is a role in a {}; {} is a {}", new.role, new.role.row().kind, organization.id, organization.kind),
+                format!(
+                    "{} is a role in organizations of the kind {}; {} is of the kind {}",
+                    new.role,
+                    new.role.row().kind,
+                    organization.id,
+                    organization.kind
+                ),
             ));
         }
         let token = ApiToken {

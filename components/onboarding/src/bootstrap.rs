@@ -1,9 +1,10 @@
 //! `/internal/bootstrap`: the first organization and the first token, which nobody is there yet to grant.
 //!
-//! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used.
+//! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used; and again when the
+//! operator has lost its last one.
 
 use domain::JsonSchema;
-use domain::{Error, OrganizationKind, Result, Role, Text};
+use domain::{Error, Instant, OrganizationKind, Result, Role, Text};
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,
@@ -61,8 +62,9 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
     hub.db()
         .await?
         .in_transaction(async |tx| {
-            let Some(organization) = organizations::insert_operator(tx, organization_id, &new, hub.now()).await? else {
-                return again(tx, &api_token).await;
+            let organization = match organizations::insert_operator(tx, organization_id, &new, hub.now()).await? {
+                Some(organization) => organization,
+                None => without_token(tx, hub.now()).await?,
             };
             let token = ApiToken {
                 id: token_id,
@@ -79,15 +81,18 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
         .await
 }
 
-/// The operator is there already. If its token was never used, the answer that carried it may have been lost with the
-/// machine, so it gets another secret; once it was used, nobody gets one here any more.
-async fn again(tx: &Tx<'_>, api_token: &str) -> Result<Bootstrapped> {
-    let reissued = api_tokens::reissue_first(tx, &secret::hash(api_token)).await?;
-    match (reissued, organizations::find_operator(tx).await?) {
-        (Some(_), Some(organization)) => Ok(Bootstrapped { organization, api_token: api_token.to_owned() }),
-        _ => Err(Error::conflict(
+/// The operator is there already, and gets another token only when it has none that was ever used: the answer that
+/// carried the first may have been lost with the machine, or the last may have been revoked or have ended. Whoever holds
+/// the internal secret runs the hub, so this is their way back in.
+async fn without_token(tx: &Tx<'_>, now: Instant) -> Result<Organization> {
+    let operator = organizations::find_operator(tx).await?;
+    let operator = operator.ok_or_else(|| Error::unavailable("there is no operator and there cannot be one"))?;
+    if api_tokens::any_in_use(tx, operator.id, now).await? {
+        return Err(Error::conflict(
             "already_bootstrapped",
-            "The hub has its operator already. Use the API token that was shown then.",
-        )),
+            "The hub has its operator already, and the operator has an API token in use. Use that one.",
+        ));
     }
+    api_tokens::revoke_unused(tx, operator.id, now).await?;
+    Ok(operator)
 }

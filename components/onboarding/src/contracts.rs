@@ -28,7 +28,7 @@ pub async fn create(
         if provider.kind != OrganizationKind::Provider {
             return Err(Error::invalid(
                 "/providerId",
-                format!("is a {}; a commit contract is made with a PROVIDER", provider.kind),
+                format!("is of the kind {}; a commit contract is made with a PROVIDER", provider.kind),
             ));
         }
         services::find(tx, new.service_id).await?;

@@ -1,7 +1,7 @@
 //! `/internal/tick`: the one door for schedulers.
 
 use domain::JsonSchema;
-use domain::{Instant, Result};
+use domain::Result;
 use http::Method;
 use serde::Serialize;
 use store::{access_tokens, idempotency, jobs};
@@ -31,13 +31,16 @@ pub async fn run(hub: Hub, _: Internal) -> Result<Shown<Ticked>> {
     let mut unanswered: Vec<String> = Vec::new();
     for _ in 0..ROUNDS {
         let mut ran_now = 0;
-        for queue in due_now(jobs::due(db).await?, hub.now()) {
+        for queue in jobs::due(db, hub.now()).await? {
             if unanswered.contains(&queue) {
                 continue;
             }
             match ask(&hub, &queue).await {
                 Ok(round) => ran_now += round.ran,
-                Err(_) => unanswered.push(queue),
+                Err(error) => {
+                    hub.warn("a component did not answer its tick", &error);
+                    unanswered.push(queue);
+                }
             }
         }
         if ran_now == 0 {
@@ -46,13 +49,9 @@ pub async fn run(hub: Hub, _: Internal) -> Result<Shown<Ticked>> {
         ran += ran_now;
     }
     prune(&hub).await?;
-    let waiting = jobs::due(db).await?.into_iter().map(|(_, due)| (due - hub.now()).num_milliseconds().max(0)).min();
+    let waiting = jobs::next_due(db).await?.map(|due| (due - hub.now()).num_milliseconds().max(0));
     let next_tick_in_ms = if unanswered.is_empty() { waiting } else { waiting.map(|waiting| waiting.max(RETRY_MS)) };
     Ok(Shown(Ticked { ran, next_tick_in_ms }))
-}
-
-fn due_now(queues: Vec<(String, Instant)>, now: Instant) -> impl Iterator<Item = String> {
-    queues.into_iter().filter(move |(_, due)| *due <= now).map(|(queue, _)| queue)
 }
 
 /// A component that does not answer must not keep the others waiting: its jobs stay due. The call itself is in the

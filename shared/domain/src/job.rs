@@ -17,7 +17,7 @@ text_enum! {
 
 /// How long a runner may work on a job before another may take it over.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// How many attempts a job gets before it is parked. With the waits below that is about half an hour.
+/// How many attempts a job gets before it is parked. With the waits below that is some minutes.
 pub const ATTEMPTS: u32 = 10;
 /// The longest wait between two attempts.
 const LONGEST_WAIT_MS: u64 = 10 * 60 * 1000;

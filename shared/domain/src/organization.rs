@@ -95,8 +95,8 @@ pub fn check_kind(child: OrganizationKind, parent: OrganizationKind) -> Result<(
     Err(Error::invalid(
         "/kind",
         match possible.as_slice() {
-            [] => format!("no organization can stand below a {parent}; choose another parentId"),
-            kinds => format!("a {child} cannot stand below a {parent}; below it can stand: {}", kinds.join(", ")),
+            [] => format!("no organization can stand below one of the kind {parent}; choose another parentId"),
+            kinds => format!("{child} cannot stand below {parent}; below it can stand: {}", kinds.join(", ")),
         },
     ))
 }

@@ -351,7 +351,7 @@ pub fn check_places(
             faults.add(row.number, Some("Org Id"), detail);
         } else if subscriptions.get(&row.subscription_id) != Some(&(row.organization_id, row.service_id)) {
             let detail = format!(
-                "there is no subscription {} of {} to {}; GET /v1/subscriptions lists what there is",
+                "there is no subscription {} of {} to {} that was ever active; GET /v1/subscriptions lists what there is",
                 row.subscription_id, row.organization_id, row.service_id
             );
             faults.add(row.number, Some("Subscription Id"), detail);

@@ -97,4 +97,5 @@ CREATE TABLE jobs (
     created_at      BIGINT NOT NULL
 );
 CREATE INDEX jobs_due ON jobs (queue, due_at, id) WHERE state <> 'PARKED';
+CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 CREATE INDEX jobs_state ON jobs (state, id);

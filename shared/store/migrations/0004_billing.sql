@@ -75,7 +75,8 @@ CREATE TABLE invoices (
     issued_at       BIGINT NOT NULL,
     UNIQUE (provider_id, number)
 );
-CREATE INDEX invoices_organization ON invoices (organization_id, period, id);
+CREATE INDEX invoices_organization ON invoices (organization_id, id);
+CREATE INDEX invoices_period ON invoices (organization_id, period, id);
 
 CREATE TABLE invoice_lines (
     invoice_id      TEXT NOT NULL REFERENCES invoices (id),

@@ -82,13 +82,25 @@ pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Insta
     revoked.map(drop).ok_or_else(|| Error::not_found("api_token_not_found", "API token", id))
 }
 
-/// Gives the operator's first token another secret, as long as nobody has used it and there is no other: whoever asked
-/// for it may never have got the answer. `None` when it was used.
-pub async fn reissue_first(tx: &Tx<'_>, hash: &str) -> Result<Option<Id<id::ApiToken>>> {
-    tx.query_opt(
-        "UPDATE api_tokens SET hash = ?1 WHERE last_used_at IS NULL AND (SELECT COUNT(*) FROM api_tokens) = 1 RETURNING id",
-        params![hash],
-        |row| row.take(),
+/// Whether the operator has a token that was used and is still good. Only bootstrapping asks, before anybody is there who
+/// could have a scope.
+pub async fn any_in_use(tx: &Tx<'_>, operator: Id<id::Organization>, now: Instant) -> Result<bool> {
+    let found: Option<Id<id::ApiToken>> = tx
+        .query_opt(
+            "SELECT id FROM api_tokens WHERE organization_id = ?1 AND revoked_at IS NULL AND last_used_at IS NOT NULL
+             AND (expires_at IS NULL OR expires_at > ?2) ORDER BY id LIMIT 1",
+            params![operator, now],
+            |row| row.take(),
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Revokes the operator's tokens that were never used: nobody may have them. Only bootstrapping does this.
+pub async fn revoke_unused(tx: &Tx<'_>, operator: Id<id::Organization>, now: Instant) -> Result<()> {
+    tx.exec(
+        "UPDATE api_tokens SET revoked_at = ?2 WHERE organization_id = ?1 AND revoked_at IS NULL AND last_used_at IS NULL",
+        params![operator, now],
     )
     .await
 }

@@ -162,12 +162,16 @@ pub async fn holds(db: &Db, job: &Job) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// The queues with work that is due by `now`, and when the first work of each queue falls due otherwise.
-pub async fn due(db: &Db) -> Result<Vec<(String, Instant)>> {
-    db.query_all("SELECT queue, MIN(due_at) FROM jobs WHERE state <> 'PARKED' GROUP BY queue ORDER BY queue", vec![], |row| {
-        Ok((row.take()?, row.take()?))
-    })
-    .await
+/// The queues with work that is due by `now`.
+pub async fn due(db: &Db, now: Instant) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT queue FROM jobs WHERE state <> 'PARKED' AND due_at <= ?1 ORDER BY queue";
+    db.query_all(sql, params![now], |row| row.take()).await
+}
+
+/// When the next work falls due, if there is any.
+pub async fn next_due(db: &Db) -> Result<Option<Instant>> {
+    let sql = "SELECT due_at FROM jobs WHERE state <> 'PARKED' ORDER BY due_at LIMIT 1";
+    db.query_opt(sql, vec![], |row| row.take()).await
 }
 
 /// A job as the operator sees it. The payload is not shown: it may hold a tenant's data.

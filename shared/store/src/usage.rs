@@ -81,7 +81,7 @@ pub async fn check(db: &Db, scope: &Scope, rows: &[UsageRow]) -> Result<()> {
         |ids| {
             format!(
                 "SELECT s.id, s.organization_id, s.service_id FROM subscriptions s JOIN organizations o ON o.id = s.organization_id
-                 WHERE o.path >= ?1 AND o.path < ?2 AND s.id IN ({ids})"
+                 WHERE o.path >= ?1 AND o.path < ?2 AND s.activated_at IS NOT NULL AND s.id IN ({ids})"
             )
         },
         read_subscribed,

@@ -178,6 +178,24 @@ impl Hub {
         *self.0.who.borrow_mut() = Some((principal, acting));
     }
 
+    /// A line in the log about something that went wrong beside the request.
+    pub fn warn(&self, what: &str, error: &Error) {
+        self.0.trace.log(&crate::trace::Line {
+            level: "warn",
+            msg: what,
+            component: self.0.component,
+            method: None,
+            path: None,
+            status: None,
+            code: Some(error.code),
+            principal: None,
+            organization: None,
+            error: error.internal.as_deref(),
+            duration_ms: (wall_clock() - self.0.now).num_milliseconds(),
+            job: None,
+        });
+    }
+
     /// The one log line of this request.
     pub(crate) fn log(&self, answer: &Answer, code: Option<&str>, internal: Option<&str>) {
         let who = self.0.who.borrow();

@@ -84,8 +84,8 @@ impl Operation<'_> {
         if let Some(permission) = permission {
             self.value["x-permission"] = json!(permission);
             self.value["description"] = json!(format!("Needs the permission {permission}."));
-            self.problem(403, "None of the caller's roles permits this.");
         }
+        self.problem(403, "None of the caller's roles permits this, or the organization is disabled.");
         let organization = self.generator.subschema_for::<domain::Id<domain::id::Organization>>();
         self.parameters.push(json!({
             "name": "Hub-Organization", "in": "header", "required": false, "schema": organization,
