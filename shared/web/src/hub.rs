@@ -46,10 +46,11 @@ impl Hub {
     pub(crate) fn new(component: &'static str, request: &http::request::Parts, body: IncomingRequestBody) -> Self {
         let declared = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+        let now = wall_clock();
         Self(Rc::new(Inner {
             component,
-            now: wall_clock(),
-            trace: Trace::of(&request.headers),
+            now,
+            trace: Trace::of(&request.headers, now),
             method: request.method.clone(),
             target: target.to_owned(),
             idempotency_key: request.headers.get("idempotency-key").cloned(),
@@ -62,10 +63,11 @@ impl Hub {
 
     /// The same context for a piece of work of its own: another connection, the present instant, the job's trace.
     pub(crate) fn for_job(&self, trace: Option<&str>) -> Self {
+        let now = wall_clock();
         Self(Rc::new(Inner {
             component: self.0.component,
-            now: wall_clock(),
-            trace: trace.map_or_else(|| self.0.trace.clone(), Trace::continued),
+            now,
+            trace: trace.map_or_else(|| self.0.trace.clone(), |trace| Trace::continued(trace, now)),
             method: self.0.method.clone(),
             target: self.0.target.clone(),
             idempotency_key: None,
@@ -191,7 +193,7 @@ impl Hub {
             principal: None,
             organization: None,
             error: error.internal.as_deref(),
-            duration_ms: (wall_clock() - self.0.now).num_milliseconds(),
+            since: self.0.now,
             job: None,
         });
     }
@@ -211,7 +213,7 @@ impl Hub {
             principal: who.as_ref().map(|who| who.0.as_str()),
             organization: who.as_ref().map(|who| who.1.as_str()),
             error: internal,
-            duration_ms: (wall_clock() - self.0.now).num_milliseconds(),
+            since: self.0.now,
             job: None,
         });
     }

@@ -74,7 +74,7 @@ async fn run_claimed(hub: &Hub, run: &dyn Fn(Hub, Job) -> Local<Result<()>>, job
         organization: Some(&job.organization_id.to_string()),
         job: Some(&job.id.to_string()),
         error: error.as_deref(),
-        duration_ms: (crate::hub::wall_clock() - began).num_milliseconds(),
+        since: began,
     });
     let Err(error) = outcome else { return Ok(()) };
     if error.code == jobs::FENCED {

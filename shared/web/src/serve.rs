@@ -40,7 +40,9 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Response {
         }
     };
     answer.header("hub-request-id", hub.trace().request_id.to_string());
-    answer.header("traceparent", hub.traceparent());
+    if hub.trace().asked {
+        answer.header("traceparent", hub.traceparent());
+    }
     // Answers are for their caller alone.
     answer.header("cache-control", "no-store");
     hub.log(&answer, code, internal.as_deref());

@@ -1,7 +1,7 @@
 //! Request ids, W3C Trace Context, and the JSON lines of the log.
 
 use crate::hub::{random, wall_clock};
-use domain::{Id, id};
+use domain::{Id, Instant, id};
 use serde::ser::{SerializeMap, Serializer};
 use std::io::Write;
 
@@ -14,20 +14,22 @@ pub(crate) struct Trace {
     /// 16 hexadecimal digits: this request's own span.
     span_id: String,
     flags: String,
+    /// Whether the caller sent a trace of its own, and so wants to hear of it.
+    pub asked: bool,
 }
 
 impl Trace {
     /// The caller's trace if it sent one, else a new one.
-    pub fn of(headers: &http::HeaderMap) -> Self {
+    pub fn of(headers: &http::HeaderMap, now: Instant) -> Self {
         match headers.get("traceparent").and_then(|header| header.to_str().ok()) {
-            Some(header) => Self::continued(header),
-            None => Self::begun(),
+            Some(header) => Self { asked: true, ..Self::continued(header, now) },
+            None => Self::begun(now),
         }
     }
 
     /// The trace of a `traceparent`; a new one when it is not of the form of version 00 or later.
-    pub fn continued(header: &str) -> Self {
-        let mut trace = Self::begun();
+    pub fn continued(header: &str, now: Instant) -> Self {
+        let mut trace = Self::begun(now);
         let parts: Vec<&str> = header.split('-').collect();
         let hex = |text: &str, length| {
             text.len() == length
@@ -49,15 +51,16 @@ impl Trace {
         trace
     }
 
-    fn begun() -> Self {
+    fn begun(now: Instant) -> Self {
         let bytes = random::<34>();
         let mut id = [0; 10];
         id.copy_from_slice(&bytes[24..]);
         Self {
-            request_id: Id::new(wall_clock(), id),
+            request_id: Id::new(now, id),
             trace_id: crate::secret::hex(&bytes[..16]),
             span_id: crate::secret::hex(&bytes[16..24]),
             flags: "00".into(),
+            asked: false,
         }
     }
 
@@ -67,7 +70,8 @@ impl Trace {
 
     /// Writes one line to the log.
     pub fn log(&self, line: &Line<'_>) {
-        let ts = wall_clock().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let now = wall_clock();
+        let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         let request_id = self.request_id.to_string();
         let texts = [
             ("ts", Some(ts.as_str())),
@@ -85,7 +89,7 @@ impl Trace {
             ("traceId", Some(self.trace_id.as_str())),
         ];
         let mut json = Vec::with_capacity(512);
-        let written = write(&mut serde_json::Serializer::new(&mut json), &texts, line);
+        let written = write(&mut serde_json::Serializer::new(&mut json), &texts, line, now);
         json.push(b'\n');
         // One write a line, so that lines of concurrent requests do not mix. There is nobody to tell when it fails.
         let _ = written.map(|()| std::io::stdout().write_all(&json));
@@ -97,6 +101,7 @@ fn write<W: std::io::Write>(
     to: &mut serde_json::Serializer<W>,
     texts: &[(&str, Option<&str>)],
     line: &Line<'_>,
+    now: Instant,
 ) -> Result<(), serde_json::Error> {
     let mut map = to.serialize_map(None)?;
     for (name, text) in texts {
@@ -107,7 +112,7 @@ fn write<W: std::io::Write>(
     if let Some(status) = line.status {
         map.serialize_entry("status", &status)?;
     }
-    map.serialize_entry("durationMs", &line.duration_ms)?;
+    map.serialize_entry("durationMs", &(now - line.since).num_milliseconds())?;
     map.end()
 }
 
@@ -124,5 +129,6 @@ pub(crate) struct Line<'a> {
     pub organization: Option<&'a str>,
     pub job: Option<&'a str>,
     pub error: Option<&'a str>,
-    pub duration_ms: i64,
+    /// When what it tells of began.
+    pub since: Instant,
 }
