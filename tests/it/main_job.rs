@@ -147,7 +147,7 @@ fn check(world: &World, invoice: &Value) {
     assert_eq!(invoice["number"], "INV-2026-000001");
     for (count, what) in [
         (4, "organizations"),
-        (2, "api_tokens"),
+        (2, "api_tokens WHERE revoked_at IS NULL"),
         (2, "services"),
         (2, "contracts WHERE status = 'ACTIVE'"),
         (2, "contracts"),
