@@ -20,6 +20,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::bindings::Imports;
 use crate::guest::{Guest, SpinHost};
+use crate::sqlite;
 
 /// How often guests that compute are interrupted to let others run.
 pub(crate) const EPOCH: Duration = Duration::from_millis(10);
@@ -98,6 +99,7 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     Imports::add_to_linker::<_, SpinHost>(&mut linker, |guest| guest)?;
+    sqlite::link(&mut linker)?;
     Ok(linker)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
 use wasmtime::component::{Accessor, HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -25,21 +25,59 @@ pub(crate) struct Component {
     pub(crate) allowed_hosts: AllowedHosts,
 }
 
-/// How many epochs passed since a guest last did something else than compute.
+/// Whether, and for how long, the guests of an instance compute without a break.
+///
+/// An epoch only says that time has passed, and it passes for an instance that waits as well: one that is resumed after
+/// its deadline is interrupted at its first step, though it has computed nothing yet. So interruptions count only if the
+/// instance was not seen to give way since the one before.
 #[derive(Clone, Default)]
-pub(crate) struct Computing(Arc<AtomicU32>);
+pub(crate) struct Computing(Arc<Stretch>);
+
+#[derive(Default)]
+struct Stretch {
+    /// How many whole epochs were spent computing, since the last host call with an effect.
+    epochs: AtomicU32,
+    phase: AtomicU8,
+}
+
+/// It ran, for all that is known, since the last interruption.
+const RUNS: u8 = 0;
+/// It gave way since the last interruption.
+const GAVE_WAY: u8 = 1;
+/// It is kept from going on.
+const RESTS: u8 = 2;
 
 impl Computing {
-    pub(crate) fn tick(&self) -> u32 {
-        self.0.fetch_add(1, Relaxed) + 1
+    /// At an interruption: how many epochs in a row were computed through, if the last one was.
+    pub(crate) fn interrupted(&self) -> Option<u32> {
+        match self.0.phase.swap(RUNS, Relaxed) {
+            GAVE_WAY => None,
+            _ => Some(self.0.epochs.fetch_add(1, Relaxed) + 1),
+        }
     }
 
+    /// A rest after an interruption. The instance looks idle meanwhile, but it has not given way.
+    pub(crate) async fn rest(self, rest: tokio::time::Sleep) {
+        self.0.phase.store(RESTS, Relaxed);
+        rest.await;
+        self.0.phase.store(RUNS, Relaxed);
+    }
+
+    /// The instance waits or looks around for what to do.
+    pub(crate) fn give_way(&self) {
+        if self.0.phase.load(Relaxed) == RUNS {
+            self.0.phase.store(GAVE_WAY, Relaxed);
+        }
+    }
+
+    /// A host call, or a new request.
     pub(crate) fn pause(&self) {
-        self.0.store(0, Relaxed);
+        self.0.phase.store(GAVE_WAY, Relaxed);
+        self.0.epochs.store(0, Relaxed);
     }
 
     pub(crate) fn is_long(&self) -> bool {
-        self.0.load(Relaxed) > 0
+        self.0.epochs.load(Relaxed) > 0
     }
 }
 

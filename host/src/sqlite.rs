@@ -9,11 +9,14 @@
 //! runtime's clock, see [`session`].
 
 mod database;
+mod gate;
 mod guest;
 mod rows;
 mod session;
+mod success;
 
 pub(crate) use database::Database;
+pub(crate) use guest::link;
 pub use session::Session;
 
 /// How long a statement waits for a lock, as in Spin.

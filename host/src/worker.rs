@@ -21,7 +21,7 @@ use crate::guest::{Component, Computing, Guest};
 /// An epoch deadline that never comes.
 const NEVER: u64 = u64::MAX >> 1;
 
-/// How long a guest that has computed for an epoch rests.
+/// How long a guest rests that has computed through a whole epoch.
 const BREATHER: Duration = Duration::from_millis(2);
 
 /// How long an instance with a request that timed out may go on.
@@ -93,7 +93,7 @@ impl HandlerState for Instances {
             store,
             proxy,
             view: Guest::http,
-            expiration: Expiration::new(env.clone(), timed_out.clone()),
+            expiration: Expiration::new(env.clone(), timed_out.clone(), computing.clone()),
             state: Worker { component: self.component.clone(), env: env.clone(), timed_out, computing },
         })
     }
@@ -107,18 +107,22 @@ fn interrupt(store: &mut Store<Guest>, env: &Env, busy: Arc<AtomicBool>) {
         return;
     }
     let allowed = env.limits.cpu_timeout.as_millis() / EPOCH.as_millis();
-    store.set_epoch_deadline(1);
+    store.set_epoch_deadline(2);
     store.epoch_deadline_callback(move |store| {
-        let ticks = store.data().computing.tick();
-        if ticks == LONG {
+        let computing = store.data().computing.clone();
+        let Some(epochs) = computing.interrupted() else {
+            // The next but one: of an epoch that is under way already, nobody knows who spent it.
+            return Ok(UpdateDeadline::Continue(2));
+        };
+        if epochs == LONG {
             busy.store(true, Relaxed);
         }
-        if u128::from(ticks) > allowed {
+        if u128::from(epochs) > allowed {
             bail!("the guest computed for too long without waiting for anything");
         }
         // A mere yield would be scheduled again at once, and two such guests would keep a thread from ever looking at
         // its sockets.
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(sleep(BREATHER))))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(computing.rest(sleep(BREATHER)))))
     });
 }
 
@@ -135,6 +139,7 @@ impl WorkerState for Worker {
     type RequestData = ();
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        self.computing.give_way();
         let limits = &self.env.limits;
         if total >= limits.instance_requests || self.env.life.is_over() {
             ShouldAccept::Never
@@ -179,6 +184,7 @@ impl WorkerState for Worker {
 pub(crate) struct Expiration {
     env: Arc<Env>,
     timed_out: Arc<AtomicBool>,
+    computing: Computing,
     /// The state that `due` is for, by the worker's own token for it.
     seen: Option<(WorkerStatus, Instant, bool)>,
     due: Option<TokioInstant>,
@@ -191,11 +197,12 @@ pub(crate) struct Expiration {
 }
 
 impl Expiration {
-    fn new(env: Arc<Env>, timed_out: Arc<AtomicBool>) -> Self {
+    fn new(env: Arc<Env>, timed_out: Arc<AtomicBool>, computing: Computing) -> Self {
         let life = env.clone();
         Self {
             env,
             timed_out,
+            computing,
             seen: None,
             due: None,
             timer: Box::pin(sleep(Duration::MAX)),
@@ -219,6 +226,7 @@ impl Expiration {
 impl WorkerExpiration for Expiration {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
         let this = self.get_mut();
+        this.computing.give_way();
         if this.env.life.is_over() {
             return Poll::Ready(());
         }

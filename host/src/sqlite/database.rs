@@ -1,29 +1,58 @@
 //! One database file: its pool of connections and the gate for its writers.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rusqlite::Connection;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
 
-use super::session::State;
+use super::gate::Gate;
+use super::session::{State, has_threads};
 
 /// Connections beyond this many are closed when they come back.
 const IDLE_CONNECTIONS: usize = 32;
 /// Statements that each connection keeps prepared.
 const CACHED_STATEMENTS: usize = 256;
+/// What each connection keeps of the database. SQLite's own 2 MB, for every pooled connection, would be most of the
+/// hub's memory; what is not in here is in the operating system's cache.
+const CACHE_KIB: i32 = 512;
+/// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
+/// own 1000, as a page that many commits change is then written once for all of them.
+const CHECKPOINT_PAGES: u32 = 4000;
+/// From here on a commit would hold up the others on its thread for longer than another thread takes to wake up.
+const SLOW_COMMIT_MICROS: u32 = 500;
 
 /// A database that components may open by its label.
 pub(crate) struct Database {
     /// `None` is a new, empty database for every connection.
     path: Option<PathBuf>,
-    /// Held by the connection that writes. SQLite has one writer at a time anyway; waiting here is fair and blocks no
-    /// thread, waiting in SQLite's busy handler would block the very thread on which the holder wants to go on.
-    pub(super) gate: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the connection that writes.
+    pub(super) gate: Gate,
     inner: Mutex<Inner>,
+    /// What a commit took of late, in microseconds.
+    commit_micros: AtomicU32,
+    checkpointer: Mutex<Checkpointer>,
+}
+
+/// What brings the write-ahead log back into the database file, apart from the commits that fill it.
+#[derive(Default)]
+struct Checkpointer {
+    connection: Option<Connection>,
+    running: bool,
+    /// The pages in the log when it last ran.
+    pages: u32,
+    closed: bool,
+}
+
+thread_local! {
+    /// The pages in the write-ahead log after the commit that this thread has just made.
+    static LOGGED: Cell<u32> = const { Cell::new(0) };
 }
 
 #[derive(Default)]
@@ -49,7 +78,13 @@ impl Database {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot create the directory {} for a database", dir.display()))?;
         }
-        Ok(Self { path, gate: Arc::default(), inner: Mutex::default() })
+        Ok(Self {
+            path,
+            gate: Gate::default(),
+            inner: Mutex::default(),
+            commit_micros: AtomicU32::new(0),
+            checkpointer: Mutex::default(),
+        })
     }
 
     /// Whether its connections see each other's data, and so must wait for each other.
@@ -87,6 +122,11 @@ impl Database {
             Some(path) => open(path)?,
             None => Connection::open_in_memory()?,
         };
+        if has_threads() {
+            // Takes the place of SQLite's own hook, by which every so many pages some commit pays for a checkpoint.
+            connection.wal_hook(Some(note_pages));
+        }
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
@@ -109,6 +149,70 @@ impl Database {
         }
     }
 
+    /// Whether a commit takes no longer than handing it to another thread would.
+    pub(super) fn syncs_fast(&self) -> bool {
+        self.commit_micros.load(Relaxed) < SLOW_COMMIT_MICROS
+    }
+
+    /// Takes note of a commit on this thread, and sees to it that the write-ahead log does not grow for ever.
+    pub(super) fn committed(self: &Arc<Self>, took: Duration) {
+        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).min(1_000_000);
+        let average = self.commit_micros.load(Relaxed);
+        // Two commits at once may lose one's share: it is an average.
+        self.commit_micros.store((average * 7 + took) / 8, Relaxed);
+        let pages = LOGGED.take();
+        if pages < CHECKPOINT_PAGES {
+            return;
+        }
+        let mut checkpointer = lock(&self.checkpointer);
+        let grown = pages.checked_sub(checkpointer.pages).unwrap_or(pages);
+        if checkpointer.running || grown < CHECKPOINT_PAGES {
+            return;
+        }
+        checkpointer.running = true;
+        checkpointer.pages = pages;
+        drop(checkpointer);
+        tokio::spawn(self.clone().checkpoint());
+    }
+
+    /// Twice: first beside the writers, for nearly all of the log; then, for what they added meanwhile, without them. Only
+    /// a log that is through to its end begins anew, and so stays as small as it is.
+    async fn checkpoint(self: Arc<Self>) {
+        for alone in [false, true] {
+            let gate = match alone {
+                true => Some(self.gate.enter().await),
+                false => None,
+            };
+            let database = self.clone();
+            let run = move || {
+                database.checkpoint_once(if alone { "RESTART" } else { "PASSIVE" });
+                drop(gate);
+            };
+            // It only fails when the runtime ends.
+            _ = tokio::task::spawn_blocking(run).await;
+        }
+        lock(&self.checkpointer).running = false;
+    }
+
+    fn checkpoint_once(&self, mode: &str) {
+        let mut checkpointer = lock(&self.checkpointer);
+        if checkpointer.closed {
+            return;
+        }
+        // What goes wrong here (the disk is full, a reader is in the way) leaves the log as it is, for the next time.
+        if checkpointer.connection.is_none() {
+            checkpointer.connection = self.path.as_deref().and_then(|path| open(path).ok());
+        }
+        if let Some(connection) = checkpointer.connection.take() {
+            drop(checkpointer);
+            _ = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+            let mut checkpointer = lock(&self.checkpointer);
+            if !checkpointer.closed {
+                checkpointer.connection = Some(connection);
+            }
+        }
+    }
+
     /// Closes every connection at once, whoever uses it.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
@@ -117,14 +221,27 @@ impl Database {
         inner.keeper = None;
         let sessions = std::mem::take(&mut inner.sessions);
         drop(inner);
+        let mut checkpointer = lock(&self.checkpointer);
+        checkpointer.closed = true;
+        checkpointer.connection = None;
+        drop(checkpointer);
         for state in sessions.into_values().filter_map(|weak| weak.upgrade()) {
             State::close(&state);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note_pages(_: &Wal, pages: c_int) -> rusqlite::Result<()> {
+    LOGGED.set(u32::try_from(pages).unwrap_or_default());
+    Ok(())
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

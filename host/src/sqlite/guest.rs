@@ -1,9 +1,13 @@
 //! `spin:sqlite` as guests call it.
 
-use wasmtime::Result;
-use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
+use std::future::ready;
+
+use wasmtime::component::{Accessor, FutureAny, FutureReader, Linker, Resource, StreamReader};
+use wasmtime::{AsContextMut, Result};
 
 use super::rows::{BUFFERED, Rows};
+use super::session::Turn;
+use super::success::Success;
 use super::{Outcome, Session};
 use crate::bindings::spin::sqlite::sqlite::{self, Error, QueryResult, RowResult, Value};
 use crate::env::Failure;
@@ -13,7 +17,40 @@ use crate::guest::{Guest, SpinHost};
 /// Connections that an instance may hold open at once; Spin's number.
 const CONNECTIONS: usize = 256;
 
-type Answer = (Vec<String>, StreamReader<RowResult>, FutureReader<Result<(), Error>>);
+/// The names of the columns, the rows, and how it went.
+type Answer = (Vec<String>, StreamReader<RowResult>, FutureAny);
+
+/// Defines `execute-async`, by hand: the generated binding knows one type for the result future, here it is one of two.
+pub(crate) fn link(linker: &mut Linker<Guest>) -> Result<()> {
+    let mut interface = linker.instance("spin:sqlite/sqlite@3.1.0")?;
+    interface.func_wrap_concurrent(
+        "[method]connection.execute-async",
+        |accessor: &Accessor<Guest>, (connection, statement, parameters): (Resource<Session>, String, Vec<Value>)| {
+            Box::pin(async move {
+                let (outcome, turn) = execute(accessor, &connection, &statement, &parameters).await?;
+                accessor.with(|access| Ok((Ok::<_, Error>(answer(access, outcome, turn)?),)))
+            })
+        },
+    )
+}
+
+fn answer(mut store: impl AsContextMut<Data = Guest>, outcome: Outcome, turn: Turn) -> Result<Answer> {
+    let Outcome { columns, rows, error } = outcome;
+    let result = error.map_or(Ok(()), |text| Err(Error::Io(text)));
+    if rows.len() > BUFFERED {
+        let (rows, result) = Rows::new(rows, turn, result);
+        let rows = StreamReader::new(&mut store, rows)?;
+        let result = FutureReader::new(&mut store, async { wasmtime::error::Ok(result.await) })?;
+        return Ok((columns, rows, result.try_into_future_any(store)?));
+    }
+    drop(turn);
+    let rows = StreamReader::new(&mut store, rows)?;
+    let result = match result {
+        Ok(()) => FutureReader::new(&mut store, ready(wasmtime::error::Ok(Success)))?.try_into_future_any(store)?,
+        Err(_) => FutureReader::new(&mut store, ready(wasmtime::error::Ok(result)))?.try_into_future_any(store)?,
+    };
+    Ok((columns, rows, result))
+}
 
 impl Guest {
     fn open_connection(&mut self, label: &str) -> Result<Result<Resource<Session>, Error>> {
@@ -38,12 +75,12 @@ impl Guest {
 }
 
 /// Runs a statement, past the gate of faults.
-async fn execute<T: 'static>(
-    accessor: &Accessor<T, SpinHost>,
+async fn execute(
+    accessor: &Accessor<Guest>,
     resource: &Resource<Session>,
     sql: &str,
     parameters: &[Value],
-) -> Result<(Outcome, super::session::Turn)> {
+) -> Result<(Outcome, Turn)> {
     let (session, env, component) = accessor.with(|mut access| {
         let guest = access.get();
         guest.computing.pause();
@@ -66,29 +103,6 @@ async fn execute<T: 'static>(
 impl<T: 'static> sqlite::HostConnectionWithStore<T> for SpinHost {
     async fn open_async(accessor: &Accessor<T, Self>, database: String) -> Result<Result<Resource<Session>, Error>> {
         accessor.with(|mut access| access.get().open_connection(&database))
-    }
-
-    async fn execute_async(
-        accessor: &Accessor<T, Self>,
-        connection: Resource<Session>,
-        statement: String,
-        parameters: Vec<Value>,
-    ) -> Result<Result<Answer, Error>> {
-        let (outcome, turn) = execute(accessor, &connection, &statement, &parameters).await?;
-        let Outcome { columns, rows, error } = outcome;
-        let result = error.map_or(Ok(()), |text| Err(Error::Io(text)));
-        accessor.with(|mut access| {
-            let (rows, result) = if rows.len() <= BUFFERED {
-                drop(turn);
-                let ready = std::future::ready(wasmtime::error::Ok(result));
-                (StreamReader::new(&mut access, rows)?, FutureReader::new(&mut access, ready)?)
-            } else {
-                let (rows, result) = Rows::new(rows, turn, result);
-                let result = async { wasmtime::error::Ok(result.await) };
-                (StreamReader::new(&mut access, rows)?, FutureReader::new(&mut access, result)?)
-            };
-            Ok(Ok((columns, rows, result)))
-        })
     }
 
     async fn last_insert_rowid_async(accessor: &Accessor<T, Self>, connection: Resource<Session>) -> Result<i64> {

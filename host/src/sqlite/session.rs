@@ -10,6 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::database::{Database, Pooled};
+use super::gate::Held;
 use super::{BUSY_TIMEOUT, Outcome};
 use crate::bindings::spin::sqlite::sqlite::{RowResult, Value};
 
@@ -39,7 +40,7 @@ struct Inner {
 pub(super) struct State {
     pooled: Option<Pooled>,
     /// The write gate, from the statement that begins to write until the transaction ends.
-    gate: Option<OwnedMutexGuard<()>>,
+    gate: Option<Held>,
     closed: bool,
     /// Whether this guest ran a statement: a pooled connection still has the counters of the guest before.
     used: bool,
@@ -72,12 +73,11 @@ impl Session {
 
     /// Runs one statement to its end.
     ///
-    /// Inline, on the thread that runs the guest: a read takes microseconds, less than handing it to another thread.
-    /// But what ends in a sync to disk does not: with 16 writers and 16 readers on two threads, committing on a blocking
-    /// thread gave 1.75 times the writes (240/s, was 137) at the same reads, whose p99 fell from 15 to 10 ms.
+    /// Inline, on the thread that runs the guest: a read takes microseconds, less than handing it to another thread. So
+    /// does a commit on a disk that syncs in a tenth of a millisecond; where it takes longer, commits are handed over.
     pub(crate) async fn execute(&self, sql: &str, parameters: &[Value]) -> Outcome {
         // With one thread there is none to hand a statement to, and a simulated hub must not.
-        let may_block = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let may_block = self.0.database.syncs_fast() || !has_threads();
         let mut gate = None;
         let mut deadline = None;
         let mut tries = 0;
@@ -92,9 +92,9 @@ impl Session {
                 Attempt::Closed => std::future::pending().await,
                 Attempt::NeedsGate => {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + BUSY_TIMEOUT);
-                    match timeout_at(deadline, self.0.database.gate.clone().lock_owned()).await {
-                        Ok(guard) => {
-                            gate = Some(guard);
+                    match timeout_at(deadline, self.0.database.gate.enter()).await {
+                        Ok(held) => {
+                            gate = Some(held);
                             continue;
                         }
                         Err(_) => "database is locked".to_owned(),
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Tries a statement on a thread that may block.
-    async fn elsewhere(&self, sql: &str, parameters: &[Value], gate: &mut Option<OwnedMutexGuard<()>>) -> Attempt {
+    async fn elsewhere(&self, sql: &str, parameters: &[Value], gate: &mut Option<Held>) -> Attempt {
         let (inner, sql, parameters) = (self.0.clone(), sql.to_owned(), parameters.to_vec());
         let mut held = gate.take();
         let run = move || {
@@ -185,10 +185,10 @@ impl State {
 
     fn attempt(
         &mut self,
-        database: &Database,
+        database: &Arc<Database>,
         sql: &str,
         parameters: &[Value],
-        gate: &mut Option<OwnedMutexGuard<()>>,
+        gate: &mut Option<Held>,
         may_block: bool,
     ) -> Attempt {
         if self.closed {
@@ -208,9 +208,9 @@ impl State {
         // A transaction that has read already gets its answer at once, as SQLite gives it: to wait would be to deadlock.
         let begins = before == TransactionState::None;
         if writes && begins && database.is_shared() && self.gate.is_none() && gate.is_none() {
-            match database.gate.clone().try_lock_owned() {
-                Ok(guard) => *gate = Some(guard),
-                Err(_) => return Attempt::NeedsGate,
+            match database.gate.try_enter() {
+                Some(held) => *gate = Some(held),
+                None => return Attempt::NeedsGate,
             }
         }
         let commits = match before {
@@ -220,18 +220,22 @@ impl State {
         if commits && !may_block {
             return Attempt::Syncs;
         }
+        let began = commits.then(std::time::Instant::now);
         let columns = statement.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
         self.used = true;
+        if let Some(began) = began {
+            database.committed(began.elapsed());
+        }
         if connection.is_autocommit() {
             self.gate = None;
             *gate = None;
         } else if self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
             let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
-            let late = || database.gate.clone().try_lock_owned().ok();
+            let late = || database.gate.try_enter();
             self.gate = gate.take().or_else(|| writing.then(late).flatten());
         }
         let error = match result {
@@ -267,6 +271,11 @@ impl Outcome {
     pub(crate) fn failed(text: String) -> Self {
         Self { columns: Vec::new(), rows: Vec::new(), error: Some(text) }
     }
+}
+
+/// Whether there are threads for what may block.
+pub(super) fn has_threads() -> bool {
+    Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread
 }
 
 /// Whether a statement begins with this word.
