@@ -108,8 +108,8 @@ fn bad_reports_leave_nothing() {
         for (call, status, code) in [
             (raw("application/json", whole.clone().into()), 415, "unsupported_media_type"),
             (raw("text/csv; charset=latin1", whole.clone().into()), 415, "unsupported_media_type"),
-            (raw("text/csv", [whole.as_bytes(), b"\xff"].concat()), 400, "malformed_csv"),
-            (raw("text/csv", whole.replace("Fabrikam, Inc.\"", "Fabrikam, Inc.").into()), 400, "malformed_csv"),
+            (raw("text/csv", [whole.as_bytes(), b"\xff"].concat()), 422, "malformed_csv"),
+            (raw("text/csv", whole.replace("Fabrikam, Inc.\"", "Fabrikam, Inc.").into()), 422, "malformed_csv"),
             (raw("text/csv", vec![]), 422, "invalid_request"),
             (raw("text/csv", HEADER.into()), 422, "invalid_request"),
             (raw("text/csv", csv(&two).replace("Org Id", "Organization").into()), 422, "invalid_request"),

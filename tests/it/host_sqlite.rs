@@ -350,3 +350,19 @@ async fn threads_do_not_block_each_other() {
     let outcomes = run(&hub, json!([sql("SELECT count(DISTINCT a) FROM t")])).await;
     assert_eq!(outcomes, json!([[[40]]]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_stays_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = probe(dir.path()).start().await.unwrap();
+    run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
+    // 100 MB, in transactions of half a megabyte.
+    for _ in 0..50 {
+        let insert = sql("INSERT INTO t VALUES (zeroblob(500000))");
+        let outcomes = run(&hub, json!([insert, insert, insert, insert])).await;
+        assert_eq!(outcomes, json!([[], [], [], []]));
+    }
+    let log = std::fs::metadata(dir.path().join("sqlite_db.db-wal")).unwrap().len();
+    assert!(log < 50 << 20, "{log} bytes");
+    assert_eq!(run(&hub, json!([sql("SELECT count(*) FROM t")])).await, json!([[[200]]]));
+}

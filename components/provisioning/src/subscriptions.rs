@@ -62,7 +62,10 @@ pub async fn create(
 fn provider_of(customer: &Organization) -> Result<Id<id::Organization>> {
     match (customer.kind, customer.parent_id) {
         (OrganizationKind::Customer, Some(provider_id)) => Ok(provider_id),
-        _ => Err(Error::invalid("/organizationId", format!("is of the kind {}; services are provisioned to a CUSTOMER", customer.kind))),
+        _ => Err(Error::invalid(
+            "/organizationId",
+            format!("is of the kind {}; services are provisioned to a CUSTOMER", customer.kind),
+        )),
     }
 }
 

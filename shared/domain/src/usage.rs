@@ -5,7 +5,7 @@
 //! and the tag are read and bounded but not kept: the hub knows both by their ids, and a customer that was renamed
 //! between two exports has not used anything else.
 
-use crate::{Decimal, Error, FieldError, Id, Instant, Moment, Period, Result, Text, id};
+use crate::{Decimal, Error, FieldError, Id, Instant, Kind, Moment, Period, Result, Text, id};
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 use std::{
@@ -197,7 +197,8 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<UsageRow>> {
 }
 
 fn malformed(why: impl fmt::Display) -> Error {
-    Error::malformed("malformed_csv", format!("The body is not CSV that can be read: {why} and send it again."))
+    // Not of the kind Malformed: any text is text, so what is wrong with this one is its content.
+    Error::new(Kind::Invalid, "malformed_csv", format!("The body is not CSV that can be read: {why} and send it again."))
 }
 
 fn check_header(record: &csv::StringRecord) -> Result<()> {
@@ -536,7 +537,7 @@ pub(crate) mod tests {
             ("Billable Usage Timestamp", "2026-02-30T00:00:00Z"),
         ] {
             let refusal = parse(report(&[(column, wrong)]).as_bytes()).unwrap_err();
-            assert_eq!(refusal.kind, crate::Kind::Invalid);
+            assert_eq!(refusal.kind, Kind::Invalid);
             assert_eq!(pointers(refusal), [format!("/rows/1/{column}")], "{wrong}");
         }
         let two = parse(report(&[("Price", "x"), ("Org Id", "y")]).as_bytes()).unwrap_err();

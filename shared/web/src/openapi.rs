@@ -86,7 +86,11 @@ impl Operation<'_> {
             self.value["description"] = json!(format!("Needs the permission {permission}."));
         }
         self.problem(403, "None of the caller's roles permits this, or the organization is disabled.");
-        let organization = self.generator.subschema_for::<domain::Id<domain::id::Organization>>();
+        // Empty is as good as left out: some clients and proxies send a header that way.
+        let mut organization = self.generator.subschema_for::<domain::Id<domain::id::Organization>>().to_value();
+        if let Some(pattern) = organization["pattern"].as_str() {
+            organization["pattern"] = json!(format!("^({})?$", pattern.trim_matches(['^', '$'])));
+        }
         self.parameters.push(json!({
             "name": "Hub-Organization", "in": "header", "required": false, "schema": organization,
             "description": "The organization to act in, if not the token's own.",
