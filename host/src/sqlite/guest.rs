@@ -1,6 +1,7 @@
 //! `spin:sqlite` as guests call it.
 
 use std::future::ready;
+use std::sync::Arc;
 
 use wasmtime::component::{Accessor, FutureAny, FutureReader, Linker, Resource, StreamReader};
 use wasmtime::{AsContextMut, Result};
@@ -10,9 +11,9 @@ use super::session::Turn;
 use super::success::Success;
 use super::{Outcome, Session};
 use crate::bindings::spin::sqlite::sqlite::{self, Error, QueryResult, RowResult, Value};
-use crate::env::Failure;
+use crate::env::{Env, Failure};
 use crate::faults::Kind;
-use crate::guest::{Guest, SpinHost};
+use crate::guest::{Component, Guest, SpinHost};
 
 /// Connections that an instance may hold open at once; Spin's number.
 const CONNECTIONS: usize = 256;
@@ -27,7 +28,8 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> Result<()> {
         "[method]connection.execute-async",
         |accessor: &Accessor<Guest>, (connection, statement, parameters): (Resource<Session>, String, Vec<Value>)| {
             Box::pin(async move {
-                let (outcome, turn) = execute(accessor, &connection, &statement, &parameters).await?;
+                let call = accessor.with(|mut access| access.get().call(&connection))?;
+                let (outcome, turn) = call.run(&statement, &parameters).await;
                 accessor.with(|access| Ok((Ok::<_, Error>(answer(access, outcome, turn)?),)))
             })
         },
@@ -74,30 +76,36 @@ impl Guest {
     }
 }
 
-/// Runs a statement, past the gate of faults.
-async fn execute(
-    accessor: &Accessor<Guest>,
-    resource: &Resource<Session>,
-    sql: &str,
-    parameters: &[Value],
-) -> Result<(Outcome, Turn)> {
-    let (session, env, component) = accessor.with(|mut access| {
-        let guest = access.get();
-        guest.computing.pause();
-        Ok::<_, wasmtime::Error>((guest.session(resource)?, guest.env.clone(), guest.component.clone()))
-    })?;
-    let entered = env.enter(&component.id, Kind::Sql, "", || sql.to_owned()).await;
-    let turn = session.turn().await;
-    let outcome = match &entered.failure {
-        None => session.execute(sql, parameters).await,
-        Some(Failure::Error(text)) => Outcome::failed(text.clone()),
-        Some(Failure::ConnectionDropped) => {
-            session.disconnect();
-            Outcome::failed("disk I/O error".to_owned())
-        }
-    };
-    env.leave(&entered).await;
-    Ok((outcome, turn))
+/// A statement on its way, apart from the store that it came from.
+struct Call {
+    session: Session,
+    env: Arc<Env>,
+    component: Arc<Component>,
+}
+
+impl Guest {
+    fn call(&mut self, resource: &Resource<Session>) -> Result<Call> {
+        self.computing.pause();
+        Ok(Call { session: self.session(resource)?, env: self.env.clone(), component: self.component.clone() })
+    }
+}
+
+impl Call {
+    /// Runs it, past the gate of faults.
+    async fn run(self, sql: &str, parameters: &[Value]) -> (Outcome, Turn) {
+        let entered = self.env.enter(&self.component.id, Kind::Sql, "", || sql.to_owned()).await;
+        let turn = self.session.turn().await;
+        let outcome = match &entered.failure {
+            None => self.session.execute(sql, parameters).await,
+            Some(Failure::Error(text)) => Outcome::failed(text.clone()),
+            Some(Failure::ConnectionDropped) => {
+                self.session.disconnect();
+                Outcome::failed("disk I/O error".to_owned())
+            }
+        };
+        self.env.leave(&entered).await;
+        (outcome, turn)
+    }
 }
 
 impl<T: 'static> sqlite::HostConnectionWithStore<T> for SpinHost {
@@ -121,16 +129,16 @@ impl sqlite::HostConnection for Guest {
         self.open_connection(&database)
     }
 
-    /// The synchronous form, which Spin answers in one piece; the SDK does not use it.
+    /// The synchronous form, which is answered in one piece. It holds the whole instance while it runs, so it is for
+    /// statements that wait for nobody.
     async fn execute(
         &mut self,
         connection: Resource<Session>,
         statement: String,
         parameters: Vec<Value>,
     ) -> Result<Result<QueryResult, Error>> {
-        let session = self.session(&connection)?;
-        let _turn = session.turn().await;
-        let outcome = session.execute(&statement, &parameters).await;
+        let call = self.call(&connection)?;
+        let (outcome, _turn) = call.run(&statement, &parameters).await;
         Ok(match outcome.error {
             None => Ok(QueryResult { columns: outcome.columns, rows: outcome.rows }),
             Some(text) => Err(Error::Io(text)),

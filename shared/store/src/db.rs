@@ -14,7 +14,7 @@
 
 use crate::{Row, Value};
 use domain::{Error, Result};
-use spin_sdk::sqlite;
+use spin_sdk::sqlite::{self, wit::sqlite::Connection};
 use std::{cell::Cell, ops::Deref, pin::Pin};
 
 /// How often a transaction is run again when the database was too busy to let it in.
@@ -27,12 +27,19 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// A connection of one request's own. It is never shared between requests: instances serve several at once, and their
 /// transactions would mix.
-pub struct Db(sqlite::Connection);
+pub struct Db {
+    connection: Connection,
+    /// Whether a transaction is under way, which therefore has the lock.
+    writing: Cell<bool>,
+    /// Whether somebody waits for what it is asked: a request does, a job does not.
+    awaited: bool,
+}
 
 impl Db {
-    /// Opens the hub's database.
-    pub async fn open() -> Result<Self> {
-        sqlite::Connection::open_default().await.map(Self).map_err(fault)
+    /// Opens the hub's database, for a request that is `awaited` or for a job.
+    pub async fn open(awaited: bool) -> Result<Self> {
+        let connection = Connection::open_async("default".to_owned()).await.map_err(fault)?;
+        Ok(Self { connection, writing: Cell::new(false), awaited })
     }
 
     /// All rows of a statement. The statement bounds how many there can be.
@@ -81,7 +88,10 @@ impl Db {
         // IMMEDIATE, because a transaction that reads first and then writes is refused at once when another wrote
         // meanwhile, while one that asks for the lock first waits its turn.
         self.exec("BEGIN IMMEDIATE", vec![]).await?;
-        let outcome = match work.run(&Tx(self)).await {
+        self.writing.set(true);
+        let worked = work.run(&Tx(self)).await;
+        self.writing.set(false);
+        let outcome = match worked {
             Ok(()) => self.exec("COMMIT", vec![]).await,
             Err(error) => Err(error),
         };
@@ -96,6 +106,14 @@ impl Db {
         outcome
     }
 
+    /// Whether a statement can be called for in one piece, the way without a stream of rows and a future of the outcome,
+    /// which costs half as much. The call holds the whole instance, and the other requests it serves, so it is only for
+    /// what cannot be kept waiting by another connection: reads, which WAL lets through, and what is inside a transaction,
+    /// which has the lock already. BEGIN waits for the lock, COMMIT for the disk. A job's reads are in no hurry.
+    fn waits_for_nobody(&self, sql: &str) -> bool {
+        self.writing.get() || (self.awaited && sql.starts_with("SELECT"))
+    }
+
     /// Boxed, because it would otherwise be compiled into everything that asks the database something.
     fn run<'a>(&'a self, sql: &'a str, params: Vec<Value>) -> Boxed<'a, Vec<Vec<Value>>> {
         Box::pin(async move {
@@ -107,7 +125,14 @@ impl Db {
                     Value::Text(text) => sqlite::Value::Text(text),
                 })
                 .collect();
-            let rows = self.0.execute(sql, params).await.map_err(fault)?.collect().await.map_err(fault)?;
+            let rows = if self.waits_for_nobody(sql) {
+                self.connection.execute(sql, &params).map_err(fault)?.rows
+            } else {
+                let (_, rows, outcome) = self.connection.execute_async(sql.to_owned(), params).await.map_err(fault)?;
+                let rows = rows.collect().await;
+                outcome.await.map_err(fault)?;
+                rows
+            };
             rows.into_iter().map(|row| row.values.into_iter().map(column).collect()).collect()
         })
     }

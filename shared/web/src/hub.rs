@@ -35,6 +35,8 @@ struct Inner {
     /// SHA-256 of the body, once it was read.
     body_hash: Cell<Option<[u8; 32]>>,
     db: OnceCell<Db>,
+    /// Whether somebody waits for the answer: of a request, not of a job.
+    awaited: bool,
     /// Who asks, for the log.
     who: RefCell<Option<(String, String)>>,
 }
@@ -57,6 +59,7 @@ impl Hub {
             body: RefCell::new(Some((body, declared))),
             body_hash: Cell::new(None),
             db: OnceCell::new(),
+            awaited: true,
             who: RefCell::new(None),
         }))
     }
@@ -74,6 +77,7 @@ impl Hub {
             body: RefCell::default(),
             body_hash: Cell::new(None),
             db: OnceCell::new(),
+            awaited: false,
             who: RefCell::new(None),
         }))
     }
@@ -111,7 +115,7 @@ impl Hub {
     pub async fn db(&self) -> Result<&Db> {
         if self.0.db.get().is_none() {
             // A request is one task, so nobody else can open it meanwhile.
-            let _ = self.0.db.set(open_migrated().await?);
+            let _ = self.0.db.set(open_migrated(self.0.awaited).await?);
         }
         self.0.db.get().ok_or_else(|| Error::unavailable("the connection vanished"))
     }
@@ -233,9 +237,9 @@ impl<R: Reply, F: AsyncFn(&Tx<'_>) -> Result<R>> Work for Answering<F> {
 }
 
 /// Boxed, because it would otherwise be compiled into every handler that asks for the connection.
-fn open_migrated() -> Local<Result<Db>> {
-    Box::pin(async {
-        let db = Db::open().await?;
+fn open_migrated(awaited: bool) -> Local<Result<Db>> {
+    Box::pin(async move {
+        let db = Db::open(awaited).await?;
         if !MIGRATED.load(Ordering::Relaxed) {
             store::migrations::migrate(&db).await?;
             MIGRATED.store(true, Ordering::Relaxed);
