@@ -23,7 +23,7 @@ const RUSTUP_PATIENCE: Duration = Duration::from_secs(180);
 pub enum Toolchain {
     /// The installed toolchain has the target.
     Rustup,
-    /// Debian's rustc, `-Zbuild-std`, and `wasm-component-ld` from crates.io.
+    /// Debian's rustc, `-Zbuild-std`, and `wasm-component-ld` from the crate registry.
     Debian,
 }
 
@@ -91,7 +91,7 @@ impl Toolchain {
                 let mut install = shell::cargo();
                 install.args(["install", "wasm-component-ld", "--locked", "--version", COMPONENT_LD, "--root"]);
                 install.arg(component_ld_root());
-                shell::run(&mut install, "crates.io must be reachable once to install it")
+                shell::run(&mut install, "the crate registry must be reachable once to install it")
             })?;
         }
         Ok(Self::Debian)
