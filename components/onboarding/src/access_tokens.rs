@@ -1,8 +1,7 @@
 //! `/v1/access-tokens`
 
 use chrono::TimeDelta;
-use domain::JsonSchema;
-use domain::{Error, Instant, Kind, Result, Text};
+use domain::{Error, Instant, JsonSchema, Kind, Result, Text};
 use serde::{Deserialize, Serialize};
 use store::access_tokens;
 use web::{Body, Hub, Reply, secret};

@@ -1,7 +1,6 @@
 //! `/v1/api-tokens`
 
-use domain::JsonSchema;
-use domain::{Error, Id, Kind, Moment, Result, Role, Text, id, role::Permissions};
+use domain::{Error, Id, JsonSchema, Kind, Moment, Result, Role, Text, id, role::Permissions};
 use serde::{Deserialize, Serialize};
 use store::{
     api_tokens::{self, ApiToken},

@@ -3,8 +3,7 @@
 //! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used; and again when the
 //! operator has lost its last one.
 
-use domain::JsonSchema;
-use domain::{Error, Instant, OrganizationKind, Result, Role, Text};
+use domain::{Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text};
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,

@@ -1,7 +1,6 @@
 //! `/v1/me`
 
-use domain::JsonSchema;
-use domain::{Id, OrganizationKind, Permission, Result, Role, id};
+use domain::{Id, JsonSchema, OrganizationKind, Permission, Result, Role, id};
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 

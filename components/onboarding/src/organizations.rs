@@ -1,7 +1,6 @@
 //! `/v1/organizations`
 
-use domain::JsonSchema;
-use domain::{Id, OrganizationKind, Result, id, organization::check_kind};
+use domain::{Id, JsonSchema, OrganizationKind, Result, id, organization::check_kind};
 use serde::Deserialize;
 use store::organizations::{self, NewOrganization, Organization, OrganizationPatch};
 use web::{Body, Caller, Created, Edited, Hub, IfMatch, Listing, Page, Path, Query, Sent, permit};

@@ -1,7 +1,6 @@
 //! `/v1/roles`
 
-use domain::JsonSchema;
-use domain::{OrganizationKind, Permission, Result, Role, role::ROLES};
+use domain::{JsonSchema, OrganizationKind, Permission, Result, Role, role::ROLES};
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 

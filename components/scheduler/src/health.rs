@@ -1,8 +1,7 @@
 //! `/health`
 
 use crate::OTHERS;
-use domain::JsonSchema;
-use domain::{Error, Result};
+use domain::{Error, JsonSchema, Result};
 use http::Method;
 use serde::Serialize;
 use web::{Hub, Shown};

@@ -1,7 +1,6 @@
 //! `/v1/jobs`
 
-use domain::JsonSchema;
-use domain::{Error, Id, Result, id, job::JobState};
+use domain::{Error, Id, JsonSchema, Result, id, job::JobState};
 use serde::Deserialize;
 use store::jobs::{self, JobView};
 use web::{Caller, Hub, Listing, Page, Path, Query, Sent, Shown, permit};

@@ -1,7 +1,6 @@
 //! `/internal/tick`: the one door for schedulers.
 
-use domain::JsonSchema;
-use domain::Result;
+use domain::{JsonSchema, Result};
 use http::Method;
 use serde::Serialize;
 use store::{access_tokens, idempotency, jobs};

@@ -54,8 +54,7 @@ pub async fn insert(tx: &Tx<'_>, token: &ApiToken, hash: &str) -> Result<()> {
 
 /// A page of the tokens within the scope that were not revoked, oldest first.
 pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::ApiToken>>, limit: u32) -> Result<Vec<ApiToken>> {
-    let mut values = params![start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![start(after), limit]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM {FROM} WHERE t.revoked_at IS NULL AND o.path >= ?3 AND o.path < ?4 AND t.id > ?1
@@ -69,8 +68,7 @@ pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::ApiToken>>, limit
 
 /// Revokes a token within the scope. Its access tokens end with it: they are looked up together.
 pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Instant) -> Result<()> {
-    let mut values = params![id, now];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id, now]);
     let revoked: Option<Id<id::ApiToken>> = tx
         .query_opt(
             "UPDATE api_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL

@@ -1,9 +1,8 @@
 //! Commit contracts.
 
 use crate::{Db, Row, Scope, Tx, params, value::start};
-use domain::JsonSchema;
 use domain::{
-    Currency, Date, Error, Id, Instant, OrganizationPath, Result, Text,
+    Currency, Date, Error, Id, Instant, JsonSchema, OrganizationPath, Result, Text,
     contract::{self, ContractStatus, ContractType},
     id,
 };
@@ -107,8 +106,7 @@ pub async fn insert(
 
 /// One contract within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Contract>) -> Result<Contract> {
-    let mut values = params![id];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id]);
     db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE c.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
         .await?
         .ok_or_else(|| Error::not_found("contract_not_found", "contract", id))
@@ -116,8 +114,7 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Contract>) -> Result<Contra
 
 /// A page of the contracts within the scope, oldest first.
 pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::Contract>>, limit: u32) -> Result<Vec<Contract>> {
-    let mut values = params![start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![start(after), limit]);
     db.query_all(
         &format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND c.id > ?1 ORDER BY c.id LIMIT ?2"),
         values,

@@ -2,8 +2,8 @@
 //!
 //! What Spin's SQL does, and what follows from it here (`docs/decisions/0003`):
 //!
-//! - An error of a statement, a broken constraint included, comes from the end of its rows, never from `execute`. So
-//!   every statement is collected at once.
+//! - Of a statement that runs asynchronously an error, a broken constraint included, comes from the end of its rows, never
+//!   from the call. So its rows are collected at once, and then it is asked how it went.
 //! - One statement an `execute`; what follows a semicolon is dropped in silence.
 //! - Undrained rows block the connection, so rows are never handed out as a stream.
 //! - A dropped connection rolls back. A transaction still always ends in COMMIT or ROLLBACK, for PostgreSQL's pool
@@ -107,7 +107,7 @@ impl Db {
     }
 
     /// Whether a statement can be called for in one piece, the way without a stream of rows and a future of the outcome,
-    /// which costs half as much. The call holds the whole instance, and the other requests it serves, so it is only for
+    /// which costs about a quarter less. The call holds the whole instance, and the other requests it serves, so it is only for
     /// what cannot be kept waiting by another connection: reads, which WAL lets through, and what is inside a transaction,
     /// which has the lock already. BEGIN waits for the lock, COMMIT for the disk. A job's reads are in no hurry.
     fn waits_for_nobody(&self, sql: &str) -> bool {

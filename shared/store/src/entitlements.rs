@@ -16,8 +16,7 @@ pub async fn insert(tx: &Tx<'_>, subscription: &Subscription, now: Instant) -> R
 
 /// Takes an entitlement within the scope away. Done again it changes nothing.
 pub async fn delete(tx: &Tx<'_>, scope: &Scope, subscription_id: Id<id::Subscription>) -> Result<()> {
-    let mut values = params![subscription_id];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![subscription_id]);
     tx.exec(
         "DELETE FROM entitlements WHERE subscription_id = ?1
          AND organization_id IN (SELECT id FROM organizations WHERE path >= ?2 AND path < ?3)",

@@ -238,8 +238,7 @@ async fn claim(tx: &Tx<'_>, head: &InvoiceHead) -> Result<()> {
 
 /// One invoice within the scope, with its lines.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Invoice>) -> Result<Invoice> {
-    let mut values = params![id];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id]);
     let head = db
         .query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
         .await?
@@ -274,8 +273,7 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Invoice>) -> Result<Invoice
 
 /// Refuses a line that is not on an invoice within the scope.
 pub async fn check_line(db: &Db, scope: &Scope, id: Id<id::Invoice>, line: LineNumber) -> Result<()> {
-    let mut values = params![id, line.get()];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id, line.get()]);
     let sql = format!(
         "SELECT l.line FROM {FROM} LEFT JOIN invoice_lines l ON l.invoice_id = i.id AND l.line = ?2
          WHERE i.id = ?1 AND o.path >= ?3 AND o.path < ?4"
@@ -300,8 +298,7 @@ pub async fn list(
     after: Option<Id<id::Invoice>>,
     limit: u32,
 ) -> Result<Vec<InvoiceHead>> {
-    let mut values = params![organization_id, period, start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![organization_id, period, start(after), limit]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM {FROM}

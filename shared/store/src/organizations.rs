@@ -1,9 +1,8 @@
 //! Organizations and the tree they form.
 
 use crate::{Db, Row, Scope, Tx, params, value::start};
-use domain::JsonSchema;
 use domain::{
-    Currency, Error, Id, Instant, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
+    Currency, Error, Id, Instant, JsonSchema, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
     organization::OrganizationStatus,
 };
 use serde::{Deserialize, Serialize};
@@ -139,8 +138,7 @@ pub async fn list(
     after: Option<Id<id::Organization>>,
     limit: u32,
 ) -> Result<Vec<Organization>> {
-    let mut values = params![kind, parent_id, start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![kind, parent_id, start(after), limit]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM organizations

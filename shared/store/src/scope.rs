@@ -20,6 +20,12 @@ impl Scope {
         &self.0
     }
 
+    /// A statement's own parameters, followed by the two bounds of the scope.
+    pub fn after(&self, mut params: Vec<Value>) -> Vec<Value> {
+        params.extend([self.from(), self.until()]);
+        params
+    }
+
     /// The lower bound of `path` in the scope: `path >= from`.
     pub fn from(&self) -> Value {
         Value::Text(self.0.as_str().to_owned())

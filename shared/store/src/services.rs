@@ -1,9 +1,8 @@
 //! The catalogue. It is the operator's and the same for everybody, so it is read without a scope.
 
 use crate::{Db, Row, Tx, params, value::start};
-use domain::JsonSchema;
 use domain::{
-    Error, Id, Instant, Result, Text, id,
+    Error, Id, Instant, JsonSchema, Result, Text, id,
     service::{Driver, ProductFamily},
 };
 use serde::{Deserialize, Serialize};

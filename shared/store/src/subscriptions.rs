@@ -78,8 +78,7 @@ pub async fn insert(tx: &Tx<'_>, new: &Subscription) -> Result<()> {
 
 /// One subscription within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Subscription>) -> Result<Subscription> {
-    let mut values = params![id];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id]);
     db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE s.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
         .await?
         .ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))
@@ -94,8 +93,7 @@ pub async fn list(
     after: Option<Id<id::Subscription>>,
     limit: u32,
 ) -> Result<Vec<Subscription>> {
-    let mut values = params![organization_id, status, start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![organization_id, status, start(after), limit]);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM {FROM}
@@ -117,8 +115,7 @@ pub async fn set_status(
     now: Instant,
 ) -> Result<()> {
     let active = (status == SubscriptionStatus::Active).then_some(now);
-    let mut values = params![id, status, active];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id, status, active]);
     let changed: Option<Id<id::Subscription>> = tx
         .query_opt(
             "UPDATE subscriptions SET status = ?2, activated_at = COALESCE(activated_at, ?3) WHERE id = ?1

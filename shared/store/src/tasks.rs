@@ -169,8 +169,7 @@ pub async fn insert(tx: &Tx<'_>, new: &NewTask) -> Result<Task> {
 
 /// One task within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<Task> {
-    let mut values = params![id];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id]);
     with_steps(db, &format!("SELECT t.* FROM {FROM} WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values)
         .await?
         .pop()
@@ -185,8 +184,7 @@ pub async fn list(
     after: Option<Id<id::Task>>,
     limit: u32,
 ) -> Result<Vec<Task>> {
-    let mut values = params![status, start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![status, start(after), limit]);
     let page = format!(
         "SELECT t.* FROM {FROM}
          WHERE o.path >= ?4 AND o.path < ?5 AND (t.status = ?1 OR ?1 IS NULL) AND t.id > ?2 ORDER BY t.id LIMIT ?3"
@@ -197,8 +195,7 @@ pub async fn list(
 /// Writes what has changed of a task within the scope. Whoever calls this has made sure that nobody else changed it
 /// since `before` was read: by reading it in the same transaction, or by the fence of the task's job.
 pub async fn update(tx: &Tx<'_>, scope: &Scope, before: &Task, after: &Task) -> Result<()> {
-    let mut values = params![after.id, after.status, after.message, after.job_id, after.updated_at, after.ended_at];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![after.id, after.status, after.message, after.job_id, after.updated_at, after.ended_at]);
     let written: Option<Id<id::Task>> = tx
         .query_opt(
             "UPDATE tasks SET status = ?2, message = ?3, job_id = ?4, updated_at = ?5, ended_at = ?6 WHERE id = ?1

@@ -217,8 +217,7 @@ pub async fn not_invoiced(tx: &Tx<'_>, scope: &Scope, organization_id: Id<id::Or
     const PAGE: u32 = 2_000;
     let (mut draft, mut after) = (Draft::default(), (String::new(), String::new()));
     loop {
-        let mut values = params![organization_id, until, after.0, after.1, PAGE];
-        values.extend([scope.from(), scope.until()]);
+        let values = scope.after(params![organization_id, until, after.0, after.1, PAGE]);
         let page: Vec<(String, Used)> = tx
             .query_all(
                 "SELECT u.id, u.period, u.subscription_id, u.sku, u.datacenter, u.unit_price, u.service_id, u.used_at, u.description,
@@ -261,8 +260,7 @@ pub async fn of_line(
     after: Option<Id<id::Usage>>,
     limit: u32,
 ) -> Result<Vec<Usage>> {
-    let mut values = params![invoice_id, line.get(), start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![invoice_id, line.get(), start(after), limit]);
     db.query_all(
         "SELECT u.id, u.report_id, u.report_row, u.source, u.organization_id, u.service_id, u.subscription_id, u.sku, u.datacenter,
              u.used_at, u.period, u.late, u.description, u.unit_price, u.usage_quantity, u.commit_quantity, u.billable_quantity,

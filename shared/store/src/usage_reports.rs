@@ -118,8 +118,7 @@ fn read(row: &mut Row) -> Result<UsageReport> {
 
 /// One report within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::UsageReport>) -> Result<UsageReport> {
-    let mut values = params![id];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![id]);
     db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE r.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
         .await?
         .ok_or_else(|| Error::not_found("usage_report_not_found", "usage report", id))
@@ -127,8 +126,7 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::UsageReport>) -> Result<Usa
 
 /// A page of the reports within the scope, oldest first.
 pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::UsageReport>>, limit: u32) -> Result<Vec<UsageReport>> {
-    let mut values = params![start(after), limit];
-    values.extend([scope.from(), scope.until()]);
+    let values = scope.after(params![start(after), limit]);
     db.query_all(
         &format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?3 AND o.path < ?4 AND r.id > ?1 ORDER BY r.id LIMIT ?2"),
         values,

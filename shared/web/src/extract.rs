@@ -1,8 +1,7 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
 use crate::{Describe, Hub, limits, route::LocalIn, secret};
-use domain::JsonSchema;
-use domain::{Error, FieldError, Kind, Result};
+use domain::{Error, FieldError, JsonSchema, Kind, Result};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use std::{str::FromStr, time::Duration};

@@ -1,10 +1,10 @@
 //! What a request carries through the hub: its own connection, its instant, its ids.
 
 use crate::{
-    Answer, Identity, Reply, Sent, extract,
+    Answer, Identity, Reply, Routes, Sent, extract,
     idempotency::{self, Key},
     route::{Local, LocalIn},
-    trace::Trace,
+    trace::{Line, Trace},
 };
 use chrono::TimeDelta;
 use domain::{Error, Id, Instant, Result, id::Noun};
@@ -22,7 +22,8 @@ use store::{Db, Tx};
 pub struct Hub(Rc<Inner>);
 
 struct Inner {
-    component: &'static str,
+    /// The table of the component that serves.
+    routes: &'static Routes,
     /// The instant at which the request came; everything it writes bears this one.
     now: Instant,
     trace: Trace,
@@ -45,12 +46,12 @@ struct Inner {
 static MIGRATED: AtomicBool = AtomicBool::new(false);
 
 impl Hub {
-    pub(crate) fn new(component: &'static str, request: &http::request::Parts, body: IncomingRequestBody) -> Self {
+    pub(crate) fn new(routes: &'static Routes, request: &http::request::Parts, body: IncomingRequestBody) -> Self {
         let declared = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
         let now = wall_clock();
         Self(Rc::new(Inner {
-            component,
+            routes,
             now,
             trace: Trace::of(&request.headers, now),
             method: request.method.clone(),
@@ -68,7 +69,7 @@ impl Hub {
     pub(crate) fn for_job(&self, trace: Option<&str>) -> Self {
         let now = wall_clock();
         Self(Rc::new(Inner {
-            component: self.0.component,
+            routes: self.0.routes,
             now,
             trace: trace.map_or_else(|| self.0.trace.clone(), |trace| Trace::continued(trace, now)),
             method: self.0.method.clone(),
@@ -84,12 +85,21 @@ impl Hub {
 
     /// The component that serves.
     pub fn component(&self) -> &'static str {
-        self.0.component
+        self.0.routes.component()
     }
 
     /// The instant of this request.
     pub fn now(&self) -> Instant {
         self.0.now
+    }
+
+    pub(crate) fn routes(&self) -> &'static Routes {
+        self.0.routes
+    }
+
+    /// The path as it was sent.
+    pub(crate) fn path(&self) -> &str {
+        self.0.target.split('?').next().unwrap_or_default()
     }
 
     /// Path and query as they were sent.
@@ -186,39 +196,26 @@ impl Hub {
 
     /// A line in the log about something that went wrong beside the request.
     pub fn warn(&self, what: &str, error: &Error) {
-        self.0.trace.log(&crate::trace::Line {
-            level: "warn",
-            msg: what,
-            component: self.0.component,
-            method: None,
-            path: None,
-            status: None,
+        self.0.trace.log(&Line {
             code: Some(error.code),
-            principal: None,
-            organization: None,
             error: error.internal.as_deref(),
-            since: self.0.now,
-            job: None,
+            ..Line::new("warn", what, self.component(), self.0.now)
         });
     }
 
     /// The one log line of this request.
     pub(crate) fn log(&self, answer: &Answer, code: Option<&str>, internal: Option<&str>) {
         let who = self.0.who.borrow();
-        let path = self.0.target.split('?').next().unwrap_or_default();
-        self.0.trace.log(&crate::trace::Line {
-            level: if answer.status >= 500 { "error" } else { "info" },
-            msg: "request",
-            component: self.0.component,
+        let level = if answer.status >= 500 { "error" } else { "info" };
+        self.0.trace.log(&Line {
             method: Some(self.0.method.as_str()),
-            path: Some(path),
+            path: Some(self.path()),
             status: Some(answer.status),
             code,
             principal: who.as_ref().map(|who| who.0.as_str()),
             organization: who.as_ref().map(|who| who.1.as_str()),
             error: internal,
-            since: self.0.now,
-            job: None,
+            ..Line::new(level, "request", self.component(), self.0.now)
         });
     }
 }

@@ -6,9 +6,8 @@ use crate::{
     route::{Local, RunJob},
     trace::Line,
 };
-use domain::JsonSchema;
 use domain::{
-    Error, Id, Result, id,
+    Error, Id, JsonSchema, Result, id,
     job::{ATTEMPTS, is_tried_again, wait_after},
 };
 use serde::{Deserialize, Serialize};
@@ -62,19 +61,14 @@ async fn run_claimed(hub: &Hub, run: &dyn Fn(Hub, Job) -> Local<Result<()>>, job
         Ok(()) => (None, None),
         Err(error) => (Some(error.code), Some(error.to_string())),
     };
+    let level = if outcome.is_ok() { "info" } else { "warn" };
     hub.trace().log(&Line {
-        level: if outcome.is_ok() { "info" } else { "warn" },
-        msg: "job",
-        component: hub.component(),
-        method: None,
         path: Some(&job.kind),
-        status: None,
         code,
-        principal: None,
         organization: Some(&job.organization_id.to_string()),
         job: Some(&job.id.to_string()),
         error: error.as_deref(),
-        since: began,
+        ..Line::new(level, "job", hub.component(), began)
     });
     let Err(error) = outcome else { return Ok(()) };
     if error.code == jobs::FENCED {

@@ -1,8 +1,7 @@
 //! Refusals and faults as RFC 9457 problems. This is the only place that turns a kind of error into a status.
 
 use crate::{Answer, Hub};
-use domain::JsonSchema;
-use domain::{Error, Kind};
+use domain::{Error, JsonSchema, Kind};
 use serde::Serialize;
 
 /// The body of every answer that is not a success (RFC 9457, `application/problem+json`).

@@ -1,8 +1,7 @@
 //! Answers. The type of a handler's answer says its status and its body to the router and to the OpenAPI document.
 
 use crate::{Describe, Page};
-use domain::JsonSchema;
-use domain::{Error, Result};
+use domain::{Error, JsonSchema, Result};
 use serde::Serialize;
 use std::{borrow::Cow, marker::PhantomData, time::Duration};
 

@@ -1,6 +1,6 @@
 //! From a request to its answer.
 
-use crate::{Answer, FromRequest, Hub, Incoming, Internal, Reply, Routes, jobs, limits, problem, reply};
+use crate::{Answer, Hub, Incoming, Routes, limits, problem};
 use domain::{Error, Kind, Result};
 use http::Method;
 use spin_sdk::http::{FullBody, Request};
@@ -25,16 +25,15 @@ macro_rules! serve {
 /// Serves one request with a component's table. Whatever happens, there is an answer, and one line in the log.
 pub async fn serve(routes: &'static Routes, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let hub = Hub::new(routes.component(), &parts, body);
+    let hub = Hub::new(routes, &parts, body);
     let head = parts.method == Method::HEAD;
-    let path = parts.uri.path().to_owned();
-    let outcome = answer(routes, &hub, Incoming { parts, path: Vec::new() }).await;
+    let outcome = answer(&hub, Incoming { parts, path: Vec::new() }).await;
     let (mut answer, code, internal) = match outcome {
         Ok(answer) => (answer, None, None),
         Err(error) => {
             let mut answer = problem::answer(&hub, &error);
             if answer.status == 405 {
-                answer.header("allow", routes.allow(&path));
+                answer.header("allow", routes.allow(hub.path()));
             }
             (answer, Some(error.code), error.internal)
         }
@@ -52,7 +51,7 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Response {
     response(answer)
 }
 
-async fn answer(routes: &'static Routes, hub: &Hub, mut incoming: Incoming) -> Result<Answer> {
+async fn answer(hub: &Hub, incoming: Incoming) -> Result<Answer> {
     if hub.target().len() > limits::TARGET {
         return Err(Error::new(
             Kind::Malformed,
@@ -60,15 +59,7 @@ async fn answer(routes: &'static Routes, hub: &Hub, mut incoming: Incoming) -> R
             format!("The path and query are longer than {} bytes. Use fewer or shorter parameters.", limits::TARGET),
         ));
     }
-    if incoming.parts.method == Method::POST && incoming.parts.uri.path() == "/internal/jobs/run" {
-        Internal::from_request(hub, &mut incoming).await?;
-        let round = match routes.run_job() {
-            Some(run) => jobs::run_due(hub, run).await?,
-            None => jobs::Round { ran: 0 },
-        };
-        return reply::Shown(round).into_answer();
-    }
-    routes.dispatch(hub.clone(), incoming).await
+    hub.routes().dispatch(hub.clone(), incoming).await
 }
 
 fn response(answer: Answer) -> Response {

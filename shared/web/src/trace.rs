@@ -132,3 +132,23 @@ pub(crate) struct Line<'a> {
     /// When what it tells of began.
     pub since: Instant,
 }
+
+impl<'a> Line<'a> {
+    /// A line that says no more than what every line says.
+    pub fn new(level: &'a str, msg: &'a str, component: &'a str, since: Instant) -> Self {
+        Self {
+            level,
+            msg,
+            component,
+            method: None,
+            path: None,
+            status: None,
+            code: None,
+            principal: None,
+            organization: None,
+            job: None,
+            error: None,
+            since,
+        }
+    }
+}
