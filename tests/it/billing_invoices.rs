@@ -1,6 +1,6 @@
 //! Invoices: right to the cent, once, without gaps, for whom they are and nobody else.
 
-use crate::billing_support::{Ground, Row, csv, lines, pointers, subscription};
+use crate::billing_support::{Ground, Other, Row, csv, lines, pointers, subscription};
 use host::{Fault, Target};
 use serde_json::json;
 use std::time::Duration;
@@ -282,11 +282,7 @@ fn every_provider_counts_its_own_and_every_year_begins_anew() {
     simulated(|| async {
         let ground = Ground::new().await;
         let (world, shop) = (&ground.world, &ground.shop);
-        let other = world.organization(&shop.operator, "PROVIDER", "Other Cloud", None).await;
-        let other_admin = world.actor(&shop.operator, &other, "PROVIDER_ADMINISTRATOR").await;
-        world.contract(&shop.operator, &other, &shop.builtin).await;
-        let customer = world.organization(&other_admin, "CUSTOMER", "Theirs", None).await;
-        let theirs = subscription(world, &other_admin, &customer, &shop.builtin).await;
+        let Other { customer, subscription: theirs, .. } = ground.other_provider().await;
         let ours = ground.row("2026-10-01", "VCPU", "1", "1");
         let rows = [ours.clone(), Row { organization: customer.clone(), subscription: theirs, ..ours }];
         let call = world.call(http::Method::POST, "/v1/usage-reports").body("text/csv", csv(&rows)).by(&shop.operator);

@@ -13,12 +13,30 @@ pub struct Ground {
     pub subscription: String,
 }
 
+/// What [`Ground::other_provider`] makes.
+pub struct Other {
+    pub admin: Actor,
+    pub customer: String,
+    pub subscription: String,
+}
+
 impl Ground {
     pub async fn new() -> Self {
         let world = World::new().await;
         let shop = world.shop().await;
         let subscription = subscription(&world, &shop.admin, &shop.customer, &shop.builtin).await;
         Self { world, shop, subscription }
+    }
+
+    /// Another provider, whose customer has a subscription to the same service.
+    pub async fn other_provider(&self) -> Other {
+        let (world, shop) = (&self.world, &self.shop);
+        let provider = world.organization(&shop.operator, "PROVIDER", "Other Cloud", None).await;
+        let admin = world.actor(&shop.operator, &provider, "PROVIDER_ADMINISTRATOR").await;
+        world.contract(&shop.operator, &provider, &shop.builtin).await;
+        let customer = world.organization(&admin, "CUSTOMER", "Theirs", None).await;
+        let subscription = subscription(world, &admin, &customer, &shop.builtin).await;
+        Other { admin, customer, subscription }
     }
 
     /// A row of this customer's usage.

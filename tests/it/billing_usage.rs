@@ -1,6 +1,6 @@
 //! Usage reports: what is taken in, what counts twice, what is refused, and that a refusal or a crash leaves nothing.
 
-use crate::billing_support::{Ground, HEADER, Row, csv, pointers, subscription};
+use crate::billing_support::{Ground, HEADER, Other, Row, csv, pointers};
 use host::{Fault, Target};
 use serde_json::json;
 use tests::simulated;
@@ -128,11 +128,7 @@ fn another_tenants_ids_are_as_unknown_as_invented_ones() {
     simulated(|| async {
         let ground = Ground::new().await;
         let (world, shop) = (&ground.world, &ground.shop);
-        let other = world.organization(&shop.operator, "PROVIDER", "Other Cloud", None).await;
-        let other_admin = world.actor(&shop.operator, &other, "PROVIDER_ADMINISTRATOR").await;
-        let other_customer = world.organization(&other_admin, "CUSTOMER", "Theirs", None).await;
-        world.contract(&shop.operator, &other, &shop.builtin).await;
-        let theirs = subscription(world, &other_admin, &other_customer, &shop.builtin).await;
+        let Other { admin: other_admin, customer: other_customer, subscription: theirs } = ground.other_provider().await;
         let ours = ground.row("2026-10-01", "VCPU", "1", "1");
         let invented = |id: &str| format!("{}_01h455vb4pex5vsknk084sn02q", id.split('_').next().unwrap());
         let refusal = async |row: Row, id: &str| {
@@ -168,11 +164,7 @@ fn the_operator_imports_for_all_providers_at_once() {
     simulated(|| async {
         let ground = Ground::new().await;
         let (world, shop) = (&ground.world, &ground.shop);
-        let other = world.organization(&shop.operator, "PROVIDER", "Other Cloud", None).await;
-        let other_admin = world.actor(&shop.operator, &other, "PROVIDER_ADMINISTRATOR").await;
-        world.contract(&shop.operator, &other, &shop.builtin).await;
-        let customer = world.organization(&other_admin, "CUSTOMER", "Theirs", None).await;
-        let theirs = subscription(world, &other_admin, &customer, &shop.builtin).await;
+        let Other { customer, subscription: theirs, .. } = ground.other_provider().await;
         let ours = ground.row("2026-10-01", "VCPU", "1", "1");
         let rows = [ours.clone(), Row { organization: customer, subscription: theirs, ..ours }];
         let call = world.call(http::Method::POST, "/v1/usage-reports").body("text/csv", csv(&rows)).by(&shop.operator);
