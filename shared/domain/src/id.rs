@@ -31,6 +31,10 @@ macro_rules! nouns {
 nouns! {
     /// An organization of any kind.
     Organization "org" "organization";
+    /// A person who signs in.
+    Person "per" "person";
+    /// An app, which signs in with client credentials.
+    App "app" "app";
     /// An API token, the long-lived credential of a machine.
     ApiToken "tok" "API token";
     /// A commit contract.

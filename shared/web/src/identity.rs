@@ -4,7 +4,7 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Id, Kind, Permission, Result, id, organization::OrganizationStatus, role::Permissions};
+use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::Permissions};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
@@ -52,12 +52,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The API token behind the request.
-    pub fn principal(&self) -> Id<id::ApiToken> {
+    /// Who asks.
+    pub fn principal(&self) -> PrincipalId {
         self.principal.id
     }
 
-    /// The organization that the token belongs to.
+    /// The organization that the principal belongs to.
     pub fn home(&self) -> &Place {
         &self.principal.home
     }
@@ -67,7 +67,7 @@ impl Identity {
         &self.acting
     }
 
-    /// The roles that the token was given.
+    /// The roles that the principal was given.
     pub fn bindings(&self) -> &[(domain::Role, domain::OrganizationPath)] {
         &self.principal.bindings
     }
