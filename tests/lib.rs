@@ -169,7 +169,7 @@ impl World {
 
     /// Issues an API token with a role in an organization and exchanges it.
     pub async fn actor(&self, by: &Actor, organization: &str, role: &str) -> Actor {
-        let body = json!({ "name": role, "organizationId": organization, "role": role });
+        let body = json!({ "name": role, "organizationId": organization, "roles": [role] });
         let answer = self.post("/v1/api-tokens", body).by(by).send().await;
         answer.expect(201);
         self.sign_in(&answer.text("/apiToken"), organization).await

@@ -5,7 +5,7 @@ CREATE TABLE access_tokens (
     -- The principal's home: acted in unless told otherwise.
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     expires_at      BIGINT NOT NULL
-);
+, session_hash TEXT);
 
 CREATE TABLE account_links (
     -- SHA-256 of the secret in the link.
@@ -21,6 +21,19 @@ CREATE TABLE api_tokens (
     name            TEXT NOT NULL,
     -- SHA-256 of the secret, in hexadecimal. The secret itself is shown once and kept nowhere.
     hash            TEXT NOT NULL UNIQUE,
+    expires_at      BIGINT,
+    revoked_at      BIGINT,
+    last_used_at    BIGINT,
+    created_at      BIGINT NOT NULL
+, owner_id TEXT);
+
+CREATE TABLE apps (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    name            TEXT NOT NULL,
+    -- SHA-256 of the client secret, in hexadecimal.
+    hash            TEXT NOT NULL,
+    owner_id        TEXT,
     expires_at      BIGINT,
     revoked_at      BIGINT,
     last_used_at    BIGINT,
@@ -69,6 +82,31 @@ CREATE TABLE idempotency_keys (
     answer       TEXT NOT NULL,
     expires_at   BIGINT NOT NULL,
     PRIMARY KEY (principal_id, key_hash)
+);
+
+CREATE TABLE identity_providers (
+    id                    TEXT PRIMARY KEY,
+    -- It may vouch for people whose roles are all in this organization and below.
+    organization_id       TEXT NOT NULL REFERENCES organizations (id),
+    name                  TEXT NOT NULL,
+    issuer                TEXT NOT NULL,
+    client_id             TEXT NOT NULL,
+    -- Sealed under the data key; absent for a public client.
+    client_secret         TEXT,
+    -- Separated by spaces.
+    scopes                TEXT NOT NULL,
+    -- The domains of mail addresses it may vouch for, separated by spaces; empty: all.
+    email_domains         TEXT NOT NULL,
+    -- What the provider says of itself (OpenID Connect Discovery), until when that is believed.
+    metadata              TEXT,
+    metadata_expires_at   BIGINT NOT NULL,
+    -- Its keys (RFC 7517), when they were fetched and until when they are believed.
+    keys                  TEXT,
+    keys_fetched_at       BIGINT NOT NULL,
+    keys_expire_at        BIGINT NOT NULL,
+    version               BIGINT NOT NULL,
+    created_at            BIGINT NOT NULL,
+    updated_at            BIGINT NOT NULL
 );
 
 CREATE TABLE invoice_lines (
@@ -143,6 +181,15 @@ CREATE TABLE jobs (
     created_at      BIGINT NOT NULL
 );
 
+CREATE TABLE oidc_sign_ins (
+    -- SHA-256 of the state parameter.
+    hash                 TEXT PRIMARY KEY,
+    identity_provider_id TEXT NOT NULL REFERENCES identity_providers (id) ON DELETE CASCADE,
+    -- The nonce, the PKCE code verifier and the redirect URI, sealed under the data key.
+    sealed               TEXT NOT NULL,
+    expires_at           BIGINT NOT NULL
+);
+
 CREATE TABLE organizations (
     id            TEXT PRIMARY KEY,
     parent_id     TEXT REFERENCES organizations (id),
@@ -167,6 +214,13 @@ CREATE TABLE organizations (
     CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
+CREATE TABLE passwords (
+    person_id  TEXT PRIMARY KEY REFERENCES people (id),
+    -- Argon2id in the PHC string format, with its parameters and its salt.
+    hash       TEXT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+
 CREATE TABLE people (
     id                      TEXT PRIMARY KEY,
     -- In lower case, so that an address is one person however it is written.
@@ -180,6 +234,14 @@ CREATE TABLE people (
     updated_at              BIGINT NOT NULL
 );
 
+CREATE TABLE person_identities (
+    issuer     TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    person_id  TEXT NOT NULL REFERENCES people (id),
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject)
+);
+
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
 
 CREATE TABLE services (
@@ -190,6 +252,27 @@ CREATE TABLE services (
     product_family TEXT NOT NULL,
     driver         TEXT NOT NULL CHECK (driver IN ('MANUAL', 'BUILTIN')),
     created_at     BIGINT NOT NULL
+);
+
+CREATE TABLE sessions (
+    -- SHA-256 of the first half of its refresh tokens, which all of them share.
+    hash         TEXT PRIMARY KEY,
+    -- SHA-256 of the second half of the newest one. One with another half was used before: then it was stolen.
+    refresh_hash TEXT NOT NULL,
+    person_id    TEXT NOT NULL REFERENCES people (id),
+    expires_at   BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL
+);
+
+CREATE TABLE sign_in_attempts (
+    -- SHA-256 of the address in lower case.
+    email_hash   TEXT PRIMARY KEY,
+    -- Those in a row that did not succeed.
+    failures     BIGINT NOT NULL,
+    -- Until when no further one is judged.
+    locked_until BIGINT NOT NULL,
+    -- When they are forgotten.
+    expires_at   BIGINT NOT NULL
 );
 
 CREATE TABLE subscriptions (
@@ -292,6 +375,12 @@ CREATE INDEX account_links_person ON account_links (person_id);
 
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 
+CREATE INDEX api_tokens_owner ON api_tokens (owner_id, id);
+
+CREATE INDEX apps_organization ON apps (organization_id, id);
+
+CREATE INDEX apps_owner ON apps (owner_id, id);
+
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
 
 CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
@@ -299,6 +388,8 @@ CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
 CREATE INDEX entitlements_organization ON entitlements (organization_id, service_id);
 
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+
+CREATE INDEX identity_providers_organization ON identity_providers (organization_id, id);
 
 CREATE INDEX invoice_usage_line ON invoice_usage (invoice_id, line, usage_id);
 
@@ -312,9 +403,21 @@ CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 
 CREATE INDEX jobs_state ON jobs (state, id);
 
+CREATE INDEX oidc_sign_ins_expiry ON oidc_sign_ins (expires_at);
+
+CREATE INDEX oidc_sign_ins_provider ON oidc_sign_ins (identity_provider_id);
+
 CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kind = 'OPERATOR';
 
 CREATE INDEX organizations_parent ON organizations (parent_id, id);
+
+CREATE UNIQUE INDEX person_identities_person ON person_identities (person_id, issuer);
+
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+CREATE INDEX sessions_person ON sessions (person_id);
+
+CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 

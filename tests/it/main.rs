@@ -1,4 +1,6 @@
 //! Every integration test is a module of this one binary.
+mod access_api_tokens;
+mod access_apps;
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;

@@ -44,7 +44,12 @@ fn a_route_lets_in_exactly_the_roles_that_the_table_says() {
                 }
                 call().send().await.expect_problem(401, "access_token_missing");
                 for (role, caller) in &callers {
-                    let answer = call().by(caller).send().await;
+                    // Who signs out is gone, so that is done with an access token of its own.
+                    let once = match path.as_str() {
+                        "/v1/access-tokens/current" => Some(world.sign_in(&caller.api_token, "").await),
+                        _ => None,
+                    };
+                    let answer = call().by(once.as_ref().unwrap_or(caller)).send().await;
                     let may = needed.is_none_or(|needed| Permissions::of([*role]).has(needed));
                     let said_no = answer.at("/code") == "permission_missing";
                     assert_eq!(said_no, !may, "{role} {method} {path}: {} {}", answer.status(), answer.json());
@@ -65,6 +70,7 @@ fn somewhere(path: &str) -> String {
         .map(|segment| match segment {
             "{organizationId}" => id("org"),
             "{apiTokenId}" => id("tok"),
+            "{appId}" => id("app"),
             "{contractId}" => id("ctr"),
             "{serviceId}" => id("svc"),
             "{subscriptionId}" => id("sub"),

@@ -1,10 +1,6 @@
-//! Organizations, commit contracts, tokens and roles: who there is and what they may.
+//! Organizations, commit contracts and roles: who there is and what they may.
 
-mod access_tokens;
-mod api_tokens;
-mod bootstrap;
 mod contracts;
-mod me;
 mod organizations;
 mod roles;
 
@@ -14,17 +10,11 @@ use web::Routes;
 /// The route table.
 pub fn routes() -> Routes {
     Routes::new("onboarding")
-        .post("/internal/bootstrap", bootstrap::create, "Create the operator and its first API token")
-        .post("/v1/access-tokens", access_tokens::create, "Exchange an API token for an access token of 30 minutes")
-        .get("/v1/me", me::show, "Who you are and what you may")
         .get("/v1/roles", roles::list, "The roles and what they permit")
         .post("/v1/organizations", organizations::create, "Create an organization")
         .get("/v1/organizations", organizations::list, "List organizations")
         .get("/v1/organizations/{organizationId}", organizations::show, "Read an organization")
         .patch("/v1/organizations/{organizationId}", organizations::edit, "Edit an organization")
-        .post("/v1/api-tokens", api_tokens::create, "Issue an API token")
-        .get("/v1/api-tokens", api_tokens::list, "List API tokens")
-        .delete("/v1/api-tokens/{apiTokenId}", api_tokens::revoke, "Revoke an API token and its access tokens at once")
         .post("/v1/contracts", contracts::create, "Draw up a commit contract")
         .get("/v1/contracts", contracts::list, "List commit contracts")
         .get("/v1/contracts/{contractId}", contracts::show, "Read a commit contract")

@@ -6,6 +6,7 @@
 
 pub mod contract;
 pub mod country;
+pub mod credential;
 pub mod error;
 pub mod id;
 pub mod invoice;

@@ -5,7 +5,7 @@
 //! customers); the other roles hold in their own organization and below it too, so that a billing user sees the
 //! provider's customers, but permit less.
 
-use crate::{OrganizationKind, text_enum};
+use crate::{OrganizationKind, OrganizationPath, text_enum};
 
 text_enum! {
     /// One thing that a caller may be permitted to do. Every route names the one it needs.
@@ -20,9 +20,9 @@ text_enum! {
         ContractWrite = "CONTRACT_WRITE",
         /// Approve commit contracts.
         ContractApprove = "CONTRACT_APPROVE",
-        /// See API tokens (never their secrets).
+        /// See API tokens and apps (never their secrets).
         ApiTokenRead = "API_TOKEN_READ",
-        /// Issue and revoke API tokens.
+        /// Issue and revoke API tokens and apps.
         ApiTokenWrite = "API_TOKEN_WRITE",
         /// See the catalogue.
         ServiceRead = "SERVICE_READ",
@@ -178,6 +178,11 @@ impl Permissions {
     pub fn covers(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
+}
+
+/// What these roles, each with the organization it is bound in, permit together in the organization at `path`.
+pub fn permissions_in(bindings: &[(Role, OrganizationPath)], path: &OrganizationPath) -> Permissions {
+    Permissions::of(bindings.iter().filter(|(_, bound)| bound.reaches(path)).map(|(role, _)| *role))
 }
 
 #[cfg(test)]

@@ -7,18 +7,20 @@
 
 pub mod access_tokens;
 pub mod account_links;
-pub mod api_tokens;
 pub mod contracts;
+pub mod credentials;
 mod db;
 pub mod entitlements;
 pub mod idempotency;
 pub mod invoices;
 pub mod jobs;
+pub mod memberships;
 pub mod migrations;
 pub mod organizations;
 pub mod people;
 mod scope;
 pub mod services;
+pub mod sessions;
 pub mod subscriptions;
 pub mod tasks;
 pub mod usage;

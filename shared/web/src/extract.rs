@@ -167,8 +167,8 @@ fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
     ))
 }
 
-/// Reads the body. Boxed, because it would otherwise be compiled into every handler that takes one.
-pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
+/// Reads the body, up to the most that a request may carry. Boxed, because it would otherwise be compiled into every handler that takes one.
+pub fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
     Box::pin(async move {
         let too_large = || {
             Error::new(

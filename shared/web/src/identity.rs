@@ -4,7 +4,7 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::Permissions};
+use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::{Permissions, permissions_in}};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
@@ -152,8 +152,7 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
         ));
     }
-    let here = principal.bindings.iter().filter(|(_, path)| path.reaches(&acting.path)).map(|(role, _)| *role);
-    let permissions = Permissions::of(here);
+    let permissions = permissions_in(&principal.bindings, &acting.path);
     Ok(Identity { principal, acting, permissions })
 }
 

@@ -8,6 +8,7 @@
 //! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
+mod access_token;
 mod extract;
 mod hub;
 mod idempotency;
@@ -24,8 +25,9 @@ pub mod secret;
 mod serve;
 mod trace;
 
-pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
-pub use hub::Hub;
+pub use access_token::{AccessToken, Issued, NewTokens, Presented, access_token_lifetime, begin_session, refresh_token_halves};
+pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query, read};
+pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
 pub use paging::{Page, PageQuery};

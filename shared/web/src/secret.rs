@@ -1,6 +1,6 @@
 //! Secrets: making, recognising and sealing them.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, aead::Aead};
 use domain::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ pub fn hash(secret: &str) -> String {
 }
 
 /// SHA-256 of the parts, each preceded by its length so that no two lists of parts are taken for each other.
-pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
+pub fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_be_bytes());
@@ -36,6 +36,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The text inside base64 with padding, as HTTP Basic has it.
+pub fn base64_text(encoded: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+}
+
 /// Whether two secrets are the same, in a time that does not depend on where they differ.
 pub fn same(one: &str, other: &str) -> bool {
     // Through hashes, so that the lengths say nothing either.
@@ -43,14 +48,14 @@ pub fn same(one: &str, other: &str) -> bool {
 }
 
 /// Seals a text under a key: who reads the database without the key learns its length and nothing else.
-pub(crate) fn seal(key: &[u8; 32], text: &[u8]) -> Result<String> {
+pub fn seal(key: &[u8; 32], text: &[u8]) -> Result<String> {
     let nonce = crate::hub::random::<12>();
     let sealed = cipher(key).encrypt(&Nonce::from(nonce), text).map_err(|_| Error::unavailable("sealing failed"))?;
     Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
 }
 
 /// Opens what was sealed under the same key.
-pub(crate) fn open(key: &[u8; 32], sealed: &str) -> Result<Vec<u8>> {
+pub fn open(key: &[u8; 32], sealed: &str) -> Result<Vec<u8>> {
     let fault = || Error::unavailable("a sealed text cannot be opened: was the data_key changed?");
     let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| fault())?;
     let (nonce, sealed) = bytes.split_first_chunk::<12>().ok_or_else(fault)?;

@@ -3,11 +3,11 @@
 //! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used; and again when the
 //! operator has lost its last one.
 
-use domain::{Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text};
+use domain::{Error, Instant, JsonSchema, OrganizationKind, PrincipalId, Result, Role, Text};
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,
-    api_tokens::{self, ApiToken},
+    credentials::{self, Credential},
     organizations::{self, NewOrganization, Organization},
 };
 use web::{Body, Hub, Internal, Reply, secret};
@@ -65,16 +65,18 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
                 Some(organization) => organization,
                 None => without_token(tx, hub.now()).await?,
             };
-            let token = ApiToken {
-                id: token_id,
+            let token = Credential {
+                id: PrincipalId::ApiToken(token_id),
                 organization_id: organization.id,
                 name: "bootstrap".into(),
-                role: Role::OperatorAdministrator,
+                roles: vec![Role::OperatorAdministrator],
+                owner_id: None,
+                owner_name: None,
                 expires_at: None,
                 last_used_at: None,
                 created_at: hub.now(),
             };
-            api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+            credentials::insert(tx, &token, &secret::hash(&api_token)).await?;
             Ok(Bootstrapped { organization, api_token: api_token.clone() })
         })
         .await
@@ -86,12 +88,12 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
 async fn without_token(tx: &Tx<'_>, now: Instant) -> Result<Organization> {
     let operator = organizations::find_operator(tx).await?;
     let operator = operator.ok_or_else(|| Error::unavailable("there is no operator and there cannot be one"))?;
-    if api_tokens::any_in_use(tx, operator.id, now).await? {
+    if credentials::any_in_use(tx, operator.id, now).await? {
         return Err(Error::conflict(
             "already_bootstrapped",
             "The hub has its operator already, and the operator has an API token in use. Use that one.",
         ));
     }
-    api_tokens::revoke_unused(tx, operator.id, now).await?;
+    credentials::revoke_unused(tx, operator.id, now).await?;
     Ok(operator)
 }
