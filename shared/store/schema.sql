@@ -184,7 +184,7 @@ CREATE TABLE jobs (
 CREATE TABLE oidc_sign_ins (
     -- SHA-256 of the state parameter.
     hash                 TEXT PRIMARY KEY,
-    identity_provider_id TEXT NOT NULL REFERENCES identity_providers (id) ON DELETE CASCADE,
+    identity_provider_id TEXT NOT NULL REFERENCES identity_providers (id),
     -- The nonce, the PKCE code verifier and the redirect URI, sealed under the data key.
     sealed               TEXT NOT NULL,
     expires_at           BIGINT NOT NULL

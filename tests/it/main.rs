@@ -18,6 +18,7 @@ mod provisioning_services;
 mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
+mod sign_in_password;
 mod store_dialect;
 mod store_schema;
 mod web_bad_input;

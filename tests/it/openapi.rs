@@ -9,6 +9,8 @@ pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
         access::routes(),
+        sign_in::routes(),
+        federation::routes(),
         provisioning::routes(),
         invitations::routes(),
         billing::routes(),

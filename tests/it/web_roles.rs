@@ -71,6 +71,7 @@ fn somewhere(path: &str) -> String {
             "{organizationId}" => id("org"),
             "{apiTokenId}" => id("tok"),
             "{appId}" => id("app"),
+            "{identityProviderId}" => id("idp"),
             "{contractId}" => id("ctr"),
             "{serviceId}" => id("svc"),
             "{subscriptionId}" => id("sub"),

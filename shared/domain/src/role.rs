@@ -24,6 +24,10 @@ text_enum! {
         ApiTokenRead = "API_TOKEN_READ",
         /// Issue and revoke API tokens and apps.
         ApiTokenWrite = "API_TOKEN_WRITE",
+        /// See identity providers (never their client secrets).
+        IdentityProviderRead = "IDENTITY_PROVIDER_READ",
+        /// Say which identity providers are trusted, and for whom.
+        IdentityProviderWrite = "IDENTITY_PROVIDER_WRITE",
         /// See the catalogue.
         ServiceRead = "SERVICE_READ",
         /// Edit the catalogue.

@@ -2,7 +2,7 @@
 //!
 //! Both are the same but for how their secret is presented, so each function takes either; the id says which table it is in.
 
-use crate::{Db, Row, Scope, Tx, access_tokens, params};
+use crate::{Db, Row, Scope, Tx, access_tokens, memberships, params};
 use domain::{
     Error, Id, Instant, OrganizationPath, PrincipalId, Result, Role, id,
     role::{Permissions, permissions_in},
@@ -209,22 +209,12 @@ pub async fn narrow_owned(tx: &Tx<'_>, principal: PrincipalId, now: Instant) -> 
     let mut owners = vec![principal];
     // It comes to an end even where two own each other: who is put on the list has lost a role, and nobody gains any.
     while let Some(owner) = owners.pop() {
-        let held = held(tx, owner).await?;
+        let held = memberships::bindings(tx, owner).await?;
         for table in [Kind::ApiToken.table(), Kind::App.table()] {
             narrow(tx, table, owner, &held, now, &mut owners).await?;
         }
     }
     Ok(())
-}
-
-/// The roles of a principal, and where it has them.
-async fn held(tx: &Tx<'_>, principal: PrincipalId) -> Result<Vec<(Role, OrganizationPath)>> {
-    tx.query_all(
-        "SELECT b.role, o.path FROM bindings b JOIN organizations o ON o.id = b.organization_id WHERE b.principal_id = ?1",
-        params![principal],
-        |row| Ok((row.take()?, row.take()?)),
-    )
-    .await
 }
 
 async fn narrow(

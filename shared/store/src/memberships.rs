@@ -1,7 +1,7 @@
 //! In which organizations somebody has which roles, as they see it themselves.
 
 use crate::{Db, credentials::roles, params, value::start};
-use domain::{Id, JsonSchema, OrganizationKind, PrincipalId, Result, Role, id, organization::OrganizationStatus};
+use domain::{Id, JsonSchema, OrganizationKind, OrganizationPath, PrincipalId, Result, Role, id, organization::OrganizationStatus};
 use serde::Serialize;
 
 /// An organization in which a principal has roles.
@@ -37,6 +37,16 @@ pub async fn list(db: &Db, principal: PrincipalId, after: Option<Id<id::Organiza
                 roles: roles(row.take()?)?,
             })
         },
+    )
+    .await
+}
+
+/// The roles of a principal, each with where it has it: what decides about it, whoever asks.
+pub async fn bindings(db: &Db, principal: PrincipalId) -> Result<Vec<(Role, OrganizationPath)>> {
+    db.query_all(
+        "SELECT b.role, o.path FROM bindings b JOIN organizations o ON o.id = b.organization_id WHERE b.principal_id = ?1",
+        params![principal],
+        |row| Ok((row.take()?, row.take()?)),
     )
     .await
 }

@@ -54,16 +54,22 @@ pub async fn refresh(tx: &Tx<'_>, hash: &str, refresh_hash: &str, next_hash: &st
     if let Some(replaced) = found {
         return Ok(replaced);
     }
-    Ok(if end(tx, hash).await? { Refreshed::UsedBefore } else { Refreshed::Unknown })
+    let goes_on: Option<Instant> = tx
+        .query_opt("SELECT expires_at FROM sessions WHERE hash = ?1 AND expires_at > ?2", params![hash, now], |row| row.take())
+        .await?;
+    if goes_on.is_none() {
+        return Ok(Refreshed::Unknown);
+    }
+    end(tx, hash).await?;
+    Ok(Refreshed::UsedBefore)
 }
 
-/// Ends a session and its access tokens. `false` when there is none.
-pub async fn end(tx: &Tx<'_>, hash: &str) -> Result<bool> {
+/// Ends a session, if there is one, and its access tokens.
+pub async fn end(tx: &Tx<'_>, hash: &str) -> Result<()> {
     let person: Option<PrincipalId> =
         tx.query_opt("DELETE FROM sessions WHERE hash = ?1 RETURNING person_id", params![hash], |row| row.take()).await?;
-    let Some(person) = person else { return Ok(false) };
-    tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1 AND session_hash = ?2", params![person, hash]).await?;
-    Ok(true)
+    let Some(person) = person else { return Ok(()) };
+    tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1 AND session_hash = ?2", params![person, hash]).await
 }
 
 /// Ends all sessions of a person, and their access tokens, but the one with this hash.

@@ -17,7 +17,7 @@ pub fn hash(secret: &str) -> String {
 }
 
 /// SHA-256 of the parts, each preceded by its length so that no two lists of parts are taken for each other.
-pub fn digest(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_be_bytes());
@@ -45,6 +45,12 @@ pub fn base64_text(encoded: &str) -> Option<String> {
 pub fn same(one: &str, other: &str) -> bool {
     // Through hashes, so that the lengths say nothing either.
     digest(&[one.as_bytes()]).ct_eq(&digest(&[other.as_bytes()])).into()
+}
+
+/// The key that seals what `purpose` names, of the thing that `of` tells from others of its kind.
+pub fn key(data_key: &str, purpose: &str, of: &[&str]) -> [u8; 32] {
+    let parts = [purpose, data_key].into_iter().chain(of.iter().copied());
+    digest(&parts.map(str::as_bytes).collect::<Vec<_>>())
 }
 
 /// Seals a text under a key: who reads the database without the key learns its length and nothing else.
