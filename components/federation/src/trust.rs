@@ -67,10 +67,11 @@ pub fn kept_keys(provider: &Trusted) -> Option<Jwks> {
     provider.keys.as_ref().and_then(|kept| Jwks::read(kept.as_bytes()))
 }
 
-/// Its keys, fetched now. `None` when they were fetched a moment ago, and need not be again.
+/// Its keys, fetched now. `None` when there are some that were fetched a moment ago, and need not be again.
 pub async fn fetched_keys(hub: &Hub, provider: &Trusted, metadata: &Metadata) -> Result<Option<Jwks>> {
     let db = hub.db().await?;
-    let since = hub.now() - REFETCH;
+    // Where none are believed, they are asked for in any case: the last attempt may have failed.
+    let since = if provider.keys.is_some() { hub.now() - REFETCH } else { hub.now() };
     if !db.in_transaction(async |tx| identity_providers::may_fetch_keys(tx, provider.id, since, hub.now()).await).await? {
         return Ok(None);
     }
