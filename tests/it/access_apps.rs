@@ -45,10 +45,12 @@ fn an_app_signs_in_by_header_or_by_body() {
         let (id, secret) = register(&world, &shop.admin, &shop.provider, &["PROVIDER_BILLING_USER"]).await;
         let by_header = token(&world, Some(&basic(&id, &secret)), "grant_type=client_credentials").await;
         let by_body =
-            token(&world, None, &format!("grant_type=client_credentials&client_id={id}&client_secret={secret}&scope=&unknown=1")).await;
+            token(&world, None, &format!("grant_type=client_credentials&client_id={id}&client_secret={secret}&scope=&unknown=1"))
+                .await;
         // The id may be repeated, and what the header holds is form-encoded in itself.
         let encoded = id.replace('_', "%5F");
-        let repeated = token(&world, Some(&basic(&encoded, &secret)), &format!("grant_type=client_credentials&client_id={id}")).await;
+        let repeated =
+            token(&world, Some(&basic(&encoded, &secret)), &format!("grant_type=client_credentials&client_id={id}")).await;
         for answer in [by_header, by_body, repeated] {
             answer.expect(200);
             assert_eq!((answer.text("/token_type").as_str(), answer.at("/expires_in")), ("Bearer", json!(1800)));
@@ -91,7 +93,11 @@ fn a_wrong_request_is_refused_in_the_words_of_the_standard() {
             expect_error(&answer, status, error);
             assert_eq!(answer.header("www-authenticate").starts_with("Basic"), status == 401, "{form}");
         }
-        let json = world.post("/v1/oauth/token", json!({ "grant_type": "client_credentials" })).header("authorization", &right).send().await;
+        let json = world
+            .post("/v1/oauth/token", json!({ "grant_type": "client_credentials" }))
+            .header("authorization", &right)
+            .send()
+            .await;
         expect_error(&json, 400, "invalid_request");
         let by_body = token(&world, None, &format!("grant_type=client_credentials&client_id={id}&client_secret=wrong")).await;
         expect_error(&by_body, 401, "invalid_client");

@@ -47,10 +47,15 @@ fn the_code_flow_with_pkce_ends_in_a_session() {
         let (authorization, form) = idp.exchanged();
         // RFC 6749, 2.3.1: what is in the header is form-encoded.
         let encoded = "provider+hub:s3cret%3A+100%25+%C3%BCnique";
-        assert_eq!(authorization, format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, encoded)));
+        assert_eq!(
+            authorization,
+            format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, encoded))
+        );
         assert_eq!((form["grant_type"].as_str(), form["code"].as_str()), ("authorization_code", "a code"));
         assert_eq!((form["redirect_uri"].as_str(), form.get("client_secret")), (CALLBACK, None));
-        let challenge = base64url(rsa::sha2::Digest::finalize(<rsa::sha2::Sha256 as rsa::sha2::Digest>::new_with_prefix(&form["code_verifier"])));
+        let challenge = base64url(rsa::sha2::Digest::finalize(<rsa::sha2::Sha256 as rsa::sha2::Digest>::new_with_prefix(
+            &form["code_verifier"],
+        )));
         assert_eq!(begun.parameter("code_challenge"), challenge);
         assert!(form["code_verifier"].len() >= 43);
         let me = world.get("/v1/me").bearer(&session.text("/accessToken")).send().await;
@@ -92,12 +97,17 @@ fn both_algorithms_and_both_ways_to_show_the_secret() {
             state.keys = vec![rsa_jwk(2048, "one"), ec_jwk("two"), rsa_jwk(3072, "three")];
             state.discovery["token_endpoint_auth_methods_supported"] = json!(["client_secret_post", "private_key_jwt"]);
         });
-        for (alg, kid, sign) in [("ES256", "two", Sign::Ec), ("RS256", "three", Sign::Rsa(3072)), ("RS256", "one", Sign::Rsa(2048))] {
+        for (alg, kid, sign) in
+            [("ES256", "two", Sign::Ec), ("RS256", "three", Sign::Rsa(3072)), ("RS256", "one", Sign::Rsa(2048))]
+        {
             idp.set(|state| (state.header, state.sign) = (json!({ "alg": alg, "kid": kid }), sign));
             sign_in(&world, &idp, &provider, json!({ "aud": ["else", CLIENT_ID], "azp": CLIENT_ID })).await.expect(201);
         }
         let (authorization, form) = idp.exchanged();
-        assert_eq!((authorization.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()), ("", CLIENT_ID, CLIENT_SECRET));
+        assert_eq!(
+            (authorization.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()),
+            ("", CLIENT_ID, CLIENT_SECRET)
+        );
         // A public client has no secret to show.
         let public = trust(&world, &shop.operator, &shop.provider, json!({ "clientSecret": null })).await;
         sign_in(&world, &idp, &public, json!({})).await.expect(201);
@@ -286,7 +296,8 @@ fn an_identity_provider_that_misbehaves_keeps_nobody_waiting_for_long() {
         let (_, idp, provider) = served(&world).await;
         let discovery = "/.well-known/openid-configuration";
         let metadata = |change: Value| {
-            let mut all = json!({ "issuer": ISSUER, "authorization_endpoint": ISSUER, "token_endpoint": ISSUER, "jwks_uri": ISSUER });
+            let mut all =
+                json!({ "issuer": ISSUER, "authorization_endpoint": ISSUER, "token_endpoint": ISSUER, "jwks_uri": ISSUER });
             change.as_object().unwrap().iter().for_each(|(name, value)| all[name] = value.clone());
             Mode::Answers(200, all.to_string())
         };
@@ -344,12 +355,21 @@ fn an_identity_provider_vouches_for_its_own_alone() {
         as_email("below@example.com").await.expect(201);
         // Who is given a role elsewhere has to be vouched for by one who serves both; who is disabled, by nobody.
         let person = "(SELECT id FROM people WHERE email = 'below@example.com')";
-        world.database().execute(&format!("INSERT INTO bindings VALUES ({person}, 'PROVIDER_BILLING_USER', '{rival}')"), []).unwrap();
+        world
+            .database()
+            .execute(&format!("INSERT INTO bindings VALUES ({person}, 'PROVIDER_BILLING_USER', '{rival}')"), [])
+            .unwrap();
         as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
         world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'below@example.com'", []).unwrap();
         as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
         // Of all domains, only some.
-        let all = trust(&world, &shop.operator, &shop.operator.organization, json!({ "emailDomains": ["Contoso.example", "example.com"] })).await;
+        let all = trust(
+            &world,
+            &shop.operator,
+            &shop.operator.organization,
+            json!({ "emailDomains": ["Contoso.example", "example.com"] }),
+        )
+        .await;
         sign_in(&world, &idp, &all, json!({ "email": "both@example.com", "sub": "both" })).await.expect(201);
         world.person("eve@evil.example.com", &[("CUSTOMER_USER", &shop.customer)]);
         let foreign = sign_in(&world, &idp, &all, json!({ "email": "eve@evil.example.com", "sub": "eve" })).await;

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use rsa::{
-    RsaPrivateKey,
-    pkcs1v15,
+    RsaPrivateKey, pkcs1v15,
     pkcs8::DecodePrivateKey,
     sha2::{Digest, Sha256},
     signature::{SignatureEncoding, Signer as _},

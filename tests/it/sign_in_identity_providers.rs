@@ -9,18 +9,33 @@ fn an_identity_provider_is_shown_without_its_secret_and_edited_under_its_etag() 
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        let id = trust(&world, &shop.operator, &shop.provider, json!({ "scopes": ["profile", "openid"], "emailDomains": ["Example.com"] })).await;
+        let id = trust(
+            &world,
+            &shop.operator,
+            &shop.provider,
+            json!({ "scopes": ["profile", "openid"], "emailDomains": ["Example.com"] }),
+        )
+        .await;
         let path = format!("/v1/identity-providers/{id}");
         let read = world.get(&path).by(&shop.operator).send().await;
-        assert_eq!((read.text("/issuer").as_str(), read.text("/clientId").as_str(), read.header("etag")), (ISSUER, CLIENT_ID, "\"1\""));
-        assert_eq!((read.at("/scopes"), read.at("/emailDomains")), (json!(["openid", "email", "profile"]), json!(["example.com"])));
+        assert_eq!(
+            (read.text("/issuer").as_str(), read.text("/clientId").as_str(), read.header("etag")),
+            (ISSUER, CLIENT_ID, "\"1\"")
+        );
+        assert_eq!(
+            (read.at("/scopes"), read.at("/emailDomains")),
+            (json!(["openid", "email", "profile"]), json!(["example.com"]))
+        );
         assert_eq!((read.at("/hasClientSecret"), read.at("/clientSecret")), (json!(true), Value::Null));
         assert!(!world.dump().contains(CLIENT_SECRET) && !read.json().to_string().contains(CLIENT_SECRET));
         let edit = |body: Value| world.patch(&path, body).by(&shop.operator);
         edit(json!({ "name": "X" })).send().await.expect_problem(428, "if_match_required");
         let edited = edit(json!({ "name": "X", "emailDomains": [] })).header("if-match", "\"1\"").send().await;
         assert_eq!((edited.expect(200).text("/name").as_str(), edited.at("/emailDomains")), ("X", json!([])));
-        assert_eq!((edited.at("/clientId"), edited.at("/hasClientSecret"), edited.header("etag")), (json!(CLIENT_ID), json!(true), "\"2\""));
+        assert_eq!(
+            (edited.at("/clientId"), edited.at("/hasClientSecret"), edited.header("etag")),
+            (json!(CLIENT_ID), json!(true), "\"2\"")
+        );
         edit(json!({ "name": "Y" })).header("if-match", "\"1\"").send().await.expect_problem(412, "stale");
         edit(json!({ "issuer": ISSUER })).header("if-match", "*").send().await.expect_problem(422, "invalid_request");
         let listed = world.get("/v1/identity-providers").by(&shop.operator).send().await;

@@ -69,7 +69,12 @@ fn an_unknown_address_is_answered_like_a_wrong_password() {
             details.insert(refused.text("/detail"));
         }
         assert_eq!(details.len(), 1);
-        for body in [json!({ "email": EMAIL }), json!({ "email": EMAIL, "password": "" }), json!({ "email": EMAIL, "password": "x".repeat(129) }), json!({ "email": "ada", "password": "x" })] {
+        for body in [
+            json!({ "email": EMAIL }),
+            json!({ "email": EMAIL, "password": "" }),
+            json!({ "email": EMAIL, "password": "x".repeat(129) }),
+            json!({ "email": "ada", "password": "x" }),
+        ] {
             world.post("/v1/sign-in/password", body).send().await.expect_problem(422, "invalid_request");
         }
     });
@@ -131,7 +136,10 @@ fn an_attempt_is_counted_also_when_the_hub_dies_over_it() {
         let mut world = World::new().await;
         staffed(&world).await;
         for _ in 0..5 {
-            world.hub.faults().push(host::Fault::on(host::Target::SqlMatching("LEFT JOIN passwords".into())).nth(1).crash_before());
+            world
+                .hub
+                .faults()
+                .push(host::Fault::on(host::Target::SqlMatching("LEFT JOIN passwords".into())).nth(1).crash_before());
             let body = json!({ "email": EMAIL, "password": "wrong" });
             assert!(world.post("/v1/sign-in/password", body).try_send().await.is_err());
             world.restart().await;
@@ -192,7 +200,8 @@ fn a_link_is_good_once_and_only_the_newest() {
         let (first, second) = (make().await, make().await);
         redeem(&first, "another password").await.expect_problem(401, "account_link_invalid");
         // Of two at once, one sets its password.
-        let (one, other) = futures::future::join(redeem(&second, "password number one"), redeem(&second, "password number two")).await;
+        let (one, other) =
+            futures::future::join(redeem(&second, "password number one"), redeem(&second, "password number two")).await;
         let mut statuses = [one.status(), other.status()];
         statuses.sort_unstable();
         assert_eq!(statuses, [204, 401]);
@@ -230,7 +239,8 @@ fn a_link_is_made_only_by_who_may_all_that_the_person_may() {
         let said = make(&rival_admin, unknown).await;
         said.expect_problem(404, "person_not_found");
         // Who is somewhere else is answered like who is nowhere.
-        for (by, person) in [(&rival_admin, &person), (&customer_admin, &person), (&shop.admin, &above), (&shop.operator, &alone)] {
+        for (by, person) in [(&rival_admin, &person), (&customer_admin, &person), (&shop.admin, &above), (&shop.operator, &alone)]
+        {
             let refused = make(by, person).await;
             refused.expect_problem(404, "person_not_found");
             assert_eq!(refused.text("/detail").replace(person, unknown), said.text("/detail"));
@@ -243,7 +253,8 @@ fn a_link_is_made_only_by_who_may_all_that_the_person_may() {
         make(&shop.operator, &both).await.expect(201);
         make(&shop.admin, &person).await.expect(201);
         // Acting further down, the person is out of reach.
-        let down = world.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(&shop.admin).acting_in(&shop.customer);
+        let down =
+            world.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(&shop.admin).acting_in(&shop.customer);
         down.send().await.expect_problem(404, "person_not_found");
     });
 }
@@ -371,7 +382,11 @@ fn a_person_chooses_where_to_act_and_sees_where_they_can() {
         let world = World::new().await;
         let shop = world.shop().await;
         let rival = world.organization(&shop.operator, "PROVIDER", "Adatum", None).await;
-        let roles = [("PROVIDER_BILLING_USER", shop.provider.as_str()), ("PROVIDER_ADMINISTRATOR", &shop.provider), ("PROVIDER_BILLING_USER", &rival)];
+        let roles = [
+            ("PROVIDER_BILLING_USER", shop.provider.as_str()),
+            ("PROVIDER_ADMINISTRATOR", &shop.provider),
+            ("PROVIDER_BILLING_USER", &rival),
+        ];
         let person = world.person(EMAIL, &roles);
         world.set_password(&shop.operator, &person, PASSWORD).await;
         let token = sign_in(&world).await.text("/accessToken");
@@ -389,7 +404,10 @@ fn a_person_chooses_where_to_act_and_sees_where_they_can() {
         let page = me("/v1/me?limit=1").await;
         let next = page.text("/nextCursor");
         let last = me(&format!("/v1/me?limit=1&cursor={next}")).await;
-        assert_eq!((page.at("/organizations/0"), last.at("/organizations/0")), (organizations[0].clone(), organizations[1].clone()));
+        assert_eq!(
+            (page.at("/organizations/0"), last.at("/organizations/0")),
+            (organizations[0].clone(), organizations[1].clone())
+        );
         assert_eq!(last.at("/nextCursor"), Value::Null);
         // The roles are those that hold where one acts.
         let acting = world.get("/v1/me").bearer(&token).acting_in(&rival).send().await;
@@ -411,11 +429,15 @@ fn a_person_chooses_where_to_act_and_sees_where_they_can() {
         let next = sign_in(&world).await;
         assert_eq!(super::sign_in_password::me(&world, &next).await.text("/organizationId"), *other);
         // A default that no role reaches any more is passed over.
-        world.database().execute("DELETE FROM bindings WHERE principal_id = ?1 AND organization_id = ?2", [&person, other]).unwrap();
+        world
+            .database()
+            .execute("DELETE FROM bindings WHERE principal_id = ?1 AND organization_id = ?2", [&person, other])
+            .unwrap();
         let next = sign_in(&world).await;
         assert_eq!(super::sign_in_password::me(&world, &next).await.text("/organizationId"), homes[0]);
 
-        let machine = world.patch("/v1/me", json!({ "defaultOrganizationId": shop.provider })).by(&shop.admin).header("if-match", "*");
+        let machine =
+            world.patch("/v1/me", json!({ "defaultOrganizationId": shop.provider })).by(&shop.admin).header("if-match", "*");
         machine.send().await.expect_problem(403, "not_a_person");
     });
 }

@@ -131,7 +131,8 @@ fn postgresql_takes_every_migration_and_every_statement() {
         script += migration.sql;
     }
     let mut count = 0;
-    for statement in statements().iter().filter(|sql| !own(sql) && !migrating.contains(sql.as_str()) && !sql.contains("CREATE ")) {
+    for statement in statements().iter().filter(|sql| !own(sql) && !migrating.contains(sql.as_str()) && !sql.contains("CREATE "))
+    {
         count += 1;
         script += &format!("PREPARE statement_{count} AS {};\n", statement.replace('?', "$"));
     }

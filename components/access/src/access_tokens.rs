@@ -61,11 +61,9 @@ async fn refresh(hub: &Hub, refresh_token: &str) -> Result<Issued> {
     let outcome = hub
         .db()
         .await?
-        .in_transaction(async |tx| {
-            match sessions::refresh(tx, &hash, &refresh_hash, &fresh.own_hash(), hub.now()).await? {
-                Refreshed::Replaced(person, ends) => begin_session(hub, tx, person, &fresh, Some(ends)).await.map(Ok),
-                refused => Ok(Err(refused)),
-            }
+        .in_transaction(async |tx| match sessions::refresh(tx, &hash, &refresh_hash, &fresh.own_hash(), hub.now()).await? {
+            Refreshed::Replaced(person, ends) => begin_session(hub, tx, person, &fresh, Some(ends)).await.map(Ok),
+            refused => Ok(Err(refused)),
         })
         .await?;
     match outcome {

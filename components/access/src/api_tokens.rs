@@ -38,11 +38,7 @@ pub async fn list(
     credentials::list(&hub, &caller, Kind::ApiToken, query.limit, query.cursor.map(PrincipalId::ApiToken)).await
 }
 
-pub async fn show(
-    hub: Hub,
-    caller: Caller<permit::ApiTokenRead>,
-    Path(id): Path<Id<id::ApiToken>>,
-) -> Result<Shown<Credential>> {
+pub async fn show(hub: Hub, caller: Caller<permit::ApiTokenRead>, Path(id): Path<Id<id::ApiToken>>) -> Result<Shown<Credential>> {
     store::credentials::find(hub.db().await?, &caller.scope(), PrincipalId::ApiToken(id)).await.map(Shown)
 }
 

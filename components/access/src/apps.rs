@@ -23,8 +23,7 @@ pub async fn create(
 ) -> Result<Sent<Created<IssuedApp>>> {
     let (id, client_secret) = (hub.id(), secret::new("hubcs_"));
     hub.write(&caller, async |tx| {
-        let credential =
-            credentials::issue(&hub, &caller, tx, PrincipalId::App(id), &secret::hash(&client_secret), &new).await?;
+        let credential = credentials::issue(&hub, &caller, tx, PrincipalId::App(id), &secret::hash(&client_secret), &new).await?;
         Ok(Created::at(format!("/v1/apps/{id}"), IssuedApp { credential, client_secret: client_secret.clone() }))
     })
     .await
@@ -38,11 +37,7 @@ pub async fn list(
     credentials::list(&hub, &caller, Kind::App, query.limit, query.cursor.map(PrincipalId::App)).await
 }
 
-pub async fn show(
-    hub: Hub,
-    caller: Caller<permit::ApiTokenRead>,
-    Path(id): Path<Id<id::App>>,
-) -> Result<Shown<Credential>> {
+pub async fn show(hub: Hub, caller: Caller<permit::ApiTokenRead>, Path(id): Path<Id<id::App>>) -> Result<Shown<Credential>> {
     store::credentials::find(hub.db().await?, &caller.scope(), PrincipalId::App(id)).await.map(Shown)
 }
 
@@ -59,10 +54,6 @@ pub async fn regenerate(
     .await
 }
 
-pub async fn revoke(
-    hub: Hub,
-    caller: Caller<permit::ApiTokenWrite>,
-    Path(id): Path<Id<id::App>>,
-) -> Result<Sent<NoContent>> {
+pub async fn revoke(hub: Hub, caller: Caller<permit::ApiTokenWrite>, Path(id): Path<Id<id::App>>) -> Result<Sent<NoContent>> {
     credentials::revoke(&hub, &caller, PrincipalId::App(id)).await
 }

@@ -1,8 +1,9 @@
 //! What API tokens and apps have in common: both are issued, listed, given another secret and revoked in the same way.
 
 use domain::{
-    Error, Id, JsonSchema, Kind, List, Moment, PrincipalId, Result, Role, Text, id,
+    Error, Id, JsonSchema, Kind, List, Moment, PrincipalId, Result, Role, Text,
     credential::{check_roles, end},
+    id,
     role::Permissions,
 };
 use serde::Deserialize;
@@ -30,7 +31,14 @@ pub struct NewCredential {
 }
 
 /// Issues a credential in the caller's name.
-pub async fn issue(hub: &Hub, caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str, new: &NewCredential) -> Result<Credential> {
+pub async fn issue(
+    hub: &Hub,
+    caller: &Identity,
+    tx: &Tx<'_>,
+    id: PrincipalId,
+    hash: &str,
+    new: &NewCredential,
+) -> Result<Credential> {
     refuse_above_own(caller, &new.roles)?;
     let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
     let roles = check_roles(&new.roles, organization.kind)?;

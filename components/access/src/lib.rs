@@ -14,7 +14,11 @@ use web::Routes;
 pub fn routes() -> Routes {
     Routes::new("access")
         .post("/internal/bootstrap", bootstrap::create, "Create the operator and its first API token")
-        .post("/v1/access-tokens", access_tokens::create, "Exchange an API token or a refresh token for an access token of 30 minutes")
+        .post(
+            "/v1/access-tokens",
+            access_tokens::create,
+            "Exchange an API token or a refresh token for an access token of 30 minutes",
+        )
         .delete("/v1/access-tokens/current", access_tokens::end, "Sign out")
         .post("/v1/oauth/token", oauth::token, "Get an access token with client credentials (RFC 6749)")
         .get("/v1/me", me::show, "Who you are, where you can act and what you may")
@@ -23,7 +27,11 @@ pub fn routes() -> Routes {
         .get("/v1/api-tokens", api_tokens::list, "List API tokens")
         .get("/v1/api-tokens/{apiTokenId}", api_tokens::show, "Read an API token")
         .post("/v1/api-tokens/{apiTokenId}/regenerate", api_tokens::regenerate, "Give an API token a new secret")
-        .delete("/v1/api-tokens/{apiTokenId}", api_tokens::revoke, "Revoke an API token, its access tokens and what it owns at once")
+        .delete(
+            "/v1/api-tokens/{apiTokenId}",
+            api_tokens::revoke,
+            "Revoke an API token, its access tokens and what it owns at once",
+        )
         .post("/v1/apps", apps::create, "Register an app")
         .get("/v1/apps", apps::list, "List apps")
         .get("/v1/apps/{appId}", apps::show, "Read an app")

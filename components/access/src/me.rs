@@ -71,8 +71,8 @@ pub async fn edit(
     hub.write(&caller, async |tx| {
         let place = access_tokens::place(tx, patch.default_organization_id).await?;
         let reached = place.filter(|place| caller.bindings().iter().any(|(_, path)| path.reaches(&place.path)));
-        let home = reached
-            .ok_or_else(|| Error::not_found("organization_not_found", "organization", patch.default_organization_id))?;
+        let home =
+            reached.ok_or_else(|| Error::not_found("organization_not_found", "organization", patch.default_organization_id))?;
         people::set_default_organization(tx, person, condition.version, home.id, hub.now()).await?;
         access_tokens::set_home(tx, caller.principal(), home.id).await?;
         me(tx, &caller, home.id, None, Page::new(None)?).await

@@ -157,7 +157,9 @@ fn client(request: &TokenRequest) -> Result<Client, TokenError> {
     if scope.is_some() {
         return Err(refused("invalid_scope", "There are no scopes; leave scope out. An app has what its roles permit."));
     }
-    match (request.authorization.as_deref(), id, secret) {
+    // Another scheme is no client authentication (a proxy's, a token that the client sends everywhere).
+    let is_basic = |header: &&str| header.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "));
+    match (request.authorization.as_deref().filter(is_basic), id, secret) {
         (Some(_), _, Some(_)) => {
             Err(wrong("The client secret is in the Authorization header and in the body; send it in one of them."))
         }
@@ -174,19 +176,22 @@ fn client(request: &TokenRequest) -> Result<Client, TokenError> {
         (None, Some(id), Some(secret)) => Ok(Client { id, secret, by_header: false }),
         _ => Err(TokenError {
             by_header: true,
-            ..refused("invalid_client", "Send the client id and the client secret, by HTTP Basic or as client_id and client_secret.")
+            ..refused(
+                "invalid_client",
+                "Send the client id and the client secret, by HTTP Basic or as client_id and client_secret.",
+            )
         }),
     }
 }
 
 /// The credentials of a Basic header. Both are form-encoded inside it (RFC 6749, 2.3.1).
 fn basic(header: &str) -> Option<Client> {
-    let (scheme, encoded) = header.split_once(' ')?;
+    let (_, encoded) = header.split_once(' ')?;
     let decoded = web::secret::base64_text(encoded.trim())?;
     let (id, secret) = decoded.split_once(':')?;
     let plain = |text: &str| {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&format!("x={text}")).ok()?;
         pairs.into_iter().next().map(|(_, value)| value)
     };
-    scheme.eq_ignore_ascii_case("basic").then_some(Client { id: plain(id)?, secret: plain(secret)?, by_header: true })
+    Some(Client { id: plain(id)?, secret: plain(secret)?, by_header: true })
 }

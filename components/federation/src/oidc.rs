@@ -86,8 +86,7 @@ pub async fn begin(hub: Hub, Body(wanted): Body<OidcSignIn>) -> Result<BegunOidc
     let provider = identity_providers::trusted(hub.db().await?, wanted.identity_provider_id, hub.now()).await?;
     let metadata = trust::metadata(&hub, &provider).await?;
     let (state, sign_in_secret) = (secret::new(""), secret::new("hubsi_"));
-    let kept =
-        Kept { nonce: secret::new(""), code_verifier: secret::new(""), redirect_uri: wanted.redirect_uri.to_string() };
+    let kept = Kept { nonce: secret::new(""), code_verifier: secret::new(""), redirect_uri: wanted.redirect_uri.to_string() };
     let json = serde_json::to_vec(&kept).map_err(|error| Error::unavailable(error.to_string()))?;
     let sealed = secret::seal(&kept_key(&state, &sign_in_secret).await?, &json)?;
     let expires_at = hub.now() + LIFETIME;
@@ -133,7 +132,8 @@ pub struct OidcCallback {
 pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Issued> {
     let hash = secret::hash(&callback.state);
     let taken = hub.db().await?.in_transaction(async |tx| oidc_sign_ins::take(tx, &hash, hub.now()).await).await?;
-    let unknown = || refused("sign_in_unknown", "There is no such sign-in, or it has ended: each is good once and for ten minutes.");
+    let unknown =
+        || refused("sign_in_unknown", "There is no such sign-in, or it has ended: each is good once and for ten minutes.");
     let (provider, sealed) = taken.ok_or_else(unknown)?;
     let key = kept_key(&callback.state, &callback.sign_in_secret).await?;
     let kept = secret::open(&key, &sealed).map_err(|_| unknown())?;
@@ -141,16 +141,8 @@ pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Is
     let provider = identity_providers::trusted(hub.db().await?, provider, hub.now()).await?;
     let metadata = trust::metadata(&hub, &provider).await?;
     let id_token = exchange(&provider, &metadata, &callback.code, &kept).await?;
-    let expected = Expected {
-        issuer: &provider.issuer,
-        client_id: &provider.client_id,
-        nonce: &kept.nonce,
-        now: hub.now(),
-    };
-    let subject = verified(&hub, &provider, &metadata, &id_token)
-        .await?
-        .check(&expected)
-        .map_err(|why| refused_token(why))?;
+    let expected = Expected { issuer: &provider.issuer, client_id: &provider.client_id, nonce: &kept.nonce, now: hub.now() };
+    let subject = verified(&hub, &provider, &metadata, &id_token).await?.check(&expected).map_err(|why| refused_token(why))?;
     let tokens = NewTokens::new(None);
     let token = hub
         .db()
@@ -214,7 +206,10 @@ async fn exchange(provider: &Trusted, metadata: &Metadata, code: &str, kept: &Ke
             .map(|tokens| tokens.id_token)
             .map_err(|error| fault(format!("{url}: {error}"))),
         // It does not take the code, or not from us: which of both is for the log.
-        400..500 => Err(refused("code_refused", "The identity provider does not take the code.").with_internal(format!("{url}: {status}"))),
+        400..500 => {
+            Err(refused("code_refused", "The identity provider does not take the code.")
+                .with_internal(format!("{url}: {status}")))
+        }
         other => Err(fault(format!("{url}: {other}"))),
     }
 }
@@ -243,7 +238,9 @@ async fn person(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, subject: &Subject) -
         Error::new(
             Kind::Forbidden,
             "sign_in_not_admitted",
-            format!("You are {email} at the identity provider, {why}. Ask an administrator of your organization to add you, or how you are to sign in."),
+            format!(
+                "You are {email} at the identity provider, {why}. Ask an administrator of your organization to add you, or how you are to sign in."
+            ),
         )
     };
     let domains = &provider.email_domains;

@@ -43,7 +43,8 @@ fn exponent(e: &[u8]) -> Option<u32> {
 fn power(base: &[u8], e: u32, n: &[u8]) -> Vec<u8> {
     let (n, base) = (limbs(n), limbs(base));
     // The inverse of -n modulo 2^32, by Newton: each round doubles the bits that are right.
-    let inverse = (0..5).fold(1u32, |inverse, _| inverse.wrapping_mul(2u32.wrapping_sub(n[0].wrapping_mul(inverse)))).wrapping_neg();
+    let inverse =
+        (0..5).fold(1u32, |inverse, _| inverse.wrapping_mul(2u32.wrapping_sub(n[0].wrapping_mul(inverse)))).wrapping_neg();
     // R^2 modulo n, where R is 2 to the number of bits: 1, doubled that many times twice.
     let mut square = vec![0; n.len()];
     square[0] = 1;

@@ -55,10 +55,7 @@ pub async fn metadata(hub: &Hub, provider: &Trusted) -> Result<Metadata> {
     }
     let kept = serde_json::to_string(&metadata).map_err(|error| fault(error.to_string()))?;
     let until = hub.now() + BELIEVED;
-    hub.db()
-        .await?
-        .in_transaction(async |tx| identity_providers::keep_metadata(tx, provider.id, &kept, until).await)
-        .await?;
+    hub.db().await?.in_transaction(async |tx| identity_providers::keep_metadata(tx, provider.id, &kept, until).await).await?;
     Ok(metadata)
 }
 

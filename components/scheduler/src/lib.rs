@@ -9,8 +9,18 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 10] =
-    ["onboarding", "access", "sign-in", "federation", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 10] = [
+    "onboarding",
+    "access",
+    "sign-in",
+    "federation",
+    "provisioning",
+    "invitations",
+    "billing",
+    "discovery",
+    "support",
+    "marketplaces",
+];
 
 /// The route table.
 pub fn routes() -> Routes {

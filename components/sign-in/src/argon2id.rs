@@ -42,8 +42,8 @@ pub fn is(password: &str, hash: Option<&str>) -> Result<bool> {
     };
     let (salt, expected, parameters) =
         parse(hash).ok_or_else(|| Error::unavailable("a stored password hash is not in the PHC string format"))?;
-    let computed =
-        compute(password, &salt, parameters).ok_or_else(|| Error::unavailable("a stored password hash cannot be compared with"))?;
+    let computed = compute(password, &salt, parameters)
+        .ok_or_else(|| Error::unavailable("a stored password hash cannot be compared with"))?;
     // In a time that does not depend on where they differ.
     Ok(computed.iter().zip(&expected).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0)
 }
@@ -52,8 +52,9 @@ pub fn is(password: &str, hash: Option<&str>) -> Result<bool> {
 type Stored = (Vec<u8>, [u8; HASH], (u32, u32, u32));
 
 fn parse(text: &str) -> Option<Stored> {
-    let [parameters, salt, hash] =
-        *text.strip_prefix("$argon2id$v=19$")?.split('$').collect::<Vec<_>>().as_slice() else { return None };
+    let [parameters, salt, hash] = *text.strip_prefix("$argon2id$v=19$")?.split('$').collect::<Vec<_>>().as_slice() else {
+        return None;
+    };
     let mut numbers = parameters.split(',').zip(["m=", "t=", "p="]).map(|(text, name)| text.strip_prefix(name)?.parse().ok());
     let parameters = (numbers.next()??, numbers.next()??, numbers.next()??);
     Some((STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(hash).ok()?.try_into().ok()?, parameters))

@@ -6,7 +6,9 @@ use store::{
     identity_providers::{self, IdentityProvider, Patch},
     organizations,
 };
-use web::{Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, permit, secret, variable};
+use web::{
+    Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, permit, secret, variable,
+};
 
 /// What is said of an identity provider that is to be trusted.
 #[derive(Deserialize, JsonSchema)]
@@ -46,7 +48,8 @@ pub struct IdentityProviderPatch {
 
 async fn sealed(client_secret: Option<&str>, id: Id<id::IdentityProvider>) -> Result<Option<String>> {
     let Some(client_secret) = client_secret else { return Ok(None) };
-    secret::seal(&secret::key(&variable("data_key").await?, "identity provider", &[&id.to_string()]), client_secret.as_bytes()).map(Some)
+    secret::seal(&secret::key(&variable("data_key").await?, "identity provider", &[&id.to_string()]), client_secret.as_bytes())
+        .map(Some)
 }
 
 fn scopes(scopes: Option<&[Text<1, 80>]>) -> Result<Vec<String>> {
@@ -68,7 +71,8 @@ fn email_domains(domains: Option<&[Text<1, 253>]>) -> Result<Vec<String>> {
     for (index, domain) in domains.unwrap_or_default().iter().enumerate() {
         // A domain is right when a mail address in it is.
         let email = format!("x@{}", &**domain).parse::<domain::person::Email>();
-        let email = email.map_err(|_| Error::invalid(format!("/emailDomains/{index}"), "is no domain; write it as example.com"))?;
+        let email =
+            email.map_err(|_| Error::invalid(format!("/emailDomains/{index}"), "is no domain; write it as example.com"))?;
         all.push(email.domain().to_owned());
     }
     Ok(all)

@@ -33,7 +33,9 @@ async fn count_attempt(hub: &Hub, email: &Email) -> Result<()> {
     let seconds = seconds_until(until, hub.now());
     Err(Error::too_many(
         "too_many_attempts",
-        format!("There were too many attempts with wrong passwords. Wait {seconds} seconds, or ask an administrator for a link to set a new password."),
+        format!(
+            "There were too many attempts with wrong passwords. Wait {seconds} seconds, or ask an administrator for a link to set a new password."
+        ),
         seconds,
     ))
 }

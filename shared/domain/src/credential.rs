@@ -28,7 +28,9 @@ pub fn end(wanted: Option<Instant>, owner_ends: Option<Instant>, now: Instant) -
         }
         (Some(end), Some(last)) if end > last => Err(Error::invalid(
             "/expiresAt",
-            format!("is later than {last:?}, when the credential ends that asks for it; choose an earlier instant, or leave it out"),
+            format!(
+                "is later than {last:?}, when the credential ends that asks for it; choose an earlier instant, or leave it out"
+            ),
         )),
         (wanted, owner_ends) => Ok(wanted.or(owner_ends)),
     }

@@ -29,7 +29,9 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || Err("is no address that can be used here: it must begin with https:// (http:// only for localhost), name a host, and have no user, no fragment and at most 1000 visible ASCII characters".to_owned());
+        let wrong = || {
+            Err("is no address that can be used here: it must begin with https:// (http:// only for localhost), name a host, and have no user, no fragment and at most 1000 visible ASCII characters".to_owned())
+        };
         if text.len() > 1000 || !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['#', '\\', '"', '<', '>']) {
             return wrong();
         }

@@ -202,6 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn a_role_holds_where_it_is_bound_and_below() {
+        let id = |n| crate::Id::<crate::id::Organization>::from_uuid(uuid::Uuid::from_u128(n));
+        let root = OrganizationPath::root(id(1));
+        let (left, right) = (root.child(id(2)), root.child(id(3)));
+        let bindings = [(Role::ProviderBillingUser, left.clone()), (Role::CustomerUser, right.clone())];
+        let permissions = |path| permissions_in(&bindings, path);
+        assert_eq!(permissions(&left), Permissions::of([Role::ProviderBillingUser]));
+        assert_eq!(permissions(&left.child(id(4))), Permissions::of([Role::ProviderBillingUser]));
+        assert_eq!(permissions(&right), Permissions::of([Role::CustomerUser]));
+        assert_eq!(permissions(&root), Permissions::default());
+    }
+
+    #[test]
     fn roles_add_up() {
         let both = Permissions::of([Role::CustomerUser, Role::ProviderBillingUser]);
         assert!(both.covers(Permissions::of([Role::CustomerUser])) && both.covers(Permissions::of([Role::ProviderBillingUser])));

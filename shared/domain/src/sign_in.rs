@@ -31,7 +31,9 @@ impl<const MIN: usize> FromStr for Password<MIN> {
         let length = text.chars().count();
         match (MIN..=PASSWORD_MAX).contains(&length) {
             true => Ok(Self(text.to_owned())),
-            false => Err(format!("has {length} characters; {MIN} to {PASSWORD_MAX} are allowed. A few words are a good password")),
+            false => {
+                Err(format!("has {length} characters; {MIN} to {PASSWORD_MAX} are allowed. A few words are a good password"))
+            }
         }
     }
 }

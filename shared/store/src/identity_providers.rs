@@ -71,7 +71,8 @@ pub struct Patch {
     pub email_domains: Option<String>,
 }
 
-const COLUMNS: &str = "i.id, i.organization_id, i.name, i.issuer, i.client_id, CASE WHEN i.client_secret IS NULL THEN 0 ELSE 1 END,
+const COLUMNS: &str =
+    "i.id, i.organization_id, i.name, i.issuer, i.client_id, CASE WHEN i.client_secret IS NULL THEN 0 ELSE 1 END,
     i.scopes, i.email_domains, i.created_at, i.updated_at, i.version";
 
 fn words(text: String) -> Vec<String> {
@@ -120,12 +121,7 @@ pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Opt
 }
 
 /// A page of the identity providers within the scope, oldest first.
-pub async fn list(
-    db: &Db,
-    scope: &Scope,
-    after: Option<Id<id::IdentityProvider>>,
-    limit: u32,
-) -> Result<Vec<IdentityProvider>> {
+pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::IdentityProvider>>, limit: u32) -> Result<Vec<IdentityProvider>> {
     let values = scope.after(params![start(after), limit]);
     db.query_all(
         &format!(

@@ -100,6 +100,10 @@ pub async fn set_default_organization(
         )
         .await?;
     edited.map(drop).ok_or_else(|| {
-        Error::new(Kind::Stale, "stale", "This was edited since you read it. Read it again, apply your change and send it with the new ETag.")
+        Error::new(
+            Kind::Stale,
+            "stale",
+            "This was edited since you read it. Read it again, apply your change and send it with the new ETag.",
+        )
     })
 }

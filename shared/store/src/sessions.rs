@@ -77,11 +77,7 @@ pub async fn end_others(tx: &Tx<'_>, person: Id<id::Person>, kept: Option<&str>)
     // No session has an empty hash.
     let kept = kept.unwrap_or_default();
     tx.exec("DELETE FROM sessions WHERE person_id = ?1 AND hash <> ?2", params![person, kept]).await?;
-    tx.exec(
-        "DELETE FROM access_tokens WHERE principal_id = ?1 AND COALESCE(session_hash, '') <> ?2",
-        params![person, kept],
-    )
-    .await
+    tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1 AND COALESCE(session_hash, '') <> ?2", params![person, kept]).await
 }
 
 /// Where a person acts unless told otherwise: the default organization while a role reaches it, else the first in which

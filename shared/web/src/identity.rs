@@ -4,7 +4,11 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::{Permissions, permissions_in}};
+use domain::{
+    Error, Kind, Permission, PrincipalId, Result,
+    organization::OrganizationStatus,
+    role::{Permissions, permissions_in},
+};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,

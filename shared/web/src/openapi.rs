@@ -140,7 +140,8 @@ impl Operation<'_> {
     /// A form (`application/x-www-form-urlencoded`) with these properties.
     pub fn form(&mut self, required: &[&str], properties: Value) {
         let schema = json!({ "type": "object", "required": required, "properties": properties });
-        self.value["requestBody"] = json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": schema } } });
+        self.value["requestBody"] =
+            json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": schema } } });
         self.problem(413, "The body is larger than 1 MiB.");
     }
 

@@ -1,6 +1,9 @@
 //! Secrets: making, recognising and sealing them.
 
-use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, aead::Aead};
 use domain::{Error, Result};
 use sha2::{Digest, Sha256};
