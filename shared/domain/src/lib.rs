@@ -11,6 +11,7 @@ pub mod id;
 pub mod invoice;
 pub mod job;
 pub mod json;
+pub mod member;
 pub mod money;
 pub mod organization;
 pub mod period;
