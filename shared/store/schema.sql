@@ -336,7 +336,7 @@ CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 
 CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id) WHERE bound_by IS NOT NULL;
 
-CREATE INDEX bindings_organization ON bindings (organization_id, principal_id);
+CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
 
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
 
@@ -361,6 +361,8 @@ CREATE INDEX jobs_state ON jobs (state, id);
 CREATE INDEX member_invitations_organization ON member_invitations (organization_id, id);
 
 CREATE UNIQUE INDEX member_invitations_pending ON member_invitations (organization_id, email) WHERE status = 'PENDING';
+
+CREATE INDEX member_service_roles_role ON member_service_roles (service_role_id);
 
 CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kind = 'OPERATOR';
 

@@ -23,4 +23,5 @@ mod store_dialect;
 mod store_schema;
 mod web_bad_input;
 mod web_idempotency;
+mod web_identity;
 mod web_roles;

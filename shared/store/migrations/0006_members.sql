@@ -2,8 +2,8 @@
 
 -- Of a role that holds in bound organizations alone: the organization it was given in, in a row for each that is bound.
 ALTER TABLE bindings ADD COLUMN bound_by TEXT REFERENCES organizations (id);
-CREATE INDEX bindings_organization ON bindings (organization_id, principal_id);
-CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id) WHERE bound_by IS NOT NULL;
+CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
+CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization_id) WHERE bound_by IS NOT NULL;
 
 CREATE TABLE member_invitations (
     id              TEXT PRIMARY KEY,
