@@ -334,7 +334,7 @@ CREATE INDEX account_links_person ON account_links (person_id);
 
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 
-CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id) WHERE bound_by IS NOT NULL;
+CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization_id) WHERE bound_by IS NOT NULL;
 
 CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
 

@@ -42,7 +42,7 @@ fn an_invitation_makes_a_member_who_can_set_a_password() {
         });
         let invited = world.post("/v1/members", body).by(&admin.actor).send().await;
         let (id, secret) = (invited.text("/succeeded/invited/0/id"), invited.text("/succeeded/invited/0/secret"));
-        assert_eq!(invited.text("/succeeded/invited/0/expiresAt"), "2026-11-28T12:00:00Z");
+        assert_eq!(invited.text("/succeeded/invited/0/expiresAt"), "2026-11-28T12:00:00.000Z");
         assert_eq!(invited.text("/succeeded/invited/0/invitedBy"), admin.id);
         assert_eq!(status(&world, &admin.actor, &id).await, "PENDING");
         let accepted = accept(&world, &secret).await;
@@ -56,7 +56,7 @@ fn an_invitation_makes_a_member_who_can_set_a_password() {
             (json!(["PROVIDER_SUPPORT_USER"]), shop.provider.clone())
         );
         let link = accepted.text("/accountLink/secret");
-        assert_eq!(accepted.text("/accountLink/expiresAt"), "2026-11-22T12:00:00Z");
+        assert_eq!(accepted.text("/accountLink/expiresAt"), "2026-11-22T12:00:00.000Z");
         let kept = format!("SELECT COUNT(*) FROM account_links WHERE hash = '{}'", web::secret::hash(&link));
         assert_eq!(world.count(&kept), 1);
         assert_eq!(status(&world, &admin.actor, &id).await, "ACCEPTED");
@@ -102,7 +102,7 @@ fn an_invitation_lives_seven_days_and_can_be_sent_again() {
         let again = resend(&world, &admin.actor, &id).await;
         assert_eq!(
             (again.expect(200).text("/status").as_str(), again.text("/expiresAt").as_str()),
-            ("PENDING", "2026-12-05T12:00:00Z")
+            ("PENDING", "2026-12-05T12:00:00.000Z")
         );
         assert!(!list("PENDING").await.json().to_string().contains("hubmi_"));
         // The secret before is worth nothing.
