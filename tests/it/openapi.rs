@@ -8,6 +8,8 @@ use web::{Routes, openapi::Document};
 pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
+        members::routes(),
+        roles::routes(),
         provisioning::routes(),
         invitations::routes(),
         billing::routes(),

@@ -12,6 +12,7 @@ pub mod instant;
 pub mod invoice;
 pub mod job;
 pub mod json;
+pub mod member;
 pub mod money;
 pub mod organization;
 pub mod period;
