@@ -181,9 +181,9 @@ impl World {
     }
 
     /// Makes a person with these roles, each in an organization, as joining would, and gives the person's id.
-    pub fn person(&self, email: &str, roles: &[(&str, &str)]) -> String {
+    pub fn somebody(&self, email: &str, roles: &[(&str, &str)]) -> String {
         let count = self.count("SELECT COUNT(*) FROM people") as u8;
-        let id = domain::Id::<domain::id::Person>::new(domain::Instant::UNIX_EPOCH, [count; 10]).to_string();
+        let id = domain::Id::<domain::id::Person>::new(domain::Instant::default(), [count; 10]).to_string();
         let database = self.database();
         database
             .execute(
@@ -209,6 +209,38 @@ impl World {
     /// Tries to sign in with a password.
     pub async fn try_password(&self, email: &str, password: &str) -> Answer {
         self.post("/v1/sign-in/password", json!({ "email": email, "password": password })).send().await
+    }
+
+    /// Makes somebody a member of an organization, by invitation if the hub does not know them, and signs them in there.
+    pub async fn member(&self, by: &Actor, organization: &str, email: &str, roles: &[&str]) -> Person {
+        let body = json!({ "organizationId": organization, "roles": roles, "people": [{ "email": email }] });
+        let answer = self.post("/v1/members", body).by(by).send().await;
+        answer.expect(207);
+        assert_eq!(answer.at("/failed"), json!([]), "{}", answer.json());
+        let id = match answer.at("/succeeded/added/0/personId") {
+            Value::String(id) => id,
+            _ => {
+                let secret = answer.text("/succeeded/invited/0/secret");
+                let accepted = self.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
+                accepted.expect(200).text("/member/personId")
+            }
+        };
+        self.person(&id, organization)
+    }
+
+    /// Signs a person in, at home in an organization, for a day of simulated time: as whatever they sign in with would.
+    pub fn person(&self, id: &str, organization: &str) -> Person {
+        let access_token = format!("hubat_{id}_{organization}");
+        let until = self.hub.clock().now() + Duration::from_secs(24 * 3600);
+        let until = until.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+        self.database()
+            .execute(
+                "INSERT OR REPLACE INTO access_tokens (hash, principal_id, organization_id, expires_at) VALUES (?1, ?2, ?3, ?4)",
+                (web::secret::hash(&access_token), id, organization, until),
+            )
+            .expect("an access token");
+        let actor = Actor { access_token, api_token: String::new(), organization: organization.to_owned() };
+        Person { id: id.to_owned(), actor }
     }
 
     /// Adds a service to the catalogue.
@@ -273,6 +305,15 @@ pub struct Actor {
     pub api_token: String,
     /// The organization the token belongs to.
     pub organization: String,
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their id.
+    pub id: String,
+    /// Their access token.
+    pub actor: Actor,
 }
 
 /// What [`World::shop`] makes.

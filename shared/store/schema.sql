@@ -43,7 +43,7 @@ CREATE TABLE apps (
 CREATE TABLE bindings (
     principal_id    TEXT NOT NULL,
     role            TEXT NOT NULL,
-    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    organization_id TEXT NOT NULL REFERENCES organizations (id), bound_by TEXT REFERENCES organizations (id),
     PRIMARY KEY (principal_id, role, organization_id)
 );
 
@@ -181,6 +181,33 @@ CREATE TABLE jobs (
     created_at      BIGINT NOT NULL
 );
 
+CREATE TABLE member_invitations (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- In lower case, like a person's.
+    email           TEXT NOT NULL,
+    -- The name whoever invited goes by for the invited; the invited may choose another.
+    display_name    TEXT,
+    -- A person, an API token or an app: whoever last sent it, whose rights it rests on until it is accepted.
+    invited_by      TEXT NOT NULL,
+    -- What the member is to be given, as JSON: roles, bound organizations, roles in services.
+    grants          TEXT NOT NULL,
+    -- SHA-256 of the secret in the invitation.
+    hash            TEXT NOT NULL UNIQUE,
+    status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED', 'EXPIRED')),
+    expires_at      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    -- When it was accepted or taken back.
+    closed_at       BIGINT
+);
+
+CREATE TABLE member_service_roles (
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    person_id       TEXT NOT NULL REFERENCES people (id),
+    service_role_id TEXT NOT NULL REFERENCES service_roles (id),
+    PRIMARY KEY (organization_id, person_id, service_role_id)
+);
+
 CREATE TABLE oidc_sign_ins (
     -- SHA-256 of the state parameter.
     hash                 TEXT PRIMARY KEY,
@@ -243,6 +270,21 @@ CREATE TABLE person_identities (
 );
 
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
+
+CREATE TABLE service_roles (
+    id                         TEXT PRIMARY KEY,
+    service_id                 TEXT NOT NULL REFERENCES services (id),
+    name                       TEXT NOT NULL,
+    display_name               TEXT NOT NULL,
+    -- Whether new members of an organization that has the service get it.
+    is_default                 BIGINT NOT NULL CHECK (is_default IN (0, 1)),
+    -- Whether whoever acts in a customer for its provider has it there.
+    provider_default_in_tenant BIGINT NOT NULL CHECK (provider_default_in_tenant IN (0, 1)),
+    version                    BIGINT NOT NULL,
+    created_at                 BIGINT NOT NULL,
+    updated_at                 BIGINT NOT NULL,
+    UNIQUE (service_id, name)
+);
 
 CREATE TABLE services (
     id             TEXT PRIMARY KEY,
@@ -381,6 +423,10 @@ CREATE INDEX apps_organization ON apps (organization_id, id);
 
 CREATE INDEX apps_owner ON apps (owner_id, id);
 
+CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization_id) WHERE bound_by IS NOT NULL;
+
+CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
+
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
 
 CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
@@ -403,6 +449,12 @@ CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 
 CREATE INDEX jobs_state ON jobs (state, id);
 
+CREATE INDEX member_invitations_organization ON member_invitations (organization_id, id);
+
+CREATE UNIQUE INDEX member_invitations_pending ON member_invitations (organization_id, email) WHERE status = 'PENDING';
+
+CREATE INDEX member_service_roles_role ON member_service_roles (service_role_id);
+
 CREATE INDEX oidc_sign_ins_expiry ON oidc_sign_ins (expires_at);
 
 CREATE INDEX oidc_sign_ins_provider ON oidc_sign_ins (identity_provider_id);
@@ -412,6 +464,8 @@ CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kin
 CREATE INDEX organizations_parent ON organizations (parent_id, id);
 
 CREATE UNIQUE INDEX person_identities_person ON person_identities (person_id, issuer);
+
+CREATE INDEX service_roles_service ON service_roles (service_id, id);
 
 CREATE INDEX sessions_expiry ON sessions (expires_at);
 

@@ -63,7 +63,7 @@ fn an_access_token_ends_with_its_api_token_and_says_so() {
         let issued = world.post("/v1/api-tokens", body).by(&shop.admin).send().await;
         let access = world.post("/v1/access-tokens", json!({ "apiToken": issued.expect(201).text("/apiToken") })).send().await;
         access.expect(201);
-        assert_eq!((access.text("/expiresAt").as_str(), access.at("/expiresIn")), ("2026-11-21T12:05:00Z", json!(300)));
+        assert_eq!((access.text("/expiresAt").as_str(), access.at("/expiresIn")), ("2026-11-21T12:05:00.000Z", json!(300)));
         let me = || world.get("/v1/me").bearer(&access.text("/accessToken")).send();
         world.hub.clock().advance(std::time::Duration::from_secs(299)).await;
         me().await.expect(200);
@@ -281,7 +281,7 @@ fn a_token_ends_no_later_than_the_one_that_asked_for_it() {
         let world = World::new().await;
         let shop = world.shop().await;
         let mut body = new(&shop.provider, &["PROVIDER_ADMINISTRATOR"]);
-        body["expiresAt"] = json!("2026-12-01T00:00:00Z");
+        body["expiresAt"] = json!("2026-12-01T00:00:00.000Z");
         let short = world.post("/v1/api-tokens", body.clone()).by(&shop.operator).send().await;
         let short = world.sign_in(&short.expect(201).text("/apiToken"), &shop.provider).await;
         assert_eq!(

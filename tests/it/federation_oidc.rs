@@ -8,7 +8,7 @@ use tests::{Shop, World, simulated};
 /// A shop whose provider has an administrator, and an identity provider that serves it.
 async fn served(world: &World) -> (Shop, Idp, String) {
     let shop = world.shop().await;
-    world.person(EMAIL, &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+    world.somebody(EMAIL, &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
     let idp = Idp::new(world);
     let provider = trust(world, &shop.operator, &shop.provider, json!({})).await;
     (shop, idp, provider)
@@ -77,7 +77,7 @@ fn a_subject_stays_the_person_it_was() {
         let (shop, idp, provider) = served(&world).await;
         sign_in(&world, &idp, &provider, json!({})).await.expect(201);
         // Another address at the identity provider, even one of somebody else here: it is the same person.
-        world.person("grace@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+        world.somebody("grace@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
         let moved = sign_in(&world, &idp, &provider, json!({ "email": "grace@example.com" })).await;
         let me = world.get("/v1/me").bearer(&moved.expect(201).text("/accessToken")).send().await;
         assert_eq!(me.text("/email"), EMAIL);
@@ -339,11 +339,11 @@ fn an_identity_provider_vouches_for_its_own_alone() {
         let world = World::new().await;
         let (shop, idp, provider) = served(&world).await;
         let rival = world.organization(&shop.operator, "PROVIDER", "Adatum", None).await;
-        world.person("both@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider), ("PROVIDER_BILLING_USER", &rival)]);
-        world.person("above@example.com", &[("OPERATOR_ADMINISTRATOR", &shop.operator.organization)]);
-        world.person("below@example.com", &[("CUSTOMER_USER", &shop.customer)]);
-        world.person("alone@example.com", &[]);
-        world.person("gone@example.com", &[("CUSTOMER_USER", &shop.customer)]);
+        world.somebody("both@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider), ("PROVIDER_BILLING_USER", &rival)]);
+        world.somebody("above@example.com", &[("OPERATOR_ADMINISTRATOR", &shop.operator.organization)]);
+        world.somebody("below@example.com", &[("CUSTOMER_USER", &shop.customer)]);
+        world.somebody("alone@example.com", &[]);
+        world.somebody("gone@example.com", &[("CUSTOMER_USER", &shop.customer)]);
         world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'gone@example.com'", []).unwrap();
         let as_email = |email: &str| sign_in(&world, &idp, &provider, json!({ "email": email, "sub": email }));
         for email in ["both@example.com", "above@example.com", "alone@example.com", "gone@example.com", "nobody@example.com"] {
@@ -357,7 +357,7 @@ fn an_identity_provider_vouches_for_its_own_alone() {
         let person = "(SELECT id FROM people WHERE email = 'below@example.com')";
         world
             .database()
-            .execute(&format!("INSERT INTO bindings VALUES ({person}, 'PROVIDER_BILLING_USER', '{rival}')"), [])
+            .execute(&format!("INSERT INTO bindings (principal_id, role, organization_id) VALUES ({person}, 'PROVIDER_BILLING_USER', '{rival}')"), [])
             .unwrap();
         as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
         world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'below@example.com'", []).unwrap();
@@ -371,7 +371,7 @@ fn an_identity_provider_vouches_for_its_own_alone() {
         )
         .await;
         sign_in(&world, &idp, &all, json!({ "email": "both@example.com", "sub": "both" })).await.expect(201);
-        world.person("eve@evil.example.com", &[("CUSTOMER_USER", &shop.customer)]);
+        world.somebody("eve@evil.example.com", &[("CUSTOMER_USER", &shop.customer)]);
         let foreign = sign_in(&world, &idp, &all, json!({ "email": "eve@evil.example.com", "sub": "eve" })).await;
         foreign.expect_problem(403, "sign_in_not_admitted");
     });

@@ -11,6 +11,8 @@ pub fn tables() -> Vec<Routes> {
         access::routes(),
         sign_in::routes(),
         federation::routes(),
+        members::routes(),
+        roles::routes(),
         provisioning::routes(),
         invitations::routes(),
         billing::routes(),

@@ -103,7 +103,7 @@ fn with_an_identity_provider_its_sign_ins_under_way_end() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        world.person("ada@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+        world.somebody("ada@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
         let idp = Idp::new(&world);
         let id = trust(&world, &shop.operator, &shop.provider, json!({})).await;
         let begun = begin(&world, &id).await;

@@ -11,7 +11,7 @@ const PASSWORD: &str = "correct horse battery staple";
 /// A shop with a person who is the provider's administrator and has a password.
 async fn staffed(world: &World) -> (Shop, String) {
     let shop = world.shop().await;
-    let person = world.person(EMAIL, &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+    let person = world.somebody(EMAIL, &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
     world.set_password(&shop.operator, &person, PASSWORD).await;
     (shop, person)
 }
@@ -43,7 +43,7 @@ fn a_person_signs_in_with_the_password_and_is_who_they_are() {
         let answer = world.try_password("Ada@Example.COM", PASSWORD).await;
         answer.expect(201);
         assert_eq!((answer.at("/tokenType"), answer.at("/expiresIn")), (json!("Bearer"), json!(1800)));
-        assert_eq!(answer.text("/sessionExpiresAt"), "2026-12-05T12:00:00Z");
+        assert_eq!(answer.text("/sessionExpiresAt"), "2026-12-05T12:00:00.000Z");
         let me = me(&world, &answer).await;
         assert_eq!((me.text("/principalId"), me.text("/email").as_str()), (person, EMAIL));
         assert_eq!((me.text("/organizationId"), me.at("/roles")), (shop.provider.clone(), json!(["PROVIDER_ADMINISTRATOR"])));
@@ -60,7 +60,7 @@ fn an_unknown_address_is_answered_like_a_wrong_password() {
     simulated(|| async {
         let world = World::new().await;
         let (shop, _) = staffed(&world).await;
-        world.person("grace@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+        world.somebody("grace@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
         let mut details = std::collections::BTreeSet::new();
         // A wrong password, an account without one, no account.
         for email in [EMAIL, "grace@example.com", "nobody@example.com"] {
@@ -155,7 +155,7 @@ fn sixteen_at_once_all_get_in() {
         let shop = world.shop().await;
         let emails: Vec<String> = (0..16).map(|number| format!("person{number}@example.com")).collect();
         for email in &emails {
-            let person = world.person(email, &[("CUSTOMER_USER", &shop.customer)]);
+            let person = world.somebody(email, &[("CUSTOMER_USER", &shop.customer)]);
             world.set_password(&shop.admin, &person, PASSWORD).await;
         }
         let answers = futures::future::join_all(emails.iter().map(|email| world.try_password(email, PASSWORD))).await;
@@ -228,9 +228,9 @@ fn a_link_is_made_only_by_who_may_all_that_the_person_may() {
         let rival_admin = world.actor(&shop.operator, &rival, "PROVIDER_ADMINISTRATOR").await;
         let customer_admin = world.actor(&shop.admin, &shop.customer, "CUSTOMER_ADMINISTRATOR").await;
         let billing = world.actor(&shop.admin, &shop.provider, "PROVIDER_BILLING_USER").await;
-        let both = world.person("both@example.com", &[("CUSTOMER_USER", &shop.customer), ("PROVIDER_ADMINISTRATOR", &rival)]);
-        let above = world.person("above@example.com", &[("OPERATOR_ADMINISTRATOR", &shop.operator.organization)]);
-        let alone = world.person("alone@example.com", &[]);
+        let both = world.somebody("both@example.com", &[("CUSTOMER_USER", &shop.customer), ("PROVIDER_ADMINISTRATOR", &rival)]);
+        let above = world.somebody("above@example.com", &[("OPERATOR_ADMINISTRATOR", &shop.operator.organization)]);
+        let alone = world.somebody("alone@example.com", &[]);
         let before = world.dump();
         let make = async |by: &Actor, person: &str| {
             world.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(by).send().await
@@ -387,7 +387,7 @@ fn a_person_chooses_where_to_act_and_sees_where_they_can() {
             ("PROVIDER_ADMINISTRATOR", &shop.provider),
             ("PROVIDER_BILLING_USER", &rival),
         ];
-        let person = world.person(EMAIL, &roles);
+        let person = world.somebody(EMAIL, &roles);
         world.set_password(&shop.operator, &person, PASSWORD).await;
         let token = sign_in(&world).await.text("/accessToken");
         let me = async |target: &str| world.get(target).bearer(&token).send().await;

@@ -93,7 +93,7 @@ async fn people_and_machines_come_and_go(world: &World, operator: &Actor, custom
     let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", app.text("/id"), app.text("/clientSecret"));
     world.call(Method::POST, "/v1/oauth/token").body("application/x-www-form-urlencoded", form).send().await.expect(200);
     let (email, password) = ("ada@example.com", "correct horse battery staple");
-    let person = world.person(email, &[("CUSTOMER_USER", customer)]);
+    let person = world.somebody(email, &[("CUSTOMER_USER", customer)]);
     world.set_password(operator, &person, password).await;
     for _ in 0..6 {
         world.try_password(email, "wrong").await;

@@ -1,10 +1,9 @@
 //! What API tokens and apps have in common: both are issued, listed, given another secret and revoked in the same way.
 
 use domain::{
-    Error, Id, JsonSchema, Kind, List, Moment, PrincipalId, Result, Role, Text,
+    Id, JsonSchema, List, Moment, OrganizationPath, PrincipalId, Result, Role, Text,
     credential::{check_roles, end},
     id,
-    role::Permissions,
 };
 use serde::Deserialize;
 use store::{
@@ -39,8 +38,8 @@ pub async fn issue(
     hash: &str,
     new: &NewCredential,
 ) -> Result<Credential> {
-    refuse_above_own(caller, &new.roles)?;
     let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+    refuse_above_own(caller, &organization.path, &new.roles)?;
     let roles = check_roles(&new.roles, organization.kind)?;
     let owner = caller.principal();
     let owner_ends = credentials::name_and_end(tx, owner).await?.and_then(|(_, end)| end);
@@ -59,15 +58,9 @@ pub async fn issue(
     credentials::find(tx, &caller.scope(), id).await
 }
 
-fn refuse_above_own(caller: &Identity, roles: &[Role]) -> Result<()> {
-    match roles.iter().find(|role| !caller.permissions().covers(Permissions::of([**role]))) {
-        None => Ok(()),
-        Some(role) => Err(Error::new(
-            Kind::Forbidden,
-            "role_above_own",
-            format!("{role} permits more than your own roles do, so you cannot grant it. GET /v1/roles compares them."),
-        )),
-    }
+fn refuse_above_own(caller: &Identity, place: &OrganizationPath, roles: &[Role]) -> Result<()> {
+    let authority = caller.authority_in(place);
+    roles.iter().try_for_each(|role| authority.check(*role, false))
 }
 
 /// Gives a credential another secret. Who has it then may do what the credential may, so they must be permitted that
@@ -75,7 +68,8 @@ fn refuse_above_own(caller: &Identity, roles: &[Role]) -> Result<()> {
 /// then nobody would stand behind them.)
 pub async fn regenerate(caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str) -> Result<Credential> {
     let credential = credentials::find(tx, &caller.scope(), id).await?;
-    refuse_above_own(caller, &credential.roles)?;
+    let organization = organizations::find(tx, &caller.scope(), credential.organization_id).await?;
+    refuse_above_own(caller, &organization.path, &credential.roles)?;
     let owner = match caller.principal() {
         person @ PrincipalId::Person(_) => Some(person),
         _ => credential.owner_id,

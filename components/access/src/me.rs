@@ -70,7 +70,7 @@ pub async fn edit(
     };
     hub.write(&caller, async |tx| {
         let place = access_tokens::place(tx, patch.default_organization_id).await?;
-        let reached = place.filter(|place| caller.bindings().iter().any(|(_, path)| path.reaches(&place.path)));
+        let reached = place.filter(|place| caller.bindings().iter().any(|binding| binding.reaches(&place.path)));
         let home =
             reached.ok_or_else(|| Error::not_found("organization_not_found", "organization", patch.default_organization_id))?;
         people::set_default_organization(tx, person, condition.version, home.id, hub.now()).await?;
@@ -98,7 +98,7 @@ async fn me(
     let more = organizations.len() > page.limit as usize;
     organizations.truncate(page.limit as usize);
     let permissions = caller.permissions();
-    let here = caller.bindings().iter().filter(|(_, path)| path.reaches(&caller.acting().path));
+    let here = caller.bindings().iter().filter(|binding| binding.reaches(&caller.acting().path));
     let value = Me {
         principal_id: caller.principal(),
         name,
@@ -106,7 +106,7 @@ async fn me(
         organization_id: home,
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,
-        roles: here.map(|(role, _)| *role).collect(),
+        roles: here.map(|binding| binding.role).collect(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
         next_cursor: organizations.last().filter(|_| more).map(|last| last.organization_id),
         organizations,

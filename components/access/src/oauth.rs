@@ -15,7 +15,7 @@ pub struct TokenRequest {
 
 impl FromRequest for TokenRequest {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let header = |name| incoming.parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let header = |name| incoming.headers.text(name);
         let media = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let is_form = media.eq_ignore_ascii_case("application/x-www-form-urlencoded");
         let authorization = header("authorization").map(str::to_owned);

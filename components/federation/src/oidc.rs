@@ -20,9 +20,9 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{
-    Tx,
+    Tx, bindings,
     identity_providers::{self, Trusted},
-    memberships, oidc_sign_ins, people, person_identities,
+    oidc_sign_ins, people, person_identities,
 };
 use web::{Answer, Body, Hub, Issued, NewTokens, Reply, begin_session, secret, variable};
 
@@ -255,8 +255,8 @@ async fn person(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, subject: &Subject) -
             _ => return Err(not_admitted("and nobody with this address can sign in here")),
         },
     };
-    let bindings = memberships::bindings(tx, PrincipalId::Person(person)).await?;
-    if bindings.is_empty() || !bindings.iter().all(|(_, path)| provider.path.reaches(path)) {
+    let bindings = bindings::of(tx, PrincipalId::Person(person), hub.now()).await?;
+    if bindings.is_empty() || !bindings.iter().all(|binding| provider.path.reaches(&binding.path)) {
         return Err(not_admitted("which serves an organization to which not all of your roles belong, or you have none"));
     }
     if known.is_none() && !person_identities::insert(tx, &provider.issuer, &subject.subject, person, hub.now()).await? {

@@ -1,8 +1,7 @@
-//! Organizations, commit contracts and roles: who there is and what they may.
+//! Organizations and commit contracts: who there is, and what they agreed on.
 
 mod contracts;
 mod organizations;
-mod roles;
 
 use domain::Error;
 use web::Routes;
@@ -10,7 +9,6 @@ use web::Routes;
 /// The route table.
 pub fn routes() -> Routes {
     Routes::new("onboarding")
-        .get("/v1/roles", roles::list, "The roles and what they permit")
         .post("/v1/organizations", organizations::create, "Create an organization")
         .get("/v1/organizations", organizations::list, "List organizations")
         .get("/v1/organizations/{organizationId}", organizations::show, "Read an organization")

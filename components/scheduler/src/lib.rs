@@ -9,11 +9,13 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 10] = [
-    "onboarding",
+const OTHERS: [&str; 12] = [
     "access",
     "sign-in",
     "federation",
+    "onboarding",
+    "members",
+    "roles",
     "provisioning",
     "invitations",
     "billing",

@@ -5,12 +5,12 @@
 use crate::{argon2id, password::email_hash};
 use chrono::TimeDelta;
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, Text, id,
-    role::Permissions,
+    Error, Id, Instant, JsonSchema, Kind, Permission, PrincipalId, Result, Text, id,
+    role::Binding,
     sign_in::{PASSWORD_MIN, Password, check_password},
 };
 use serde::{Deserialize, Serialize};
-use store::{account_links, memberships, passwords, people, sessions};
+use store::{account_links, bindings, passwords, people, sessions};
 use web::{Answer, Body, Caller, Hub, Identity, NoContent, Reply, Sent, permit, secret};
 
 /// For how long a link is good: an administrator has to get it to the person.
@@ -51,13 +51,13 @@ impl web::Describe for IssuedAccountLink {
 
 pub async fn create(
     hub: Hub,
-    caller: Caller<permit::ApiTokenWrite>,
+    caller: Caller<permit::MemberWrite>,
     Body(reset): Body<PasswordReset>,
 ) -> Result<Sent<IssuedAccountLink>> {
     let account_link = secret::new("hubal_");
     let expires_at = hub.now() + LIFETIME;
     hub.write(&caller, async |tx| {
-        let bindings = memberships::bindings(tx, PrincipalId::Person(reset.person_id)).await?;
+        let bindings = bindings::of(tx, PrincipalId::Person(reset.person_id), hub.now()).await?;
         refuse_beyond_reach(&caller, reset.person_id, &bindings)?;
         account_links::insert(tx, &secret::hash(&account_link), reset.person_id, hub.now(), expires_at).await?;
         Ok(IssuedAccountLink { person_id: reset.person_id, account_link: account_link.clone(), expires_at })
@@ -70,13 +70,16 @@ pub async fn create(
 fn refuse_beyond_reach(
     caller: &Identity,
     person: Id<id::Person>,
-    bindings: &[(domain::Role, domain::OrganizationPath)],
+    bindings: &[Binding],
 ) -> Result<()> {
-    let here = |path| caller.acting().path.reaches(path);
-    if !bindings.iter().any(|(_, path)| here(path)) {
+    let here = |binding: &Binding| {
+        caller.acting().path.reaches(&binding.path)
+            && caller.authority_in(&binding.path).here.has(Permission::MemberWrite)
+    };
+    if !bindings.iter().any(here) {
         return Err(Error::not_found("person_not_found", "person", person));
     }
-    if bindings.iter().all(|(role, path)| here(path) && caller.permissions().covers(Permissions::of([*role]))) {
+    if bindings.iter().all(|binding| here(binding) && caller.authority_in(&binding.path).covers(binding.role)) {
         return Ok(());
     }
     Err(Error::new(

@@ -2,10 +2,10 @@
 //!
 //! Both are the same but for how their secret is presented, so each function takes either; the id says which table it is in.
 
-use crate::{Db, Row, Scope, Tx, access_tokens, memberships, params};
+use crate::{Db, Row, Scope, Tx, access_tokens, bindings, params};
 use domain::{
     Error, Id, Instant, OrganizationPath, PrincipalId, Result, Role, id,
-    role::{Permissions, permissions_in},
+    role::{Authority, Binding},
 };
 
 /// A credential as it is shown: never its secret, which nobody has but its holder.
@@ -121,14 +121,7 @@ pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<
         ],
     )
     .await?;
-    for role in &credential.roles {
-        tx.exec(
-            "INSERT INTO bindings (principal_id, role, organization_id) VALUES (?1, ?2, ?3)",
-            params![credential.id, role, credential.organization_id],
-        )
-        .await?;
-    }
-    Ok(())
+    bindings::insert(tx, credential.id, &credential.roles, credential.organization_id).await
 }
 
 /// A page of the credentials of a kind within the scope that were not revoked, oldest first; `after` is the id of the last
@@ -209,7 +202,7 @@ pub async fn narrow_owned(tx: &Tx<'_>, principal: PrincipalId, now: Instant) -> 
     let mut owners = vec![principal];
     // It comes to an end even where two own each other: who is put on the list has lost a role, and nobody gains any.
     while let Some(owner) = owners.pop() {
-        let held = memberships::bindings(tx, owner).await?;
+        let held = bindings::of(tx, owner, now).await?;
         for table in [Kind::ApiToken.table(), Kind::App.table()] {
             narrow(tx, table, owner, &held, now, &mut owners).await?;
         }
@@ -221,7 +214,7 @@ async fn narrow(
     tx: &Tx<'_>,
     table: &str,
     owner: PrincipalId,
-    held: &[(Role, OrganizationPath)],
+    held: &[Binding],
     now: Instant,
     narrowed: &mut Vec<PrincipalId>,
 ) -> Result<()> {
@@ -242,7 +235,7 @@ async fn narrow(
             .query_all(&sql, params![owner, last.0, last.1, NARROWED], |row| Ok((row.take()?, row.take()?, row.take()?)))
             .await?;
         for (id, role, path) in &page {
-            if permissions_in(held, path).covers(Permissions::of([*role])) {
+            if Authority::of(held, path).covers(*role) {
                 continue;
             }
             tx.exec("DELETE FROM bindings WHERE principal_id = ?1 AND role = ?2", params![id, role]).await?;

@@ -7,6 +7,7 @@
 
 pub mod access_tokens;
 pub mod account_links;
+pub mod bindings;
 pub mod contracts;
 pub mod credentials;
 mod db;
@@ -15,6 +16,8 @@ pub mod idempotency;
 pub mod identity_providers;
 pub mod invoices;
 pub mod jobs;
+pub mod member_invitations;
+pub mod members;
 pub mod memberships;
 pub mod migrations;
 pub mod oidc_sign_ins;
@@ -23,6 +26,7 @@ pub mod passwords;
 pub mod people;
 pub mod person_identities;
 mod scope;
+pub mod service_roles;
 pub mod services;
 pub mod sessions;
 pub mod subscriptions;

@@ -2,7 +2,7 @@
 
 use crate::{Db, credentials::roles, params, value::start};
 use domain::{
-    Id, JsonSchema, OrganizationKind, OrganizationPath, PrincipalId, Result, Role, id, organization::OrganizationStatus,
+    Id, JsonSchema, OrganizationKind, PrincipalId, Result, Role, id, organization::OrganizationStatus,
 };
 use serde::Serialize;
 
@@ -39,16 +39,6 @@ pub async fn list(db: &Db, principal: PrincipalId, after: Option<Id<id::Organiza
                 roles: roles(row.take()?)?,
             })
         },
-    )
-    .await
-}
-
-/// The roles of a principal, each with where it has it: what decides about it, whoever asks.
-pub async fn bindings(db: &Db, principal: PrincipalId) -> Result<Vec<(Role, OrganizationPath)>> {
-    db.query_all(
-        "SELECT b.role, o.path FROM bindings b JOIN organizations o ON o.id = b.organization_id WHERE b.principal_id = ?1",
-        params![principal],
-        |row| Ok((row.take()?, row.take()?)),
     )
     .await
 }

@@ -1,7 +1,7 @@
 //! Sessions: what a person has from signing in until signing out. A session gives access tokens, each for the newest of its
 //! refresh tokens, which is replaced by doing so.
 
-use crate::{Db, Tx, params};
+use crate::{Db, Tx, bindings, params};
 use domain::{Id, Instant, OrganizationPath, PrincipalId, Result, id};
 
 /// A session as it is begun.
@@ -82,16 +82,17 @@ pub async fn end_others(tx: &Tx<'_>, person: Id<id::Person>, kept: Option<&str>)
 
 /// Where a person acts unless told otherwise: the default organization while a role reaches it, else the first in which
 /// they have one. `None` for people without any role, and for those who are disabled.
-pub async fn home(db: &Db, person: Id<id::Person>) -> Result<Option<Id<id::Organization>>> {
-    let bound: Vec<(OrganizationPath, Option<OrganizationPath>)> = db
-        .query_all(
-            "SELECT o.path, d.path FROM people p JOIN bindings b ON b.principal_id = p.id
-             JOIN organizations o ON o.id = b.organization_id LEFT JOIN organizations d ON d.id = p.default_organization_id
-             WHERE p.id = ?1 AND p.status = 'ACTIVE' ORDER BY b.organization_id",
+pub async fn home(db: &Db, person: Id<id::Person>, now: Instant) -> Result<Option<Id<id::Organization>>> {
+    let held = bindings::of(db, PrincipalId::Person(person), now).await?;
+    let default: Option<OrganizationPath> = db
+        .query_opt(
+            "SELECT o.path FROM people p JOIN organizations o ON o.id = p.default_organization_id WHERE p.id = ?1",
             params![person],
-            |row| Ok((row.take()?, row.take()?)),
+            |row| row.take(),
         )
         .await?;
-    let default = bound.iter().find_map(|(path, default)| default.as_ref().filter(|default| path.reaches(default)));
-    Ok(default.or(bound.first().map(|(path, _)| path)).and_then(OrganizationPath::id))
+    let default = default.filter(|default| held.iter().any(|binding| binding.reaches(default)));
+    // The ids in paths are as old as what they name.
+    let first = held.iter().filter(|binding| !binding.bound).map(|binding| &binding.path).min_by_key(|path| path.id());
+    Ok(default.as_ref().or(first).and_then(OrganizationPath::id))
 }

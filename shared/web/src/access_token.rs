@@ -74,7 +74,7 @@ pub async fn begin_session(
     fresh: &NewTokens,
     ends: Option<Instant>,
 ) -> Result<AccessToken> {
-    let home = sessions::home(tx, person).await?.ok_or_else(|| {
+    let home = sessions::home(tx, person, hub.now()).await?.ok_or_else(|| {
         Error::new(
             Kind::Forbidden,
             "no_membership",

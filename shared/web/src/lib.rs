@@ -10,6 +10,7 @@
 
 mod access_token;
 mod extract;
+mod headers;
 mod hub;
 mod idempotency;
 mod identity;
@@ -18,6 +19,7 @@ pub mod jobs;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 mod paging;
+mod pointer;
 mod problem;
 mod reply;
 mod route;
@@ -27,6 +29,7 @@ mod trace;
 
 pub use access_token::{AccessToken, Issued, NewTokens, Presented, access_token_lifetime, begin_session, refresh_token_halves};
 pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query, read};
+pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
