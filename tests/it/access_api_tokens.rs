@@ -276,6 +276,48 @@ fn what_a_token_owns_ends_with_it_however_much_it_is() {
 }
 
 #[test]
+fn a_credential_loses_what_its_owner_loses_at_once() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let both = &["PROVIDER_ADMINISTRATOR", "PROVIDER_BILLING_USER"];
+        // Somebody else remains who runs the provider.
+        world.member(&shop.operator, &shop.provider, "grace@example.com", &["PROVIDER_ADMINISTRATOR"]).await;
+        let ada = world.member(&shop.operator, &shop.provider, "ada@example.com", both).await;
+        let token = issue(&world, &ada.actor, &shop.provider, both).await;
+        let token = world.sign_in(&token.text("/apiToken"), &shop.provider).await;
+        let below = world.sign_in(&issue(&world, &token, &shop.provider, both).await.text("/apiToken"), &shop.provider).await;
+        let gone = world
+            .sign_in(&issue(&world, &token, &shop.customer, &["CUSTOMER_ADMINISTRATOR"]).await.text("/apiToken"), &shop.customer)
+            .await;
+        let app = json!({ "name": "x", "organizationId": shop.provider, "roles": ["PROVIDER_BILLING_USER"] });
+        let app = world.post("/v1/apps", app).by(&ada.actor).send().await.expect(201).header("location").to_owned();
+        let mine = async |actor: &Actor| {
+            let again = world.sign_in(&actor.api_token, &actor.organization).await;
+            world.get("/v1/me").by(&again).send().await.at("/roles")
+        };
+        let change = json!({ "organizationId": shop.provider, "personIds": [ada.id], "removeRoles": ["PROVIDER_ADMINISTRATOR"] });
+        let changed = world.patch("/v1/members", change).by(&shop.operator).send().await;
+        assert_eq!(changed.expect(207).at("/failed"), json!([]));
+        // With the next request, in the same transaction, and however far down.
+        for narrowed in [&token, &below] {
+            world.get("/v1/me").by(narrowed).send().await.expect_problem(401, "access_token_invalid");
+            assert_eq!(mine(narrowed).await, json!(["PROVIDER_BILLING_USER"]));
+        }
+        exchange(&world, &gone.api_token).await.expect_problem(401, "api_token_invalid");
+        world.get(&app).by(&shop.operator).send().await.expect(200);
+        let path = format!("/v1/members/{}?organizationId={}", ada.id, shop.provider);
+        world.delete(&path).by(&shop.operator).send().await.expect(204);
+        for ended in [&token, &below] {
+            exchange(&world, &ended.api_token).await.expect_problem(401, "api_token_invalid");
+        }
+        world.get(&app).by(&shop.operator).send().await.expect_problem(404, "app_not_found");
+        // The provider's own token is nobody's of these.
+        exchange(&world, &shop.admin.api_token).await.expect(201);
+    });
+}
+
+#[test]
 fn a_token_ends_no_later_than_the_one_that_asked_for_it() {
     simulated(|| async {
         let world = World::new().await;
@@ -286,7 +328,7 @@ fn a_token_ends_no_later_than_the_one_that_asked_for_it() {
         let short = world.sign_in(&short.expect(201).text("/apiToken"), &shop.provider).await;
         assert_eq!(
             issue(&world, &short, &shop.provider, &["PROVIDER_ADMINISTRATOR"]).await.text("/expiresAt"),
-            "2026-12-01T00:00:00Z"
+            "2026-12-01T00:00:00.000Z"
         );
         body["expiresAt"] = json!("2026-12-01T00:00:00.001Z");
         let refused = world.post("/v1/api-tokens", body).by(&short).send().await;

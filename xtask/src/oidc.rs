@@ -69,7 +69,7 @@ pub fn run() -> Result<()> {
     let operator = ground.sign_in()?;
     let me = client.expect(&Call::get("/v1/me").bearer("OPERATOR", &operator), 200)?.json()?;
     let home = me["organizationId"].as_str().context("the operator has an organization")?;
-    join(&ground, home)?;
+    join(&client, &operator, home)?;
     let trusted =
         json!({ "name": "Test", "organizationId": home, "issuer": provider.issuer, "clientId": "hub", "clientSecret": "secret" });
     let call = Call::post("/v1/identity-providers").json(trusted.to_string()).bearer("OPERATOR", &operator);
@@ -134,16 +134,11 @@ fn flow(client: &Client, provider: &mut Provider, id: &str, algorithms: &mut BTr
     Ok(answer)
 }
 
-/// Makes a person who is the operator's administrator. Past the hub, straight into its database: the stage is about signing
-/// in, not about joining.
-fn join(ground: &Ground, organization: &str) -> Result<()> {
-    let script = "import sqlite3, sys\n\
-        database = sqlite3.connect(sys.argv[1])\n\
-        person = 'per_01h455vb4pex5vsknk084sn02q'\n\
-        database.execute(\"INSERT INTO people (id, email, display_name, status, version, created_at, updated_at) VALUES (?, ?, 'Ada', 'ACTIVE', 1, 0, 0)\", (person, sys.argv[2]))\n\
-        database.execute(\"INSERT INTO bindings (principal_id, role, organization_id) VALUES (?, 'OPERATOR_ADMINISTRATOR', ?)\", (person, sys.argv[3]))\n\
-        database.commit()";
-    let mut python = shell::command(tools::python("python3")?);
-    python.args(["-c", script]).arg(ground.folder.join("sqlite_db.db")).args([EMAIL, organization]);
-    shell::run(&mut python, "the schema of people or bindings has changed: change the statements in xtask/src/oidc.rs")
+/// Makes a person who is an administrator of the operator.
+fn join(client: &Client, operator: &str, organization: &str) -> Result<()> {
+    let body = json!({ "organizationId": organization, "roles": ["OPERATOR_ADMINISTRATOR"], "people": [{ "email": EMAIL }] });
+    let invite = Call::post("/v1/members").json(body.to_string()).bearer("OPERATOR", operator);
+    let invited = client.expect(&invite, 207)?.json()?;
+    let secret = &invited["succeeded"]["invited"][0]["secret"];
+    client.expect(&Call::post("/v1/member-invitations/accept").json(json!({ "secret": secret }).to_string()), 200).map(drop)
 }

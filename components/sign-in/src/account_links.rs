@@ -67,14 +67,9 @@ pub async fn create(
 
 /// Whoever has the link can sign in as the person. So it is only for those who may do already what the person may, wherever
 /// the person may it.
-fn refuse_beyond_reach(
-    caller: &Identity,
-    person: Id<id::Person>,
-    bindings: &[Binding],
-) -> Result<()> {
+fn refuse_beyond_reach(caller: &Identity, person: Id<id::Person>, bindings: &[Binding]) -> Result<()> {
     let here = |binding: &Binding| {
-        caller.acting().path.reaches(&binding.path)
-            && caller.authority_in(&binding.path).here.has(Permission::MemberWrite)
+        caller.acting().path.reaches(&binding.path) && caller.authority_in(&binding.path).here.has(Permission::MemberWrite)
     };
     if !bindings.iter().any(here) {
         return Err(Error::not_found("person_not_found", "person", person));

@@ -138,8 +138,17 @@ use OrganizationKind::{Customer, Distributor, Operator, Provider, Reseller};
 use Permission::*;
 
 /// What whoever only looks may see of everything.
-const EVERYTHING_SEEN: &[Permission] =
-    &[OrganizationRead, MemberRead, ContractRead, ApiTokenRead, IdentityProviderRead, ServiceRead, SubscriptionRead, UsageRead, InvoiceRead];
+const EVERYTHING_SEEN: &[Permission] = &[
+    OrganizationRead,
+    MemberRead,
+    ContractRead,
+    ApiTokenRead,
+    IdentityProviderRead,
+    ServiceRead,
+    SubscriptionRead,
+    UsageRead,
+    InvoiceRead,
+];
 
 /// What whoever runs a distributor may do.
 const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[

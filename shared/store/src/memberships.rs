@@ -1,9 +1,7 @@
 //! In which organizations somebody has which roles, as they see it themselves.
 
 use crate::{Db, credentials::roles, params, value::start};
-use domain::{
-    Id, JsonSchema, OrganizationKind, PrincipalId, Result, Role, id, organization::OrganizationStatus,
-};
+use domain::{Id, JsonSchema, OrganizationKind, PrincipalId, Result, Role, id, organization::OrganizationStatus};
 use serde::Serialize;
 
 /// An organization in which a principal has roles.

@@ -80,7 +80,8 @@ impl Document {
             if response["content"]["application/problem+json"].is_null() {
                 continue;
             }
-            let names = (1..).map(|number| if number == 1 { format!("Problem{status}") } else { format!("Problem{status}x{number}") });
+            let names =
+                (1..).map(|number| if number == 1 { format!("Problem{status}") } else { format!("Problem{status}x{number}") });
             for name in names {
                 if shared.entry(name.clone()).or_insert_with(|| response.clone()) == response {
                     *response = json!({ "$ref": format!("#/components/responses/{name}") });
