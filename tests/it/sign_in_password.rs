@@ -249,6 +249,9 @@ fn a_link_is_made_only_by_who_may_all_that_the_person_may() {
         make(&shop.admin, &both).await.expect_problem(403, "person_beyond_reach");
         make(&rival_admin, &both).await.expect_problem(403, "person_beyond_reach");
         make(&billing, &person).await.expect_problem(403, "permission_missing");
+        // Not even the operator, who acts where only some of the roles are.
+        let there = world.post("/v1/sign-in/password-reset", json!({ "personId": both })).by(&shop.operator).acting_in(&rival);
+        there.send().await.expect_problem(403, "person_beyond_reach");
         assert_eq!(world.dump(), before);
         make(&shop.operator, &both).await.expect(201);
         make(&shop.admin, &person).await.expect(201);
