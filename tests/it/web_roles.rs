@@ -72,6 +72,7 @@ fn somewhere(path: &str) -> String {
             "{jobId}" => id("job"),
             "{usageReportId}" => id("usr"),
             "{invoiceId}" => id("inv"),
+            "{actingSessionId}" => id("act"),
             "{line}" => "1".to_owned(),
             "{step}" => "PROVISION".to_owned(),
             other => {

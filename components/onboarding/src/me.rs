@@ -16,6 +16,8 @@ pub struct Me {
     acting_organization_id: Id<id::Organization>,
     /// What the acting organization is.
     acting_organization_kind: OrganizationKind,
+    /// The session in which it acts there, where it is no member.
+    acting_session_id: Option<Id<id::ActingSession>>,
     /// The roles it was given.
     roles: Vec<Role>,
     /// What it may do where it acts.
@@ -29,6 +31,7 @@ pub async fn show(_: Hub, caller: Caller<permit::Anybody>) -> Result<Shown<Me>> 
         organization_id: caller.home().id,
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,
+        acting_session_id: caller.acting_session(),
         roles: caller.bindings().iter().map(|(role, _)| *role).collect(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
     }))

@@ -46,6 +46,12 @@ text_enum! {
         JobRead = "JOB_READ",
         /// Replay parked jobs.
         JobWrite = "JOB_WRITE",
+        /// See the audit.
+        AuditRead = "AUDIT_READ",
+        /// See who acts, or asks to act, for a customer, and the customer's policy on it.
+        ActingSessionRead = "ACTING_SESSION_READ",
+        /// Start and end acting for a customer; in the customer, approve, refuse and end it, and set the policy on it.
+        ActingSessionWrite = "ACTING_SESSION_WRITE",
     }
 }
 
@@ -96,7 +102,15 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     UsageWrite,
     InvoiceRead,
     InvoiceWrite,
+    AuditRead,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
+
+/// The most that a principal may do in a customer that it is no member of, by an acting session: what those who run and bill
+/// the customer's services need. The customer's members, tokens, policies and acting sessions are not among it.
+pub const ACTING: &[Permission] =
+    &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite, TaskWrite, UsageRead, InvoiceRead];
 
 /// The role table. A test walks every route with it.
 pub const ROLES: &[RoleRow] = &[
@@ -115,6 +129,8 @@ pub const ROLES: &[RoleRow] = &[
             SubscriptionRead,
             UsageRead,
             InvoiceRead,
+            AuditRead,
+            ActingSessionRead,
         ],
     },
     RoleRow {
@@ -130,6 +146,8 @@ pub const ROLES: &[RoleRow] = &[
             SubscriptionRead,
             UsageRead,
             InvoiceRead,
+            AuditRead,
+            ActingSessionRead,
         ],
     },
     RoleRow { role: Role::ProviderAdministrator, kind: OrganizationKind::Provider, permissions: PROVIDER_ADMINISTRATOR },
@@ -141,7 +159,18 @@ pub const ROLES: &[RoleRow] = &[
     RoleRow {
         role: Role::CustomerAdministrator,
         kind: OrganizationKind::Customer,
-        permissions: &[OrganizationRead, ApiTokenRead, ApiTokenWrite, ServiceRead, SubscriptionRead, UsageRead, InvoiceRead],
+        permissions: &[
+            OrganizationRead,
+            ApiTokenRead,
+            ApiTokenWrite,
+            ServiceRead,
+            SubscriptionRead,
+            UsageRead,
+            InvoiceRead,
+            AuditRead,
+            ActingSessionRead,
+            ActingSessionWrite,
+        ],
     },
     RoleRow {
         role: Role::CustomerUser,
@@ -165,8 +194,17 @@ pub struct Permissions(u64);
 impl Permissions {
     /// What these roles permit together.
     pub fn of(roles: impl IntoIterator<Item = Role>) -> Self {
-        let bits = roles.into_iter().flat_map(|role| role.row().permissions).fold(0, |bits, &one| bits | 1 << one as u64);
-        Self(bits)
+        Self(roles.into_iter().fold(0, |all, role| all | bits(role.row().permissions)))
+    }
+
+    /// What either permits.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What it permits of this list.
+    pub fn within(self, list: &[Permission]) -> Self {
+        Self(self.0 & bits(list))
     }
 
     /// Whether it permits this.
@@ -180,9 +218,25 @@ impl Permissions {
     }
 }
 
+fn bits(list: &[Permission]) -> u64 {
+    list.iter().fold(0, |bits, &one| bits | 1 << one as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn acting_for_a_customer_never_touches_who_may_do_what_there() {
+        let all = Permissions::of([Role::OperatorAdministrator]).within(ACTING);
+        for kept in [ApiTokenRead, ApiTokenWrite, OrganizationWrite, ActingSessionWrite, AuditRead, UsageWrite, InvoiceWrite] {
+            assert!(!all.has(kept), "{kept}");
+        }
+        assert!(all.has(SubscriptionWrite));
+        // Nobody gets by acting what they have not at home.
+        let billing = Permissions::of([Role::ProviderBillingUser]);
+        assert!(billing.covers(billing.within(ACTING)) && !billing.within(ACTING).has(SubscriptionWrite));
+    }
 
     #[test]
     fn every_role_has_one_row() {

@@ -4,7 +4,11 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::Permissions};
+use domain::{
+    Error, Id, Kind, OrganizationKind, Permission, PrincipalId, Result, id,
+    organization::OrganizationStatus,
+    role::{ACTING, Permissions},
+};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
@@ -40,6 +44,7 @@ pub mod permit {
     permits! {
         OrganizationRead OrganizationWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
         SubscriptionRead SubscriptionWrite TaskWrite UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        AuditRead ActingSessionRead ActingSessionWrite
     }
 }
 
@@ -48,6 +53,7 @@ pub mod permit {
 pub struct Identity {
     principal: Principal,
     acting: Place,
+    acting_session: Option<Id<id::ActingSession>>,
     permissions: Permissions,
 }
 
@@ -70,6 +76,11 @@ impl Identity {
     /// The roles that the principal was given.
     pub fn bindings(&self) -> &[(domain::Role, domain::OrganizationPath)] {
         &self.principal.bindings
+    }
+
+    /// The session in which the principal acts for a customer that it is no member of.
+    pub fn acting_session(&self) -> Option<Id<id::ActingSession>> {
+        self.acting_session
     }
 
     /// What the caller may do where they act.
@@ -131,16 +142,16 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         )
     })?;
     let named = incoming.parts.headers.get("hub-organization").filter(|header| !header.is_empty());
-    let acting = match named {
-        None => principal.home.clone(),
+    let (acting, acting_session) = match named {
+        None => (principal.home.clone(), None),
         Some(header) => {
             let text = header.to_str().unwrap_or_default();
             let id = text
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
-            access_tokens::place(hub.db().await?, id)
+            access_tokens::place(hub.db().await?, id, principal.id, hub.now())
                 .await?
-                .filter(|place| principal.bindings.iter().any(|(_, path)| path.reaches(&place.path)))
+                .filter(|(place, _)| principal.bindings.iter().any(|(_, path)| path.reaches(&place.path)))
                 .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?
         }
     };
@@ -152,9 +163,34 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
         ));
     }
-    let here = principal.bindings.iter().filter(|(_, path)| path.reaches(&acting.path)).map(|(role, _)| *role);
-    let permissions = Permissions::of(here);
-    Ok(Identity { principal, acting, permissions })
+    let permissions = permissions(&principal, &acting, acting_session)?;
+    Ok(Identity { principal, acting, acting_session, permissions })
+}
+
+/// What a principal may do in an organization: what its roles there and above permit. A customer is another's house: from
+/// above there is a way into it only by a session, and with no more than what [`ACTING`] lists.
+fn permissions(principal: &Principal, acting: &Place, session: Option<Id<id::ActingSession>>) -> Result<Permissions> {
+    let (mut own, mut above, mut is_member) = (Permissions::default(), Permissions::default(), false);
+    for (role, path) in principal.bindings.iter().filter(|(_, path)| path.reaches(&acting.path)) {
+        let permits = Permissions::of([*role]);
+        if *path == acting.path || acting.kind != OrganizationKind::Customer {
+            (own, is_member) = (own.and(permits), true);
+        } else {
+            above = above.and(permits);
+        }
+    }
+    match session {
+        Some(_) => Ok(own.and(above.within(ACTING))),
+        None if is_member => Ok(own),
+        None => Err(Error::new(
+            Kind::Forbidden,
+            "acting_session_required",
+            format!(
+                "{} is a customer that you are no member of, so you act in it only in an acting session. Start one with POST /v1/acting-sessions in your own organization; if the customer is to approve it, wait for that.",
+                acting.id
+            ),
+        )),
+    }
 }
 
 /// The token of an `Authorization: Bearer` header.

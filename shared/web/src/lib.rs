@@ -8,6 +8,7 @@
 //! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
+mod audit;
 mod extract;
 mod hub;
 mod idempotency;
@@ -24,6 +25,7 @@ pub mod secret;
 mod serve;
 mod trace;
 
+pub use audit::Record;
 pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
