@@ -2,12 +2,12 @@
 
 use domain::{
     Error, Id, JsonSchema, Moment, Result, Text,
-    audit::{AuditBreak, AuditEntry, AuditFault, AuditPrincipal, AuditWalk, NO_HASH},
+    audit::{AuditBreak, AuditFault, AuditPrincipal, AuditWalk, NO_HASH},
     id,
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    audit::{self, Filter, StoredEntry},
+    audit::{self, AuditEntry, Filter},
     organizations::{self, Organization},
 };
 use web::{Answer, Caller, Hub, Identity, Listing, Page, Query, Reply, Shown, permit};
@@ -18,23 +18,6 @@ const EXPORTED: u32 = 1000;
 const VERIFIED: u32 = 5000;
 /// How many of them are read at once.
 const PIECE: u32 = 500;
-
-/// An entry of the audit.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "AuditEntry")]
-pub struct AuditEntryView {
-    #[serde(flatten)]
-    entry: AuditEntry,
-    /// SHA-256 (in hexadecimal) of this entry without this member, in the canonical form of RFC 8785.
-    hash: String,
-}
-
-impl From<StoredEntry> for AuditEntryView {
-    fn from(StoredEntry { entry, hash }: StoredEntry) -> Self {
-        Self { entry, hash }
-    }
-}
 
 /// Which entries to list.
 #[derive(Deserialize, JsonSchema)]
@@ -62,11 +45,7 @@ pub struct ListQuery {
     cursor: Option<u64>,
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::AuditRead>,
-    Query(query): Query<ListQuery>,
-) -> Result<Listing<AuditEntryView>> {
+pub async fn list(hub: Hub, caller: Caller<permit::AuditRead>, Query(query): Query<ListQuery>) -> Result<Listing<AuditEntry>> {
     let page = Page::new(query.limit)?;
     let chain = chain(&hub, &caller, query.organization_id).await?;
     let (resource, operation) = match query.action.as_deref() {
@@ -85,8 +64,7 @@ pub async fn list(
         to: query.to.map(Moment::instant),
     };
     let found = audit::list(hub.db().await?, &chain, &filter, number(query.cursor)?, page.rows()).await?;
-    let found = found.into_iter().map(AuditEntryView::from).collect();
-    Ok(Listing::new(&page, found, hub.target(), |view: &AuditEntryView| view.entry.sequence.to_string()))
+    Ok(Listing::new(&page, found, hub.target(), |entry| entry.sequence.to_string()))
 }
 
 /// The organization whose chain is asked for.
@@ -153,11 +131,10 @@ pub async fn export(hub: Hub, caller: Caller<permit::AuditRead>, Query(query): Q
         let rows = left.min(PIECE);
         let found = audit::list(db, &chain, &Filter::default(), after, rows).await?;
         let is_last = found.len() < rows as usize;
-        for stored in found {
-            after = stored.entry.sequence;
+        for entry in found {
+            after = entry.sequence;
             left -= 1;
-            serde_json::to_writer(&mut lines, &AuditEntryView::from(stored))
-                .map_err(|error| Error::unavailable(error.to_string()))?;
+            serde_json::to_writer(&mut lines, &entry).map_err(|error| Error::unavailable(error.to_string()))?;
             lines.push(b'\n');
         }
         if is_last {
@@ -239,17 +216,16 @@ async fn walked(hub: &Hub, chain: &Organization, walk: &mut AuditWalk, limit: u3
     if walk.sequence > 0 {
         // It goes on from the last entry that was verified, which must still be what it says itself.
         (walk.sequence, left) = (walk.sequence - 1, left + 1);
-        if let Some((_, Some(stored))) = audit::raw(db, chain, walk.sequence, walk.sequence + 1, 1).await?.first() {
-            walk.hash.clone_from(&stored.entry.previous_hash);
+        if let Some(link) = audit::links(db, chain, walk.sequence, walk.sequence + 1, 1).await?.first() {
+            walk.hash.clone_from(&link.previous_hash);
         }
     }
     while left > 0 {
         let rows = left.min(PIECE);
-        let found = audit::raw(db, chain, walk.sequence, end.sequence, rows).await?;
+        let found = audit::links(db, chain, walk.sequence, end.sequence, rows).await?;
         let is_last = found.len() < rows as usize;
-        for (sequence, stored) in found {
-            let stored = stored.as_ref().map(|stored| (&stored.entry, stored.hash.as_str()));
-            if let Err(broken) = walk.step(sequence, stored) {
+        for link in found {
+            if let Err(broken) = walk.step(link.sequence, &link.previous_hash, &link.hash, &link.canonical) {
                 return Ok(Err(broken));
             }
             left -= 1;

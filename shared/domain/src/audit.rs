@@ -6,7 +6,7 @@
 //! any JSON library that sorts members.
 
 use crate::{
-    Id, Instant, PrincipalId,
+    Id, PrincipalId,
     id::{self, Noun},
     json,
     text::hex,
@@ -117,6 +117,31 @@ impl AuditDetails {
     }
 }
 
+impl AuditDetails {
+    /// The details as canonical JSON.
+    pub fn canonical(&self) -> String {
+        let mut json = String::from("{");
+        for (name, detail) in &self.0 {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_text(&mut json, name);
+            json.push_str(":{");
+            if let Some(from) = &detail.from {
+                json.push_str("\"from\":");
+                push_text(&mut json, from);
+            }
+            if let Some(to) = &detail.to {
+                json.push_str(if detail.from.is_some() { ",\"to\":" } else { "\"to\":" });
+                push_text(&mut json, to);
+            }
+            json.push('}');
+        }
+        json.push('}');
+        json
+    }
+}
+
 impl Serialize for AuditDetails {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self.0.iter().map(|(name, detail)| (name, detail)))
@@ -167,53 +192,44 @@ pub fn tells_no_secret(value: &str) -> bool {
     is_name || is_id(value)
 }
 
-/// An entry of an organization's chain, without its own hash. Its fields are in the order of their names in JSON, and there
-/// are no fractions among its values: so its JSON is the canonical one.
-#[derive(Clone, Debug, Serialize, crate::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditEntry {
-    /// The organization acted in; none where nobody acted anywhere.
-    pub acting_organization_id: Option<Id<id::Organization>>,
-    /// The session in which the principal acted in a customer that it is no member of.
-    pub acting_session_id: Option<Id<id::ActingSession>>,
-    /// What was done: the operationId of the route with a dot, `organizations.create`; or a name of the same form for what the hub
-    /// does by itself.
-    pub action: String,
-    /// When the request came that did it. Within a chain this never goes back.
-    pub at: Instant,
-    /// What changed, by name; what did not change but belongs to it has only `to`.
-    pub details: AuditDetails,
-    /// Whose chain this is.
-    pub organization_id: Id<id::Organization>,
-    /// The hash of the entry before this one; 64 zeros in the first.
-    pub previous_hash: String,
-    /// Who did it.
-    pub principal: AuditPrincipal,
-    /// The organization that the principal belongs to.
-    pub principal_organization_id: Option<Id<id::Organization>>,
-    /// The request that did it, as in its answer's `Hub-Request-Id` and in the log; of a job, its run.
-    pub request_id: Id<id::Request>,
-    /// Whether it was done.
-    pub result: AuditResult,
-    /// The number of the entry in its chain, from 1 without gaps.
-    pub sequence: i64,
-    /// What it was done to: the id of it, which says of what kind it is.
-    pub subject_id: Option<String>,
-    /// The trace that the request was part of (W3C Trace Context).
-    pub trace_id: String,
+/// The value of a member of an entry.
+pub enum Member<'a> {
+    /// `null`.
+    Null,
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(&'a str),
+    /// What is canonical JSON already.
+    Json(&'a str),
 }
 
-impl AuditEntry {
-    /// The text that is hashed.
-    pub fn canonical(&self) -> String {
-        // It cannot fail: nothing in it has a form that JSON lacks.
-        serde_json::to_string(self).unwrap_or_default()
+/// The canonical JSON of an entry: the text that is hashed. The members are given in the order of their names.
+pub fn canonical(members: &[(&str, Member<'_>)]) -> String {
+    let mut json = String::with_capacity(1024);
+    for (index, (name, member)) in members.iter().enumerate() {
+        json.push(if index == 0 { '{' } else { ',' });
+        push_text(&mut json, name);
+        json.push(':');
+        match member {
+            Member::Null => json.push_str("null"),
+            Member::Number(number) => json.push_str(&number.to_string()),
+            Member::Text(text) => push_text(&mut json, text),
+            Member::Json(text) => json.push_str(text),
+        }
     }
+    json.push('}');
+    json
+}
 
-    /// SHA-256 of the canonical text, in hexadecimal.
-    pub fn hash(&self) -> String {
-        hex(&Sha256::digest(self.canonical()))
-    }
+/// serde_json escapes no more than it has to, and as RFC 8785 has it.
+fn push_text(json: &mut String, text: &str) {
+    json.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+/// SHA-256 of an entry's canonical JSON, in hexadecimal.
+pub fn hash(canonical: &str) -> String {
+    hex(&Sha256::digest(canonical))
 }
 
 text_enum! {
@@ -249,24 +265,22 @@ pub struct AuditWalk {
 }
 
 impl AuditWalk {
-    /// Takes the next entry that is there: its number and, if it could be read, itself and its hash. `Err` when the chain is
-    /// broken there.
-    pub fn step(&mut self, sequence: i64, found: Option<(&AuditEntry, &str)>) -> Result<(), AuditBreak> {
+    /// Takes the next entry that is there: its number, the hash that it gives for the one before and the one that it gives for
+    /// itself, and its canonical JSON. `Err` when the chain is broken there.
+    pub fn step(&mut self, sequence: i64, previous_hash: &str, own_hash: &str, canonical: &str) -> Result<(), AuditBreak> {
         let expected = self.sequence + 1;
         let broken = |fault| Err(AuditBreak { sequence: expected, fault });
         if sequence != expected {
             return broken(AuditFault::Missing);
         }
-        match found {
-            Some((entry, hash)) if entry.hash() == hash => {
-                if entry.previous_hash != self.hash {
-                    return broken(AuditFault::Link);
-                }
-                (self.sequence, self.hash) = (sequence, hash.to_owned());
-                Ok(())
-            }
-            _ => broken(AuditFault::Content),
+        if hash(canonical) != own_hash {
+            return broken(AuditFault::Content);
         }
+        if previous_hash != self.hash {
+            return broken(AuditFault::Link);
+        }
+        (self.sequence, self.hash) = (sequence, own_hash.to_owned());
+        Ok(())
     }
 
     /// Compares the end of the walk with where the chain's last entry was written.
@@ -286,56 +300,68 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn entry(sequence: i64, previous_hash: &str, text: &str) -> AuditEntry {
-        let mut details = AuditDetails::default();
-        details.add("displayName", Some(text), Some("Größe \"1\"\n"));
-        details.add("apiToken", None, None);
-        AuditEntry {
-            acting_organization_id: Some(Id::from_uuid(uuid::Uuid::from_u128(2))),
-            acting_session_id: None,
-            action: "organizations.edit".into(),
-            at: Instant::from_timestamp_millis(1_795_262_400_000 + sequence).unwrap(),
-            details,
-            organization_id: Id::from_uuid(uuid::Uuid::from_u128(1)),
-            previous_hash: previous_hash.into(),
-            principal: AuditPrincipal::Job(Id::from_uuid(uuid::Uuid::from_u128(3))),
-            principal_organization_id: None,
-            request_id: Id::from_uuid(uuid::Uuid::from_u128(4)),
-            result: AuditResult::Success,
-            sequence,
-            subject_id: Some("org_00000000000000000000000001".into()),
-            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".into(),
+    #[derive(Clone)]
+    struct Entry {
+        sequence: i64,
+        previous_hash: String,
+        action: String,
+        text: String,
+        hash: String,
+    }
+
+    impl Entry {
+        fn canonical(&self) -> String {
+            let mut details = AuditDetails::default();
+            details.add("displayName", Some(&self.text), Some("Größe \"1\"\n"));
+            details.add("apiToken", None, None);
+            details.add("tag", None, Some(""));
+            canonical(&[
+                ("action", Member::Text(&self.action)),
+                ("details", Member::Json(&details.canonical())),
+                ("previousHash", Member::Text(&self.previous_hash)),
+                ("sequence", Member::Number(self.sequence)),
+                ("subjectId", Member::Null),
+            ])
+        }
+        fn sealed(mut self) -> Self {
+            self.hash = hash(&self.canonical());
+            self
         }
     }
 
-    /// `length` entries, each with its hash.
-    fn chain(length: i64) -> Vec<(AuditEntry, String)> {
+    fn entry(sequence: i64, previous_hash: &str, text: &str) -> Entry {
+        let (action, hash) = ("organizations.edit".into(), String::new());
+        Entry { sequence, previous_hash: previous_hash.into(), action, text: text.into(), hash }.sealed()
+    }
+
+    fn chain(length: i64) -> Vec<Entry> {
         let mut previous = NO_HASH.to_owned();
         (1..=length)
             .map(|sequence| {
                 let entry = entry(sequence, &previous, "a");
-                previous = entry.hash();
-                (entry, previous.clone())
+                previous = entry.hash.clone();
+                entry
             })
             .collect()
     }
 
-    fn walk(chain: &[(AuditEntry, String)], end: &(AuditEntry, String)) -> Result<(), AuditBreak> {
+    fn walk(chain: &[Entry], end: &Entry) -> Result<(), AuditBreak> {
         let mut walk = AuditWalk { sequence: 0, hash: NO_HASH.into() };
-        for (entry, hash) in chain {
-            walk.step(entry.sequence, Some((entry, hash)))?;
+        for entry in chain {
+            walk.step(entry.sequence, &entry.previous_hash, &entry.hash, &entry.canonical())?;
         }
-        walk.end(end.0.sequence, &end.1)
+        walk.end(end.sequence, &end.hash)
     }
 
     #[test]
     fn the_hash_is_what_anybody_can_compute() {
-        let canonical = entry(1, NO_HASH, "A").canonical();
+        let entry = entry(1, NO_HASH, "A");
         assert_eq!(
-            canonical,
-            r#"{"actingOrganizationId":"org_00000000000000000000000002","actingSessionId":null,"action":"organizations.edit","at":"2026-11-21T12:00:00.001Z","details":{"apiToken":{},"displayName":{"from":"A","to":"Größe \"1\"\n"}},"organizationId":"org_00000000000000000000000001","previousHash":"0000000000000000000000000000000000000000000000000000000000000000","principal":"job_00000000000000000000000003","principalOrganizationId":null,"requestId":"req_00000000000000000000000004","result":"SUCCESS","sequence":1,"subjectId":"org_00000000000000000000000001","traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
+            entry.canonical(),
+            r#"{"action":"organizations.edit","details":{"apiToken":{},"displayName":{"from":"A","to":"Größe \"1\"\n"},"tag":{"to":""}},"previousHash":"0000000000000000000000000000000000000000000000000000000000000000","sequence":1,"subjectId":null}"#
         );
-        assert_eq!(entry(1, NO_HASH, "A").hash(), hex(&Sha256::digest(canonical)));
+        // What sha256sum says of it.
+        assert_eq!(entry.hash, "5ab7dc07dcd0439c43c34bcae939156211200997c1833970e12099a9734a3ca0");
     }
 
     #[test]
@@ -352,13 +378,13 @@ mod tests {
         assert_eq!(walk(&without(8), &end), broken(9, End));
         // Something in it was edited; and its hash was made anew, as far as the next entry or as far as the end.
         let mut edited = whole.clone();
-        edited[4].0.result = AuditResult::Failure;
+        edited[4].text = "b".into();
         assert_eq!(walk(&edited, &end), broken(5, Content));
-        edited[4].1 = edited[4].0.hash();
+        edited[4] = edited[4].clone().sealed();
         assert_eq!(walk(&edited, &end), broken(6, Link));
         for next in 5..9 {
-            edited[next].0.previous_hash = edited[next - 1].1.clone();
-            edited[next].1 = edited[next].0.hash();
+            edited[next].previous_hash = edited[next - 1].hash.clone();
+            edited[next] = edited[next].clone().sealed();
         }
         assert_eq!(walk(&edited, &end), broken(9, End));
         // One more at the end.
@@ -417,10 +443,10 @@ mod tests {
             let mut changed = whole.clone();
             let at = at % changed.len();
             match field {
-                0 => changed[at].0.action.push('x'),
-                1 => changed[at].0.sequence += 1,
-                2 => changed[at].0.previous_hash = "x".into(),
-                _ => changed[at].1 = NO_HASH.into(),
+                0 => changed[at].action.push('x'),
+                1 => changed[at].sequence += 1,
+                2 => changed[at].previous_hash = "x".into(),
+                _ => changed[at].hash = NO_HASH.into(),
             }
             let found = walk(&changed, whole.last().unwrap());
             prop_assert_eq!(found.map_err(|broken| broken.sequence), Err(at as i64 + 1));

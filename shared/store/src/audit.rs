@@ -4,13 +4,14 @@ use crate::{
     Db, Row, Stored, Tx, Value,
     organizations::Organization,
     params,
-    value::{batches, numbers},
+    value::{batches, numbers, packed},
 };
 use domain::{
-    Error, Id, Instant, Result,
-    audit::{AuditDetails, AuditEntry, AuditPrincipal, AuditResult, NO_HASH},
+    Error, Id, Instant, JsonSchema, Result,
+    audit::{self, AuditDetails, AuditPrincipal, AuditResult, Member, NO_HASH},
     id,
 };
+use serde::Serialize;
 
 /// What an entry is made of; its place in the chain comes from the chain.
 #[derive(Clone, Debug)]
@@ -61,102 +62,166 @@ pub async fn record(tx: &Tx<'_>, organization_id: Id<id::Organization>, new: &Ne
     let (sequence, mut hash, last) = end.ok_or_else(|| Error::unavailable("a chain was not updated"))?;
     // A request that came earlier may be done later.
     let at = last.max(new.at);
-    let mut values = Vec::with_capacity(subjects.len());
+    let mut rows = Vec::with_capacity(subjects.len());
     for (subject, sequence) in subjects.iter().zip(sequence - count + 1..) {
-        let entry = AuditEntry {
-            acting_organization_id: new.acting_organization_id,
-            acting_session_id: new.acting_session_id,
-            action: new.action.to_owned(),
-            at,
-            details: subject.details.clone(),
-            organization_id,
-            previous_hash: hash,
-            principal: new.principal,
-            principal_organization_id: new.principal_organization_id,
-            request_id: new.request_id,
-            result: new.result,
-            sequence,
-            subject_id: subject.id.clone(),
-            trace_id: new.trace_id.to_owned(),
-        };
-        hash = entry.hash();
-        values.push(entry_values(entry, &hash)?);
+        let (resource, operation) = new.action.split_once('.').unwrap_or((new.action, ""));
+        let mut row = vec![
+            text(new.acting_organization_id),
+            text(new.acting_session_id),
+            text(Some(resource)),
+            text(Some(operation)),
+            text(Some(at.timestamp_millis())),
+            Some(subject.details.canonical()),
+            text(Some(organization_id)),
+            Some(hash),
+            text(Some(new.principal)),
+            text(new.principal_organization_id),
+            text(Some(new.request_id)),
+            text(Some(new.result)),
+            text(Some(sequence)),
+            subject.id.clone(),
+            text(Some(new.trace_id)),
+        ];
+        hash = audit::hash(&canonical(&row));
+        row.push(Some(hash.clone()));
+        rows.push(row);
     }
-    for batch in batches(&values) {
+    for batch in batches(&rows) {
         insert(tx, batch).await?;
     }
     tx.exec("UPDATE audit_chains SET hash = ?2, at = ?3 WHERE organization_id = ?1", params![organization_id, hash, at]).await
 }
 
-const COLUMNS: &str = "organization_id, sequence, at, resource, operation, subject_id, principal, principal_organization_id, acting_organization_id, acting_session_id, request_id, trace_id, result, details, previous_hash, hash";
-/// How many columns that is.
-const WIDTH: usize = 16;
+fn text(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
+}
 
-fn entry_values(entry: AuditEntry, hash: &str) -> Result<Vec<Value>> {
-    let (resource, operation) = entry.action.split_once('.').unwrap_or((&entry.action, ""));
-    let details = serde_json::to_string(&entry.details).map_err(|error| Error::unavailable(error.to_string()))?;
-    Ok(params![
-        entry.organization_id,
-        entry.sequence,
-        entry.at,
-        resource,
-        operation,
-        entry.subject_id,
-        entry.principal,
-        entry.principal_organization_id,
-        entry.acting_organization_id,
-        entry.acting_session_id,
-        entry.request_id,
-        entry.trace_id,
-        entry.result,
-        details,
-        entry.previous_hash,
-        hash
+/// The columns of an entry, each as a text. Those that are members of its JSON have the order of their names there.
+type Columns = Vec<Option<String>>;
+
+const COLUMNS: &str = "acting_organization_id, acting_session_id, resource, operation, at, details, organization_id, previous_hash, principal, principal_organization_id, request_id, result, sequence, subject_id, trace_id, hash";
+/// How many that is.
+const WIDTH: usize = 16;
+/// Which of them are numbers.
+const AT: usize = 4;
+const SEQUENCE: usize = 12;
+const DETAILS: usize = 5;
+
+/// The JSON of an entry, from its columns but the last, as they are, whatever they hold: this is what its hash is made of.
+fn canonical(columns: &[Option<String>]) -> String {
+    let column = |index: usize| columns.get(index).and_then(Option::as_deref);
+    let number = |index: usize| column(index).and_then(|text| text.parse().ok());
+    let member = |index: usize| column(index).map_or(Member::Null, Member::Text);
+    let action = format!("{}.{}", column(2).unwrap_or_default(), column(3).unwrap_or_default());
+    let at = number(AT).and_then(Instant::from_timestamp_millis).map(|at| at.to_string());
+    audit::canonical(&[
+        ("actingOrganizationId", member(0)),
+        ("actingSessionId", member(1)),
+        ("action", Member::Text(&action)),
+        ("at", at.as_deref().map_or(Member::Null, Member::Text)),
+        ("details", column(DETAILS).map_or(Member::Null, Member::Json)),
+        ("organizationId", member(6)),
+        ("previousHash", member(7)),
+        ("principal", member(8)),
+        ("principalOrganizationId", member(9)),
+        ("requestId", member(10)),
+        ("result", member(11)),
+        ("sequence", number(SEQUENCE).map_or(Member::Null, Member::Number)),
+        ("subjectId", member(13)),
+        ("traceId", member(14)),
     ])
 }
 
-async fn insert(tx: &Tx<'_>, batch: &[Vec<Value>]) -> Result<()> {
+async fn insert(tx: &Tx<'_>, batch: &[Columns]) -> Result<()> {
     let tuples: Vec<_> = (0..batch.len()).map(|index| format!("({})", numbers(1 + index * WIDTH, WIDTH))).collect();
-    tx.exec(&format!("INSERT INTO audit_entries ({COLUMNS}) VALUES {}", tuples.join(", ")), batch.concat()).await
+    let mut values = Vec::with_capacity(batch.len() * WIDTH);
+    for columns in batch {
+        for (index, column) in columns.iter().enumerate() {
+            values.push(match (index, column) {
+                (_, None) => Value::Null,
+                (AT | SEQUENCE, Some(text)) => Value::Int(text.parse().unwrap_or_default()),
+                (_, Some(text)) => Value::Text(text.clone()),
+            });
+        }
+    }
+    tx.exec(&format!("INSERT INTO audit_entries ({COLUMNS}) VALUES {}", tuples.join(", ")), values).await
 }
 
-/// An entry with its hash.
-#[derive(Clone, Debug)]
-pub struct StoredEntry {
-    /// The entry.
-    pub entry: AuditEntry,
-    /// The hash that was stored with it.
+/// The same in one, for there are many and of many rows.
+const PACKED: &str = packed!(
+    "acting_organization_id",
+    "acting_session_id",
+    "resource",
+    "operation",
+    "at",
+    "details",
+    "organization_id",
+    "previous_hash",
+    "principal",
+    "principal_organization_id",
+    "request_id",
+    "result",
+    "sequence",
+    "subject_id",
+    "trace_id",
+    "hash"
+);
+
+/// An entry as it is shown.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// The organization acted in; none where nobody acted anywhere.
+    pub acting_organization_id: Option<Id<id::Organization>>,
+    /// The session in which the principal acted in a customer that it is no member of.
+    pub acting_session_id: Option<Id<id::ActingSession>>,
+    /// What was done: the operationId of the route with a dot, `organizations.create`; or a name of the same form for what the
+    /// hub does by itself.
+    pub action: String,
+    /// When the request came that did it. Within a chain this never goes back.
+    pub at: Instant,
+    /// What changed, by name; what did not change but belongs to it has only `to`.
+    pub details: AuditDetails,
+    /// Whose chain this is.
+    pub organization_id: Id<id::Organization>,
+    /// The hash of the entry before this one; 64 zeros in the first.
+    pub previous_hash: String,
+    /// Who did it.
+    pub principal: AuditPrincipal,
+    /// The organization that the principal belongs to.
+    pub principal_organization_id: Option<Id<id::Organization>>,
+    /// The request that did it, as in its answer's `Hub-Request-Id` and in the log; of a job, its run.
+    pub request_id: Id<id::Request>,
+    /// Whether it was done.
+    pub result: AuditResult,
+    /// The number of the entry in its chain, from 1 without gaps.
+    pub sequence: i64,
+    /// What it was done to: the id of it, which says of what kind it is.
+    pub subject_id: Option<String>,
+    /// The trace that the request was part of (W3C Trace Context).
+    pub trace_id: String,
+    /// SHA-256 (in hexadecimal) of this entry without this member, in the canonical form of RFC 8785.
     pub hash: String,
 }
 
-fn read(row: &mut Row) -> Result<StoredEntry> {
-    let (organization_id, sequence, at) = (row.take()?, row.take()?, row.take()?);
-    let (resource, operation): (String, String) = (row.take()?, row.take()?);
-    let (subject_id, principal, principal_organization_id, acting_organization_id, acting_session_id) =
-        (row.take()?, row.take()?, row.take()?, row.take()?, row.take()?);
-    let (request_id, trace_id, result) = (row.take()?, row.take()?, row.take()?);
-    let text: String = row.take()?;
-    let details: AuditDetails = serde_json::from_str(&text).map_err(|error| Error::unavailable(error.to_string()))?;
-    if serde_json::to_string(&details).is_ok_and(|canonical| canonical != text) {
-        return Err(Error::unavailable("an audit entry's details are not in the form in which they were written"));
-    }
-    let entry = AuditEntry {
-        acting_organization_id,
-        acting_session_id,
-        action: format!("{resource}.{operation}"),
-        at,
-        details,
-        organization_id,
+fn read(row: &mut Row) -> Result<AuditEntry> {
+    Ok(AuditEntry {
+        acting_organization_id: row.take()?,
+        acting_session_id: row.take()?,
+        action: format!("{}.{}", row.take::<String>()?, row.take::<String>()?),
+        at: row.take()?,
+        details: serde_json::from_str(&row.take::<String>()?).map_err(|error| Error::unavailable(error.to_string()))?,
+        organization_id: row.take()?,
         previous_hash: row.take()?,
-        principal,
-        principal_organization_id,
-        request_id,
-        result,
-        sequence,
-        subject_id,
-        trace_id,
-    };
-    Ok(StoredEntry { entry, hash: row.take()? })
+        principal: row.take()?,
+        principal_organization_id: row.take()?,
+        request_id: row.take()?,
+        result: row.take()?,
+        sequence: row.take()?,
+        subject_id: row.take()?,
+        trace_id: row.take()?,
+        hash: row.take()?,
+    })
 }
 
 /// Which entries of a chain.
@@ -180,7 +245,7 @@ pub struct Filter<'a> {
 
 /// A page of the entries of a chain that come after number `after`, in their order. The organization was found within the
 /// caller's scope.
-pub async fn list(db: &Db, chain: &Organization, filter: &Filter<'_>, after: i64, limit: u32) -> Result<Vec<StoredEntry>> {
+pub async fn list(db: &Db, chain: &Organization, filter: &Filter<'_>, after: i64, limit: u32) -> Result<Vec<AuditEntry>> {
     let mut first = after + 1;
     if let Some(from) = filter.from {
         first = first.max(first_since(db, chain, from).await?);
@@ -190,7 +255,7 @@ pub async fn list(db: &Db, chain: &Organization, filter: &Filter<'_>, after: i64
         None => i64::MAX,
     };
     // A filter is in the statement only when it is asked for, so that its index is used.
-    let mut sql = format!("SELECT {COLUMNS} FROM audit_entries WHERE organization_id = ?1 AND sequence >= ?2 AND sequence < ?3");
+    let mut sql = format!("SELECT {PACKED} FROM audit_entries WHERE organization_id = ?1 AND sequence >= ?2 AND sequence < ?3");
     let mut values = params![chain.id, first, end, limit];
     for (column, value) in [
         ("resource", filter.resource.to_value()),
@@ -247,10 +312,29 @@ pub async fn end(db: &Db, chain: &Organization) -> Result<End> {
     found.ok_or_else(|| Error::unavailable("an organization vanished"))
 }
 
-/// The entries numbered above `after` and up to `last`, as they are: what cannot be read any more comes without its content.
-pub async fn raw(db: &Db, chain: &Organization, after: i64, last: i64, limit: u32) -> Result<Vec<(i64, Option<StoredEntry>)>> {
+/// An entry as far as its place in the chain goes.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Its number.
+    pub sequence: i64,
+    /// The hash that it gives for the entry before.
+    pub previous_hash: String,
+    /// The hash that it gives for itself.
+    pub hash: String,
+    /// What that should be the hash of.
+    pub canonical: String,
+}
+
+/// The entries numbered above `after` and up to `last`, as they are, whatever they hold.
+pub async fn links(db: &Db, chain: &Organization, after: i64, last: i64, limit: u32) -> Result<Vec<Link>> {
     let sql = format!(
-        "SELECT sequence, {COLUMNS} FROM audit_entries WHERE organization_id = ?1 AND sequence > ?2 AND sequence <= ?3 ORDER BY sequence LIMIT ?4"
+        "SELECT {PACKED} FROM audit_entries WHERE organization_id = ?1 AND sequence > ?2 AND sequence <= ?3 ORDER BY sequence LIMIT ?4"
     );
-    db.query_all(&sql, params![chain.id, after, last, limit], |row| Ok((row.take()?, read(row).ok()))).await
+    db.query_all(&sql, params![chain.id, after, last, limit], |row| {
+        let columns = (0..WIDTH).map(|_| row.take()).collect::<Result<Columns>>()?;
+        let text = |index: usize| columns[index].clone().unwrap_or_default();
+        let sequence = text(SEQUENCE).parse().unwrap_or_default();
+        Ok(Link { sequence, previous_hash: text(7), hash: text(WIDTH - 1), canonical: canonical(&columns) })
+    })
+    .await
 }

@@ -3,7 +3,10 @@
 //! Whatever goes through [`Hub::write`] is recorded there, in its transaction: who did which operation to what. A handler has
 //! nothing to do for that, and so cannot forget it; it may add which organizations it concerns besides and what changed.
 
-use crate::{Answer, Hub, Identity, route::LocalIn, route::words};
+use crate::{
+    Answer, Hub, Identity,
+    route::{LocalIn, noun_and_verb},
+};
 use domain::{
     Id, Result,
     audit::{AuditDetails, AuditPrincipal, AuditResult, is_id, tells_no_secret},
@@ -44,7 +47,7 @@ impl Told {
 impl Deed {
     /// The action, what it was done to, and the rest, once the answer is known. The transaction may be run again afterwards.
     fn finish(&mut self, answer: &Answer) -> (String, Told) {
-        let (noun, verb) = words(self.handler);
+        let (noun, verb) = noun_and_verb(self.handler);
         let mut told = std::mem::take(&mut self.told);
         let location = answer.headers.iter().find(|(name, _)| name == "location");
         let made = location.and_then(|(_, location)| location.rsplit('/').next());

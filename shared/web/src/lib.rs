@@ -10,6 +10,7 @@
 
 mod audit;
 mod extract;
+mod headers;
 mod hub;
 mod idempotency;
 mod identity;
@@ -27,6 +28,7 @@ mod trace;
 
 pub use audit::Record;
 pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use headers::Headers;
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
