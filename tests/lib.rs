@@ -125,6 +125,11 @@ impl World {
         Call::new(self, Method::PATCH, path).json(&body)
     }
 
+    /// A PUT with a JSON body.
+    pub fn put(&self, path: &str, body: Value) -> Call<'_> {
+        Call::new(self, Method::PUT, path).json(&body)
+    }
+
     /// A DELETE.
     pub fn delete(&self, path: &str) -> Call<'_> {
         Call::new(self, Method::DELETE, path)
@@ -173,6 +178,17 @@ impl World {
         let answer = self.post("/v1/api-tokens", body).by(by).send().await;
         answer.expect(201);
         self.sign_in(&answer.text("/apiToken"), organization).await
+    }
+
+    /// Lets somebody act in a customer for eight hours, as an administrator of the customer allows. Gives the acting session.
+    pub async fn let_act(&self, by: &Actor, customer: &str) -> String {
+        let admin = self.actor(by, customer, "CUSTOMER_ADMINISTRATOR").await;
+        let policy = format!("/v1/acting-policies/{customer}");
+        self.put(&policy, json!({ "policy": "ALLOW" })).by(&admin).header("if-match", "*").send().await.expect(200);
+        let body = json!({ "organizationId": customer, "reason": "a test", "durationMinutes": 480 });
+        let answer = self.post("/v1/acting-sessions", body).by(by).send().await;
+        assert_eq!(answer.expect(201).text("/status"), "OPEN");
+        answer.text("/id")
     }
 
     /// Adds a service to the catalogue.
