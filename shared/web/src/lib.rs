@@ -19,6 +19,7 @@ pub mod jobs;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 mod paging;
+mod pointer;
 mod problem;
 mod reply;
 mod route;
