@@ -365,7 +365,7 @@ CREATE INDEX audit_entries_acting_session ON audit_entries (organization_id, act
 
 CREATE INDEX audit_entries_principal ON audit_entries (organization_id, principal, sequence);
 
-CREATE INDEX audit_entries_resource ON audit_entries (organization_id, resource, sequence);
+CREATE INDEX audit_entries_resource ON audit_entries (organization_id, resource, sequence, operation);
 
 CREATE INDEX audit_entries_subject ON audit_entries (organization_id, subject_id, sequence);
 

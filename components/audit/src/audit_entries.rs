@@ -230,7 +230,7 @@ async fn walked(hub: &Hub, chain: &Organization, walk: &mut AuditWalk, limit: u3
             }
             left -= 1;
         }
-        if is_last {
+        if is_last || walk.sequence == end.sequence {
             let more = AuditBreak { sequence: end.sequence + 1, fault: AuditFault::End };
             let is_whole = if end.highest > end.sequence { Err(more) } else { walk.end(end.sequence, &end.hash) };
             return Ok(is_whole.map(|()| true));

@@ -36,7 +36,8 @@ CREATE TABLE audit_entries (
     hash                      TEXT NOT NULL,
     PRIMARY KEY (organization_id, sequence)
 );
-CREATE INDEX audit_entries_resource ON audit_entries (organization_id, resource, sequence);
+-- The operation comes after the number, so that one index keeps the order for a resource and finds a single operation of it.
+CREATE INDEX audit_entries_resource ON audit_entries (organization_id, resource, sequence, operation);
 CREATE INDEX audit_entries_principal ON audit_entries (organization_id, principal, sequence);
 CREATE INDEX audit_entries_subject ON audit_entries (organization_id, subject_id, sequence);
 CREATE INDEX audit_entries_acting_session ON audit_entries (organization_id, acting_session_id, sequence) WHERE acting_session_id IS NOT NULL;

@@ -12,6 +12,7 @@ use domain::{
     id,
 };
 use serde::Serialize;
+use std::fmt;
 
 /// What an entry is made of; its place in the chain comes from the chain.
 #[derive(Clone, Debug)]
@@ -64,36 +65,49 @@ pub async fn record(tx: &Tx<'_>, organization_id: Id<id::Organization>, new: &Ne
     let at = last.max(new.at);
     let mut rows = Vec::with_capacity(subjects.len());
     for (subject, sequence) in subjects.iter().zip(sequence - count + 1..) {
-        let (resource, operation) = new.action.split_once('.').unwrap_or((new.action, ""));
-        let mut row = vec![
-            text(new.acting_organization_id),
-            text(new.acting_session_id),
-            text(Some(resource)),
-            text(Some(operation)),
-            text(Some(at.timestamp_millis())),
-            Some(subject.details.canonical()),
-            text(Some(organization_id)),
-            Some(hash),
-            text(Some(new.principal)),
-            text(new.principal_organization_id),
-            text(Some(new.request_id)),
-            text(Some(new.result)),
-            text(Some(sequence)),
-            subject.id.clone(),
-            text(Some(new.trace_id)),
-        ];
-        hash = audit::hash(&canonical(&row));
-        row.push(Some(hash.clone()));
+        let row = columns(organization_id, new, subject, sequence, at, hash);
+        hash = row.last().cloned().flatten().unwrap_or_default();
         rows.push(row);
     }
     for batch in batches(&rows) {
-        insert(tx, batch).await?;
+        let (sql, values) = insertion(batch);
+        tx.exec(&sql, values).await?;
     }
     tx.exec("UPDATE audit_chains SET hash = ?2, at = ?3 WHERE organization_id = ?1", params![organization_id, hash, at]).await
 }
 
-fn text(value: Option<impl ToString>) -> Option<String> {
-    value.map(|value| value.to_string())
+/// An entry at its place in the chain, its hash last.
+fn columns(
+    organization_id: Id<id::Organization>,
+    new: &NewEntry<'_>,
+    subject: &Subject,
+    sequence: i64,
+    at: Instant,
+    previous_hash: String,
+) -> Columns {
+    let (resource, operation) = new.action.split_once('.').unwrap_or((new.action, ""));
+    let (at, principal) = (at.timestamp_millis(), new.principal);
+    let texts: [Option<&dyn fmt::Display>; WIDTH - 1] = [
+        new.acting_organization_id.as_ref().map(|id| id as _),
+        new.acting_session_id.as_ref().map(|id| id as _),
+        Some(&resource),
+        Some(&operation),
+        Some(&at),
+        None,
+        Some(&organization_id),
+        Some(&previous_hash),
+        Some(&principal),
+        new.principal_organization_id.as_ref().map(|id| id as _),
+        Some(&new.request_id),
+        Some(&new.result),
+        Some(&sequence),
+        subject.id.as_ref().map(|id| id as _),
+        Some(&new.trace_id),
+    ];
+    let mut columns: Columns = texts.iter().map(|text| text.map(|text| text.to_string())).collect();
+    columns[DETAILS] = Some(subject.details.canonical());
+    columns.push(Some(audit::hash(&canonical(&columns))));
+    columns
 }
 
 /// The columns of an entry, each as a text. Those that are members of its JSON have the order of their names there.
@@ -132,19 +146,16 @@ fn canonical(columns: &[Option<String>]) -> String {
     ])
 }
 
-async fn insert(tx: &Tx<'_>, batch: &[Columns]) -> Result<()> {
+/// The statement that writes some entries, and its values.
+fn insertion(batch: &[Columns]) -> (String, Vec<Value>) {
     let tuples: Vec<_> = (0..batch.len()).map(|index| format!("({})", numbers(1 + index * WIDTH, WIDTH))).collect();
-    let mut values = Vec::with_capacity(batch.len() * WIDTH);
-    for columns in batch {
-        for (index, column) in columns.iter().enumerate() {
-            values.push(match (index, column) {
-                (_, None) => Value::Null,
-                (AT | SEQUENCE, Some(text)) => Value::Int(text.parse().unwrap_or_default()),
-                (_, Some(text)) => Value::Text(text.clone()),
-            });
-        }
-    }
-    tx.exec(&format!("INSERT INTO audit_entries ({COLUMNS}) VALUES {}", tuples.join(", ")), values).await
+    let value = |(index, column): (usize, &Option<String>)| match (index, column) {
+        (_, None) => Value::Null,
+        (AT | SEQUENCE, Some(text)) => Value::Int(text.parse().unwrap_or_default()),
+        (_, Some(text)) => Value::Text(text.clone()),
+    };
+    let values = batch.iter().flat_map(|columns| columns.iter().enumerate().map(value)).collect();
+    (format!("INSERT INTO audit_entries ({COLUMNS}) VALUES {}", tuples.join(", ")), values)
 }
 
 /// The same in one, for there are many and of many rows.
@@ -250,13 +261,14 @@ pub async fn list(db: &Db, chain: &Organization, filter: &Filter<'_>, after: i64
     if let Some(from) = filter.from {
         first = first.max(first_since(db, chain, from).await?);
     }
-    let end = match filter.to {
-        Some(to) => first_since(db, chain, to).await?,
+    let last = match filter.to {
+        Some(to) => first_since(db, chain, to).await? - 1,
         None => i64::MAX,
     };
-    // A filter is in the statement only when it is asked for, so that its index is used.
-    let mut sql = format!("SELECT {PACKED} FROM audit_entries WHERE organization_id = ?1 AND sequence >= ?2 AND sequence < ?3");
-    let mut values = params![chain.id, first, end, limit];
+    // A filter is in the statement only when it is asked for, so that its index is used. And BETWEEN, because SQLite takes two
+    // comparisons of the number for so narrow a range that it prefers the primary key.
+    let mut sql = format!("SELECT {PACKED} FROM audit_entries WHERE organization_id = ?1 AND sequence BETWEEN ?2 AND ?3");
+    let mut values = params![chain.id, first, last, limit];
     for (column, value) in [
         ("resource", filter.resource.to_value()),
         ("operation", filter.operation.to_value()),
