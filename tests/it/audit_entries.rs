@@ -257,6 +257,24 @@ fn a_crash_leaves_the_change_and_its_entry_or_neither() {
     });
 }
 
+/// A transaction that is run again, because the database was too busy for it, is told of once and as what it is.
+#[test]
+fn what_is_run_again_is_recorded_once() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let before = entries(&world, &shop.admin, &shop.customer, "").await;
+        world.hub.faults().push(Fault::on(Target::SqlMatching("COMMIT".into())).fail("database is locked"));
+        let path = format!("/v1/organizations/{}", shop.customer);
+        world.patch(&path, json!({ "tag": "x" })).by(&shop.admin).header("if-match", "*").send().await.expect(200);
+        let after = entries(&world, &shop.admin, &shop.customer, "").await;
+        assert_eq!(after[..before.len()], before);
+        assert_eq!(actions(&after[before.len()..]), ["organizations.edit"]);
+        let entry = after.last().unwrap();
+        assert_eq!((&entry["subjectId"], &entry["details"]), (&json!(shop.customer), &json!({ "tag": { "to": "x" } })));
+    });
+}
+
 /// A customer with a chain of some length.
 async fn edited(world: &World, times: usize) -> Shop {
     let shop = world.shop().await;
