@@ -92,7 +92,12 @@ impl World {
             let width = statement.column_count();
             let mut rows = statement.query([]).expect("rows");
             while let Some(row) = rows.next().expect("a row") {
-                let cells: Vec<String> = (0..width).map(|cell| format!("{:?}", row.get_ref(cell).expect("a cell"))).collect();
+                // Texts as texts, so that whoever looks for one finds it; rusqlite shows them as bytes.
+                let cell = |cell: usize| match row.get_ref(cell).expect("a cell") {
+                    rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                    other => format!("{other:?}"),
+                };
+                let cells: Vec<String> = (0..width).map(cell).collect();
                 dump += &format!("{table}: {}\n", cells.join(", "));
             }
         }

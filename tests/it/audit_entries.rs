@@ -5,7 +5,7 @@ use domain::audit::{NO_HASH, hash};
 use futures::future::join_all;
 use host::{Fault, Target};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use tests::{Actor, Shop, World, simulated};
 use web::openapi::Document;
 
@@ -186,7 +186,7 @@ fn a_contract_that_comes_into_force_by_itself_was_put_in_force_by_the_job() {
         let contract = world.post("/v1/contracts", body).by(&shop.operator).send().await.expect(201).text("/id");
         world.post(&format!("/v1/contracts/{contract}/approve"), json!({})).by(&shop.operator).send().await.expect(200);
         let job: String = world.database().query_row("SELECT id FROM jobs", [], |row| row.get(0)).unwrap();
-        world.hub.clock().advance(std::time::Duration::from_secs(10 * 24 * 3600)).await;
+        world.hub.clock().advance(Duration::from_secs(10 * 24 * 3600)).await;
         world.settle().await;
         let operator = world.sign_in(&shop.operator.api_token, &shop.operator.organization).await;
         for organization in [&shop.operator.organization, &shop.provider] {
@@ -272,6 +272,30 @@ fn what_is_run_again_is_recorded_once() {
         assert_eq!(actions(&after[before.len()..]), ["organizations.edit"]);
         let entry = after.last().unwrap();
         assert_eq!((&entry["subjectId"], &entry["details"]), (&json!(shop.customer), &json!({ "tag": { "to": "x" } })));
+    });
+}
+
+/// What came first may be done last: its entry comes after, and is no earlier.
+#[test]
+fn time_never_goes_back_within_a_chain() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let path = format!("/v1/organizations/{}", shop.customer);
+        let edit = |tag: &str| world.patch(&path, json!({ "tag": tag })).by(&shop.admin).header("if-match", "*");
+        let second = Duration::from_secs(1);
+        world.hub.faults().push(Fault::on(Target::SqlMatching("BEGIN".into())).nth(1).delay(5 * second));
+        let later = async {
+            world.hub.clock().advance(second).await;
+            edit("later").send().await
+        };
+        let (earlier, later) = futures::future::join(edit("earlier").send(), later).await;
+        assert_eq!((earlier.status(), later.status()), (200, 200));
+        let chain = entries(&world, &shop.admin, &shop.customer, "&action=organizations.edit").await;
+        assert_eq!(chain[0]["requestId"], later.header("hub-request-id"));
+        assert_eq!(chain[1]["requestId"], earlier.header("hub-request-id"));
+        assert_eq!((&chain[0]["at"], &chain[1]["at"]), (&json!("2026-11-21T12:00:01.000Z"), &json!("2026-11-21T12:00:01.000Z")));
+        verify_all(&world, &shop.operator.access_token).await;
     });
 }
 
@@ -488,7 +512,7 @@ fn lists_are_filtered_and_paged_and_use_their_indexes() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        let minute = || world.hub.clock().advance(std::time::Duration::from_secs(60));
+        let minute = || world.hub.clock().advance(Duration::from_secs(60));
         let mut tokens = Vec::new();
         for n in 0..4 {
             minute().await;
