@@ -1,4 +1,6 @@
 //! Every integration test is a module of this one binary.
+mod audit_acting_sessions;
+mod audit_entries;
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;

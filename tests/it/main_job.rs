@@ -158,6 +158,10 @@ fn check(world: &World, invoice: &Value) {
         (4, "usage_rows"),
         (1, "invoices"),
         (0, "jobs"),
+        // Of each organization's making: in its own audit, its parent's and that of who made it.
+        (7, "audit_entries WHERE resource = 'organizations' AND operation = 'create'"),
+        (2, "audit_entries WHERE resource = 'tasks' AND operation = 'end'"),
+        (2, "audit_entries WHERE resource = 'invoices' AND operation = 'create'"),
     ] {
         assert_eq!(world.count(&format!("SELECT COUNT(*) FROM {what}")), count, "{what}");
     }
@@ -196,6 +200,8 @@ fn crash_at(first: u64, step: usize, after: bool) {
                 }
             };
             check(&world, &invoice);
+            world.hub.faults().clear();
+            crate::audit_entries::verify_all(&world, &caller.token("operator")).await;
             crashed
         });
         if !crashed {

@@ -74,8 +74,9 @@ fn an_administrator_reaches_down_and_may_act_below() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
+        let session = world.let_act(&shop.admin, &shop.customer).await;
         let me = world.get("/v1/me").by(&shop.admin).acting_in(&shop.customer).send().await;
-        me.expect(200);
+        assert_eq!(me.expect(200).at("/actingSessionId"), json!(session));
         assert_eq!((me.at("/organizationId"), me.at("/actingOrganizationId")), (json!(shop.provider), json!(shop.customer)));
         // Acting in the customer, the provider itself is out of reach.
         let up =
@@ -270,7 +271,8 @@ fn days_and_instants_out_of_reach_are_refused_by_name() {
         let body = json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER", "expiresAt": "2030-01-01T01:00:00.25+01:00" });
         let issued = world.post("/v1/api-tokens", body).by(&shop.admin).send().await;
         assert_eq!(issued.expect(201).text("/expiresAt"), "2030-01-01T00:00:00.250Z");
-        let listed = world.get("/v1/api-tokens").by(&shop.admin).acting_in(&shop.customer).send().await;
+        let customer = world.actor(&shop.admin, &shop.customer, "CUSTOMER_ADMINISTRATOR").await;
+        let listed = world.get("/v1/api-tokens").by(&customer).send().await;
         assert_eq!(listed.text("/items/0/expiresAt"), "2030-01-01T00:00:00.250Z");
     });
 }

@@ -16,6 +16,7 @@ pub fn tables() -> Vec<Routes> {
         discovery::routes(),
         support::routes(),
         marketplaces::routes(),
+        audit::routes(),
         scheduler::routes(),
     ]
 }

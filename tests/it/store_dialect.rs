@@ -51,7 +51,7 @@ fn statements() -> BTreeSet<String> {
             .send()
             .await
             .expect(200);
-        world.get("/v1/me").bearer(&admin).acting_in(&customer).send().await.expect(200);
+        act(&world, &admin, &customer).await;
         // A job that keeps failing, is parked and replayed.
         let order = json!({ "organizationId": customer, "serviceId": caller.text("manual", "/id"), "quantity": "1" });
         let task = world.post("/v1/subscriptions", order).bearer(&admin).send().await.text("/id");
@@ -70,6 +70,48 @@ fn statements() -> BTreeSet<String> {
         let calls = world.hub.host_calls();
         calls.into_iter().filter(|call| call.kind == host::Kind::Sql).map(|call| call.detail).collect()
     })
+}
+
+/// Acting for a customer from its beginning to each of its ends, and the audit of it by every filter.
+async fn act(world: &World, admin: &str, customer: &str) {
+    let issued = world
+        .post("/v1/api-tokens", json!({ "name": "c", "organizationId": customer, "role": "CUSTOMER_ADMINISTRATOR" }))
+        .bearer(admin)
+        .send()
+        .await;
+    let member = world.sign_in(&issued.expect(201).text("/apiToken"), customer).await;
+    let policy = format!("/v1/acting-policies/{customer}");
+    let ask = async || {
+        let body = json!({ "organizationId": customer, "reason": "a test", "durationMinutes": 60 });
+        world.post("/v1/acting-sessions", body).bearer(admin).send().await.expect(201).text("/id")
+    };
+    let answer = async |id: &str, verb: &str| {
+        world.post(&format!("/v1/acting-sessions/{id}/{verb}"), json!({})).by(&member).send().await.expect(200);
+    };
+    answer(&ask().await, "refuse").await;
+    let id = ask().await;
+    answer(&id, "approve").await;
+    world.get("/v1/me").bearer(admin).acting_in(customer).send().await.expect(200);
+    answer(&id, "end").await;
+    for path in ["/v1/acting-sessions".to_owned(), format!("/v1/acting-sessions/{id}"), policy.clone()] {
+        world.get(&path).by(&member).send().await.expect(200);
+    }
+    ask().await;
+    world.put(&policy, json!({ "policy": "REFUSE" })).by(&member).header("if-match", "*").send().await.expect(200);
+    world.put(&policy, json!({ "policy": "ASK" })).by(&member).header("if-match", "*").send().await.expect(200);
+    ask().await;
+    for query in [
+        "",
+        "?action=acting_sessions.create",
+        "?principal=system",
+        "?subjectId=x",
+        &format!("?actingSessionId={id}"),
+        "?from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z",
+        "/export",
+        "/verification",
+    ] {
+        world.get(&format!("/v1/audit-entries{query}")).by(&member).send().await.expect(200);
+    }
 }
 
 /// Run by `cargo xtask test postgres`, which installs and starts one and sets `PSQL` to how it is reached.

@@ -38,6 +38,8 @@ pub async fn create(
             ));
         }
         let invoice = invoices::issue(tx, &caller.scope(), id, &customer, new.period, draft, hub.now()).await?;
+        hub.concerns(customer.id);
+        hub.audit("period", &new.period.to_string());
         Ok(Created::at(format!("/v1/invoices/{id}"), invoice))
     })
     .await

@@ -67,6 +67,9 @@ pub async fn create(
             created_at: hub.now(),
         };
         api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+        hub.concerns(organization.id);
+        hub.audit("name", &token.name);
+        hub.audit("role", token.role.as_str());
         Ok(Created::at(format!("/v1/api-tokens/{id}"), IssuedApiToken { token, api_token: api_token.clone() }))
     })
     .await
@@ -88,7 +91,7 @@ pub async fn revoke(
     Path(id): Path<Id<id::ApiToken>>,
 ) -> Result<Sent<NoContent>> {
     hub.write(&caller, async |tx| {
-        api_tokens::revoke(tx, &caller.scope(), id, hub.now()).await?;
+        hub.concerns(api_tokens::revoke(tx, &caller.scope(), id, hub.now()).await?);
         Ok(NoContent)
     })
     .await

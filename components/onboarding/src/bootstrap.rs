@@ -3,14 +3,17 @@
 //! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used; and again when the
 //! operator has lost its last one.
 
-use domain::{Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text};
+use domain::{
+    Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text,
+    audit::{AuditPrincipal, AuditResult},
+};
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,
     api_tokens::{self, ApiToken},
     organizations::{self, NewOrganization, Organization},
 };
-use web::{Body, Hub, Internal, Reply, secret};
+use web::{Body, Hub, Internal, Record, Reply, secret};
 
 /// What is said of the operator.
 #[derive(Deserialize, JsonSchema)]
@@ -75,6 +78,15 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
                 created_at: hub.now(),
             };
             api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+            hub.audit("apiTokenId", &token_id.to_string());
+            let what = Record {
+                organization_id: organization.id,
+                action: "bootstrap.create",
+                principal: AuditPrincipal::System,
+                subject_id: Some(organization.id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
             Ok(Bootstrapped { organization, api_token: api_token.clone() })
         })
         .await

@@ -2,6 +2,7 @@
 
 use domain::{
     Error, Id, OrganizationKind, Result,
+    audit::{AuditPrincipal, AuditResult},
     contract::{ContractStatus, check_issuer},
     id,
 };
@@ -11,7 +12,7 @@ use store::{
     jobs::{self, Job, NewJob},
     organizations, services,
 };
-use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
+use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Query, Record, Sent, Shown, permit};
 
 /// The job that puts an approved contract in force on its effective date.
 pub const ACTIVATE: &str = "contract.activate";
@@ -33,6 +34,9 @@ pub async fn create(
         }
         services::find(tx, new.service_id).await?;
         let contract = contracts::insert(tx, id, caller.acting().id, &new, hub.now()).await?;
+        hub.concerns(provider.id);
+        hub.audit("serviceId", &new.service_id.to_string());
+        hub.audit("contractType", new.contract_type.as_str());
         Ok(Created::at(format!("/v1/contracts/{id}"), contract))
     })
     .await
@@ -74,9 +78,17 @@ pub async fn approve(
             };
             jobs::enqueue(tx, activation).await?;
         }
+        told(&hub, &contract, status);
         contracts::set_status(tx, contract, status, hub.now()).await.map(Shown)
     })
     .await
+}
+
+/// A contract is both its parties' thing, so a change of it stands in the audit of both.
+fn told(hub: &Hub, contract: &Contract, status: ContractStatus) {
+    hub.concerns(contract.issuer_id);
+    hub.concerns(contract.provider_id);
+    hub.audit_change("status", Some(contract.status.as_str()), Some(status.as_str()));
 }
 
 /// Puts a contract in force. Run twice it does nothing the second time.
@@ -88,6 +100,15 @@ pub async fn activate(hub: Hub, job: Job) -> Result<()> {
         .in_transaction(async |tx| {
             let contract = contracts::find(tx, &scope, id).await?;
             if let Some(status) = contract.status.activated() {
+                told(&hub, &contract, status);
+                let what = Record {
+                    organization_id: contract.provider_id,
+                    action: "contracts.activate",
+                    principal: AuditPrincipal::Job(job.id),
+                    subject_id: Some(contract.id.to_string()),
+                    result: AuditResult::Success,
+                };
+                hub.record(tx, what).await?;
                 contracts::set_status(tx, contract, status, hub.now()).await?;
             }
             jobs::finish(tx, &job).await

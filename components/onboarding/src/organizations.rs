@@ -15,6 +15,10 @@ pub async fn create(
         let parent = organizations::find(tx, &caller.scope(), new.parent_id.unwrap_or(caller.acting().id)).await?;
         check_kind(new.kind, parent.kind)?;
         let organization = organizations::insert(tx, &parent, id, &new, hub.now()).await?;
+        hub.concerns(parent.id);
+        hub.concerns(id);
+        hub.audit("kind", new.kind.as_str());
+        hub.audit("displayName", &new.display_name);
         Ok(Created {
             location: format!("/v1/organizations/{}", organization.id),
             version: Some(organization.version),
@@ -67,7 +71,12 @@ pub async fn edit(
     Body(patch): Body<OrganizationPatch>,
 ) -> Result<Sent<Edited<Organization>>> {
     hub.write(&caller, async |tx| {
+        let before = organizations::find(tx, &caller.scope(), id).await?;
         let organization = organizations::update(tx, &caller.scope(), id, condition.version, &patch, hub.now()).await?;
+        hub.concerns(id);
+        hub.audit_change("displayName", Some(&before.display_name), Some(&organization.display_name));
+        hub.audit_change("companyName", Some(&before.company_name), Some(&organization.company_name));
+        hub.audit_change("tag", before.tag.as_deref(), organization.tag.as_deref());
         Ok(Edited { version: organization.version, value: organization })
     })
     .await

@@ -43,6 +43,10 @@ pub async fn create(
                 activated_at: None,
             };
             subscriptions::insert(tx, &subscription).await?;
+            hub.concerns(customer.id);
+            hub.audit_subject(id.to_string());
+            hub.audit("serviceId", &new.service_id.to_string());
+            hub.audit("quantity", &new.quantity.to_string());
             let task = NewTask {
                 id: task_id,
                 task_type: TaskType::SubscriptionProvision,

@@ -9,8 +9,8 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 9] =
-    ["onboarding", "members", "roles", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 10] =
+    ["onboarding", "members", "roles", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces", "audit"];
 
 /// The route table.
 pub fn routes() -> Routes {

@@ -60,6 +60,8 @@ nouns! {
     Usage "use" "usage row";
     /// An invoice.
     Invoice "inv" "invoice";
+    /// A time in which a provider's principal may act in a customer.
+    ActingSession "act" "acting session";
     /// One HTTP request, for logs and support.
     Request "req" "request";
 }

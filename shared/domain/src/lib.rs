@@ -4,6 +4,8 @@
 //! value that a rule needs is an argument. That is why these rules can be tested natively in microseconds, and why
 //! every other crate may depend on this one while it depends on none of them.
 
+pub mod acting;
+pub mod audit;
 pub mod contract;
 pub mod country;
 pub mod error;

@@ -7,7 +7,10 @@
 
 pub mod access_tokens;
 pub mod account_links;
+pub mod acting_policies;
+pub mod acting_sessions;
 pub mod api_tokens;
+pub mod audit;
 pub mod bindings;
 pub mod contracts;
 mod db;

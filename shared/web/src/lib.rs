@@ -8,6 +8,7 @@
 //! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
+mod audit;
 mod extract;
 mod headers;
 mod hub;
@@ -26,6 +27,7 @@ pub mod secret;
 mod serve;
 mod trace;
 
+pub use audit::Record;
 pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
 pub use headers::Headers;
 pub use hub::Hub;

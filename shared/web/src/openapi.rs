@@ -175,6 +175,12 @@ impl Operation<'_> {
             json!({ "description": description, "content": { "application/json": { "schema": schema } } });
     }
 
+    /// An answer with a body of another media type.
+    pub fn answers_text(&mut self, status: u16, media_type: &str, description: &str) {
+        self.value["responses"][status.to_string()] =
+            json!({ "description": description, "content": { media_type: { "schema": { "type": "string" } } } });
+    }
+
     /// An answer without body.
     pub fn answers_nothing(&mut self, status: u16, description: &str) {
         self.value["responses"][status.to_string()] = json!({ "description": description });
