@@ -8,6 +8,7 @@ use web::{Routes, openapi::Document};
 pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
+        contracts::routes(),
         provisioning::routes(),
         invitations::routes(),
         billing::routes(),

@@ -66,6 +66,7 @@ fn somewhere(path: &str) -> String {
             "{organizationId}" => id("org"),
             "{apiTokenId}" => id("tok"),
             "{contractId}" => id("ctr"),
+            "{onboardingInvitationId}" => id("oin"),
             "{serviceId}" => id("svc"),
             "{subscriptionId}" => id("sub"),
             "{taskId}" => id("task"),

@@ -44,20 +44,13 @@ impl web::Describe for Bootstrapped {
 
 pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> Result<Bootstrapped> {
     let (organization_id, token_id, api_token) = (hub.id(), hub.id(), secret::new("hubpt_"));
-    let new = NewOrganization {
-        kind: OrganizationKind::Operator,
-        parent_id: None,
-        company_name: bootstrap.display_name.parse().map_err(|error: String| Error::invalid("/displayName", error))?,
-        display_name: bootstrap.display_name,
-        country: "US".parse().map_err(Error::unavailable)?,
-        state: None,
-        city: None,
-        zip: None,
-        address_line1: None,
-        domain: None,
-        tag: None,
-        currency: "USD".parse().map_err(Error::unavailable)?,
-    };
+    let new = NewOrganization::named(
+        OrganizationKind::Operator,
+        bootstrap.display_name.clone(),
+        bootstrap.display_name.parse().map_err(|error: String| Error::invalid("/displayName", error))?,
+        "US".parse().map_err(Error::unavailable)?,
+        "USD".parse().map_err(Error::unavailable)?,
+    );
     hub.db()
         .await?
         .in_transaction(async |tx| {

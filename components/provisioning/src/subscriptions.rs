@@ -26,10 +26,11 @@ pub async fn create(
     let (id, task_id, job_id) = (hub.id(), hub.id(), hub.id());
     let sent = hub
         .write(&caller, async |tx| {
-            let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+            let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
             services::find(tx, new.service_id).await?;
-            let contract = contracts::provisionable(tx, &customer.path, provider_id, new.service_id, new.contract_id).await?;
+            let contract =
+                contracts::allows(tx, &customer.path, provider_id, new.service_id, new.contract_id, hub.now()).await?;
             let subscription = Subscription {
                 id,
                 organization_id: customer.id,

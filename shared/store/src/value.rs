@@ -134,6 +134,8 @@ stored_as_text! {
     [] domain::PrincipalId; [] domain::person::Email; [] domain::person::PersonStatus;
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
+    [] domain::organization::TenantType; [] domain::organization::ProviderStatus; [] domain::organization::ProviderType;
+    [] domain::onboarding_invitation::OnboardingInvitationStatus; [] domain::branding::HttpsUrl; [] domain::branding::Color;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
     [] domain::service::Driver; [] domain::service::ProductFamily;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;

@@ -72,15 +72,90 @@ pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        media_type(incoming, "application/json")?;
+        media_type(incoming, &[JSON])?;
         let bytes = read(hub).await?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let pointer = pointer(error.path());
-            refusal(&bytes, pointer, error.into_inner())
-        })?;
-        json.end().map_err(|error| refusal(&bytes, String::new(), error))?;
-        Ok(Self(value))
+        read_json(&bytes).map(Self)
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// Reads JSON; a refusal points at the field.
+pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = pointer(error.path());
+        refusal(bytes, pointer, error.into_inner())
+    })?;
+    json.end().map_err(|error| refusal(bytes, String::new(), error))?;
+    Ok(value)
+}
+
+/// An edit of something of which `T` is said: a JSON merge patch (RFC 7396). What is left out stays, null clears.
+pub struct Merge<T> {
+    patch: serde_json::Map<String, serde_json::Value>,
+    edited: std::marker::PhantomData<T>,
+}
+
+impl<T: DeserializeOwned + JsonSchema> FromRequest for Merge<T> {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        let patch = read_patch(hub, incoming).await?;
+        Ok(Self { patch, edited: std::marker::PhantomData })
+    }
+}
+
+/// Apart from the type, so that it is compiled once and not for everything that is edited. So is [`merged`].
+fn read_patch<'a>(
+    hub: &'a Hub,
+    incoming: &'a Incoming,
+) -> LocalIn<'a, Result<serde_json::Map<String, serde_json::Value>>> {
+    Box::pin(async move {
+        media_type(incoming, &[JSON, "application/merge-patch+json"])?;
+        read_json(&read(hub).await?)
+    })
+}
+
+impl<T: DeserializeOwned> Merge<T> {
+    /// What is said after the edit of a thing that is shown as `current`. What `not_edited` names is shown and never said.
+    pub fn onto(&self, current: &impl serde::Serialize, not_edited: &[&str]) -> Result<T> {
+        let current = serde_json::to_value(current).map_err(|error| Error::unavailable(error.to_string()))?;
+        read_json(&merged(current, &self.patch, not_edited)?)
+    }
+
+    /// Whether the edit says anything of this field.
+    pub fn names(&self, field: &str) -> bool {
+        self.patch.contains_key(field)
+    }
+}
+
+fn merged(
+    mut current: serde_json::Value,
+    patch: &serde_json::Map<String, serde_json::Value>,
+    not_edited: &[&str],
+) -> Result<Vec<u8>> {
+    if let Some(fields) = current.as_object_mut() {
+        not_edited.iter().for_each(|name| drop(fields.remove(*name)));
+        merge(fields, patch);
+    }
+    serde_json::to_vec(&current).map_err(|error| Error::unavailable(error.to_string()))
+}
+
+/// RFC 7396, 2. The depth is that of the body, which reading it has bounded.
+fn merge(target: &mut serde_json::Map<String, serde_json::Value>, patch: &serde_json::Map<String, serde_json::Value>) {
+    use serde_json::{Map, Value};
+    for (name, value) in patch {
+        match value {
+            Value::Object(inner) => {
+                let place = target.entry(name).or_insert_with(|| Value::Object(Map::new()));
+                if !place.is_object() {
+                    *place = Value::Object(Map::new());
+                }
+                if let Some(place) = place.as_object_mut() {
+                    merge(place, inner);
+                }
+            }
+            other => drop(target.insert(name.clone(), other.clone())),
+        }
     }
 }
 
@@ -124,42 +199,58 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-/// A body of another media type than JSON, as it came. `M` names the type.
+/// A body of another media type than JSON, as it came. `M` names the type, or the types to choose from.
 pub struct Bytes<M> {
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Of which of the types they are.
+    pub media_type: &'static str,
     media: std::marker::PhantomData<M>,
 }
 
-/// A media type as a type.
+/// A media type, or several to choose from, as a type.
 pub trait MediaType {
     /// For example `text/csv`.
-    const NAME: &'static str;
+    const NAMES: &'static [&'static str];
 }
 
-/// `text/csv` (RFC 4180).
+/// The name of the media type of CSV (RFC 4180).
+pub const CSV: &str = "text/csv";
+/// The name of the media type of lines each of which is JSON.
+pub const NDJSON: &str = "application/x-ndjson";
+
+/// [`CSV`].
 pub enum Csv {}
 impl MediaType for Csv {
-    const NAME: &'static str = "text/csv";
+    const NAMES: &'static [&'static str] = &[CSV];
+}
+
+/// Rows: [`CSV`] or [`NDJSON`].
+pub enum Rows {}
+impl MediaType for Rows {
+    const NAMES: &'static [&'static str] = &[CSV, NDJSON];
 }
 
 impl<M: MediaType> FromRequest for Bytes<M> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        media_type(incoming, M::NAME)?;
-        Ok(Self { bytes: read(hub).await?, media: std::marker::PhantomData })
+        let media_type = media_type(incoming, M::NAMES)?;
+        Ok(Self { bytes: read(hub).await?, media_type, media: std::marker::PhantomData })
     }
 }
 
-fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
+/// Which of the wanted media types the body is of.
+fn media_type(incoming: &Incoming, wanted: &[&'static str]) -> Result<&'static str> {
     let given = incoming.parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
     let other_charset = parameters
         .split(';')
         .filter_map(|parameter| parameter.trim().split_once('='))
         .any(|(name, value)| name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8"));
-    if essence.trim().eq_ignore_ascii_case(wanted) && !other_charset {
-        return Ok(());
+    let found = wanted.iter().find(|wanted| essence.trim().eq_ignore_ascii_case(wanted));
+    if let (Some(found), false) = (found, other_charset) {
+        return Ok(found);
     }
+    let wanted = wanted.join(" or ");
     Err(Error::new(
         Kind::Malformed,
         "unsupported_media_type",
@@ -244,5 +335,33 @@ impl FromRequest for Prefer {
             .find_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok())
             .map(|seconds| Duration::from_secs(u64::from(seconds.min(limits::WAIT_S))));
         Ok(Self { wait })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_patch_is_merged_as_its_standard_says() {
+        // Of the examples of RFC 7396, appendix A, those whose target and patch are objects.
+        for (target, patch, result) in [
+            (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
+            (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
+            (json!({"a":{"b":"c"}}), json!({"a":{"b":"d"}}), json!({"a":{"b":"d"}})),
+            (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
+            (json!({"a":"foo"}), json!({"a":{"b":"c"}}), json!({"a":{"b":"c"}})),
+        ] {
+            let Value::Object(patch) = patch else { unreachable!() };
+            let merged: Value = serde_json::from_slice(&merged(target, &patch, &[]).unwrap()).unwrap();
+            assert_eq!(merged, result);
+        }
+        // What is cleared is null, which is how the hub writes that a value is not there; what is not edited is not there.
+        let Value::Object(patch) = json!({ "a": null }) else { unreachable!() };
+        let merged: Value = serde_json::from_slice(&merged(json!({"a":"b","id":"x"}), &patch, &["id"]).unwrap()).unwrap();
+        assert_eq!(merged, json!({ "a": null }));
     }
 }

@@ -24,12 +24,14 @@ pub mod secret;
 mod serve;
 mod trace;
 
-pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use extract::{
+    Body, Bytes, CSV, Csv, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read_json,
+};
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
 pub use paging::{Page, PageQuery};
-pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Reply, Sent, Shown, Written};
+pub use reply::{Accepted, Answer, Created, Edited, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
 pub use serve::serve;
 
@@ -51,6 +53,8 @@ pub mod limits {
     pub const PAGE: u32 = 200;
     /// The items of a page when none are asked for.
     pub const PAGE_DEFAULT: u32 = 50;
+    /// The most rows of an import, and of a page of an export.
+    pub const ROWS: u32 = 1_000;
     /// The longest `Prefer: wait`, in seconds.
     pub const WAIT_S: u32 = 30;
     /// For how many hours the answer to an Idempotency-Key is kept.

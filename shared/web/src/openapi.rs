@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query, Sent,
-    Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
+    Accepted, Body, Bytes, Caller, Created, Edited, File, IfMatch, Internal, Listing, Merge, Multi, NoContent, Path, Paths,
+    Prefer, Query, Sent, Shown, Written, extract::{MediaType, Rows}, identity::Permit, reply::ListingBody,
 };
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -131,10 +131,29 @@ impl Operation<'_> {
         self.takes_body();
     }
 
-    /// A body of another media type.
-    pub fn raw_body(&mut self, media_type: &str) {
-        self.value["requestBody"] = json!({ "required": true, "content": { media_type: { "schema": { "type": "string" } } } });
+    /// A body of one of other media types.
+    pub fn raw_body(&mut self, media_types: &[&str]) {
+        self.value["requestBody"] = json!({ "required": true, "content": texts(media_types) });
         self.takes_body();
+    }
+
+    /// An edit of something of which `T` is said.
+    pub fn merge<T: JsonSchema>(&mut self) {
+        let mut schema = T::json_schema(self.generator).to_value();
+        if let Some(schema) = schema.as_object_mut() {
+            // What is left out stays.
+            schema.remove("required");
+            schema.insert("description".into(), json!("A JSON merge patch (RFC 7396): what is left out stays, null clears."));
+        }
+        self.value["requestBody"] = json!({ "required": true, "content": {
+            "application/json": { "schema": schema }, "application/merge-patch+json": { "schema": schema },
+        } });
+        self.takes_body();
+    }
+
+    /// An answer that is a file.
+    pub fn answers_file(&mut self, media_types: &[&str], description: &str) {
+        self.value["responses"]["200"] = json!({ "description": description, "content": texts(media_types) });
     }
 
     fn takes_body(&mut self) {
@@ -206,6 +225,11 @@ impl Operation<'_> {
     }
 }
 
+/// Bodies that are text of these media types.
+fn texts(media_types: &[&str]) -> Value {
+    media_types.iter().map(|media_type| ((*media_type).to_owned(), json!({ "schema": { "type": "string" } }))).collect()
+}
+
 /// A parameter that may be left out cannot be null: there is no way to write that in a query.
 fn not_null(mut schema: Value) -> Value {
     let is_null = |option: &Value| option.is_null() || option["type"] == "null";
@@ -251,7 +275,8 @@ describe! {
     };
     [T: JsonSchema] Query<T>: |operation| operation.query::<T>();
     [T: JsonSchema] Body<T>: |operation| operation.body::<T>();
-    [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAME);
+    [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAMES);
+    [T: JsonSchema] Merge<T>: |operation| operation.merge::<T>();
     [] IfMatch: |operation| operation.if_match();
     [] Prefer: |operation| operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
     [T: JsonSchema] Shown<T>: |operation| operation.answers::<T>(200, "Here it is.");
@@ -271,6 +296,12 @@ describe! {
         for status in [200, 202] {
             operation.answer_header(status, "Preference-Applied", "wait=N, when the caller preferred to wait that long (RFC 7240).");
         }
+    };
+    [T: JsonSchema] Multi<T>: |operation| operation.answers::<T>(207, "What came of each part.");
+    [] File: |operation| {
+        operation.answers_file(Rows::NAMES, "A page of the rows.");
+        operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
+        operation.answer_header(200, "Content-Disposition", "What the file is to be called.");
     };
     [] NoContent: |operation| operation.answers_nothing(204, "Done.");
     [] Written: |operation| operation.answers::<serde_json::Map<String, Value>>(200, "Here it is.");
