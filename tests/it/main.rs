@@ -2,6 +2,10 @@
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod branding_branding;
+mod contracts_contracts;
+mod enrollment_customers;
+mod enrollment_onboarding_invitations;
 mod host_cache;
 mod host_faults;
 mod host_platform;

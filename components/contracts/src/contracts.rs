@@ -14,9 +14,7 @@ use store::{
     jobs::{self, Job, NewJob},
     onboarding_invitations, organizations, services,
 };
-use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, Page, Path, Query, Sent, permit, secret,
-};
+use web::{Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, Page, Path, Query, Sent, permit, secret};
 
 /// The job that looks at a contract's dates on one of them.
 pub const ADVANCE: &str = "contract.advance";
@@ -133,7 +131,10 @@ pub async fn amend(
         if current.status != ContractStatus::Draft {
             return Err(Error::conflict(
                 "contract_not_draft",
-                format!("The contract is {}; only a DRAFT can be amended. Take it back with redraft, before it is approved.", current.status),
+                format!(
+                    "The contract is {}; only a DRAFT can be amended. Take it back with redraft, before it is approved.",
+                    current.status
+                ),
             ));
         }
         let new = patch.onto(&current, &not_edited(&current))?;
@@ -165,7 +166,7 @@ fn not_edited(contract: &Contract) -> Vec<&'static str> {
 
 /// The issuer of a contract, if the caller acts in it or above it: whoever else sees the contract may not change it.
 async fn issuer(tx: &Tx<'_>, caller: &Identity, contract: &Contract) -> Result<Place> {
-    let issuer = organizations::find(tx, &caller.scope(), contract.issuer_id).await.map_err(|error| match error.kind {
+    let issuer = organizations::head(tx, &caller.scope(), contract.issuer_id).await.map_err(|error| match error.kind {
         Kind::NotFound => Error::new(
             Kind::Forbidden,
             "not_the_issuer",
@@ -377,7 +378,10 @@ pub async fn make_default(
         if !in_force || contract.provider_id.is_none() {
             return Err(Error::conflict(
                 "contract_not_in_force",
-                format!("The contract is {}; the default must be in force, with a provider that has its organization.", contract.status),
+                format!(
+                    "The contract is {}; the default must be in force, with a provider that has its organization.",
+                    contract.status
+                ),
             ));
         }
         contracts::set_default(tx, contract, hub.now()).await.map(edited)

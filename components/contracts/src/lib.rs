@@ -1,7 +1,6 @@
-//! Commit contracts, and invitations to the providers that they are with.
+//! Commit contracts: from their drafts to their ends.
 
 mod contracts;
-mod onboarding_invitations;
 
 use domain::Error;
 use web::Routes;
@@ -23,19 +22,6 @@ pub fn routes() -> Routes {
         .post("/v1/contracts/{contractId}/deactivate", contracts::deactivate, "Stop a contract until it is reactivated")
         .post("/v1/contracts/{contractId}/reactivate", contracts::reactivate, "Let a contract go on")
         .post("/v1/contracts/{contractId}/renew", contracts::renew, "Draw up the contract that follows one")
-        .get("/v1/onboarding-invitations", onboarding_invitations::list, "List onboarding invitations")
-        .post("/v1/onboarding-invitations/accept", onboarding_invitations::accept, "Accept an onboarding invitation")
-        .get("/v1/onboarding-invitations/{onboardingInvitationId}", onboarding_invitations::show, "Read an onboarding invitation")
-        .post(
-            "/v1/onboarding-invitations/{onboardingInvitationId}/resend",
-            onboarding_invitations::resend,
-            "Give an onboarding invitation a new secret and a new time",
-        )
-        .post(
-            "/v1/onboarding-invitations/{onboardingInvitationId}/revoke",
-            onboarding_invitations::revoke,
-            "Revoke an onboarding invitation",
-        )
         .jobs(|hub, job| async move {
             match job.kind.as_str() {
                 contracts::ADVANCE | contracts::ACTIVATE => contracts::advance(hub, job).await,

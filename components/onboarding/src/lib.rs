@@ -3,8 +3,6 @@
 mod access_tokens;
 mod api_tokens;
 mod bootstrap;
-mod branding;
-mod customers;
 mod me;
 mod organizations;
 mod roles;
@@ -25,10 +23,6 @@ pub fn routes() -> Routes {
         .delete("/v1/organizations/{organizationId}", organizations::remove, "Remove an organization")
         .post("/v1/organizations/{organizationId}/disable", organizations::disable, "Disable an organization and all below it")
         .post("/v1/organizations/{organizationId}/enable", organizations::enable, "Enable an organization")
-        .get("/v1/organizations/{organizationId}/branding", branding::show, "Read an organization's branding")
-        .put("/v1/organizations/{organizationId}/branding", branding::put, "Write an organization's branding")
-        .post("/v1/organizations/import", customers::import, "Import customers in bulk")
-        .get("/v1/organizations/export", customers::export, "Export customers in bulk")
         .post("/v1/api-tokens", api_tokens::create, "Issue an API token")
         .get("/v1/api-tokens", api_tokens::list, "List API tokens")
         .delete("/v1/api-tokens/{apiTokenId}", api_tokens::revoke, "Revoke an API token and its access tokens at once")

@@ -10,11 +10,9 @@ use domain::{
 use serde::Deserialize;
 use store::{
     Scope, Tx, access_tokens, bindings,
-    organizations::{self, Filter, NewOrganization, Organization},
+    organizations::{self, Filter, NewOrganization, Organization, OrganizationHead},
 };
-use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent, permit,
-};
+use web::{Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent, permit};
 
 pub async fn create(
     hub: Hub,
@@ -24,14 +22,17 @@ pub async fn create(
     let id = hub.id();
     hub.write(&caller, async |tx| {
         let new = new.clone().checked()?;
-        let organization = match new.provider_type {
-            Some(ProviderType::Additional) if new.parent_id.is_none() => beside(tx, &hub, &caller, id, &new).await?,
-            _ => {
-                let parent = parent(tx, &caller, new.parent_id).await?;
-                check_kind(new.kind, parent.kind)?;
-                organizations::insert(tx, &parent, id, &new, hub.now()).await?
-            }
+        let parent = match new.provider_type {
+            Some(ProviderType::Additional) if new.parent_id.is_none() => above(tx, &caller, &new).await?,
+            _ => parent(tx, &caller, new.parent_id).await?,
         };
+        check_kind(new.kind, parent.kind)?;
+        organizations::insert(tx, &parent, id, &new, hub.now()).await?;
+        if !caller.scope().path().reaches(&parent.path) {
+            // The caller's own additional provider: somebody has to be its first administrator.
+            bindings::insert(tx, caller.principal(), Role::ProviderAdministrator, id).await?;
+        }
+        let organization = organizations::find(tx, &Scope::below(parent.path), id).await?;
         Ok(Created {
             location: format!("/v1/organizations/{}", organization.id),
             version: Some(organization.version),
@@ -42,21 +43,15 @@ pub async fn create(
 }
 
 /// The organization to create others below: the one named, or the acting one.
-pub async fn parent(tx: &Tx<'_>, caller: &Identity, named: Option<Id<id::Organization>>) -> Result<Organization> {
+async fn parent(tx: &Tx<'_>, caller: &Identity, named: Option<Id<id::Organization>>) -> Result<OrganizationHead> {
     organizations::find_in_use(tx, &caller.scope(), named.unwrap_or(caller.acting().id)).await
 }
 
-/// A provider's additional organization, which it creates itself: it stands beside the provider, out of the reach of the
-/// caller's scope, so whoever creates it becomes its first administrator.
-async fn beside(
-    tx: &Tx<'_>,
-    hub: &Hub,
-    caller: &Identity,
-    id: Id<id::Organization>,
-    new: &NewOrganization,
-) -> Result<Organization> {
-    let administrator = Role::ProviderAdministrator;
-    if new.main_provider_id != Some(caller.acting().id) || !caller.permissions().covers(Permissions::of([administrator])) {
+/// The organization to create an additional provider below that its main provider creates itself: the one above, which is out
+/// of the caller's reach.
+async fn above(tx: &Tx<'_>, caller: &Identity, new: &NewOrganization) -> Result<OrganizationHead> {
+    let administrator = Permissions::of([Role::ProviderAdministrator]);
+    if new.main_provider_id != Some(caller.acting().id) || !caller.permissions().covers(administrator) {
         return Err(Error::invalid(
             "/parentId",
             "is needed: name the parent of the main provider. Without it, only an administrator who acts in the main provider creates an additional one",
@@ -65,10 +60,7 @@ async fn beside(
     let main = organizations::find_in_use(tx, &caller.scope(), caller.acting().id).await?;
     let above = main.parent_id.ok_or_else(|| Error::unavailable("a provider stands below nothing"))?;
     let place = access_tokens::place(tx, above).await?.ok_or_else(|| Error::unavailable("a parent vanished"))?;
-    let parent = organizations::find_in_use(tx, &Scope::below(place.path), above).await?;
-    let organization = organizations::insert(tx, &parent, id, new, hub.now()).await?;
-    bindings::insert(tx, caller.principal(), administrator, id).await?;
-    Ok(organization)
+    organizations::find_in_use(tx, &Scope::below(place.path), above).await
 }
 
 /// Which organizations to list.
@@ -168,7 +160,10 @@ fn check_stays(caller: &Identity, current: &Organization, said: &NewOrganization
         (said.main_provider_id == current.main_provider_id, "/mainProviderId"),
     ] {
         if !same {
-            errors.push(FieldError { pointer: pointer.into(), detail: "stays as it was when the organization was created; leave it out".into() });
+            errors.push(FieldError {
+                pointer: pointer.into(),
+                detail: "stays as it was when the organization was created; leave it out".into(),
+            });
         }
     }
     if !errors.is_empty() {

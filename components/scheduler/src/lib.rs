@@ -9,7 +9,18 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 8] = ["onboarding", "contracts", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 10] = [
+    "onboarding",
+    "contracts",
+    "enrollment",
+    "branding",
+    "provisioning",
+    "invitations",
+    "billing",
+    "discovery",
+    "support",
+    "marketplaces",
+];
 
 /// The route table.
 pub fn routes() -> Routes {

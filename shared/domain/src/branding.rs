@@ -17,7 +17,9 @@ impl FromStr for HttpsUrl {
         let of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
         let is_host = host.starts_with(|first: char| first.is_ascii_alphanumeric()) && host.bytes().all(of_host);
         if text.len() > 2_000 || !is_host || !rest.bytes().all(allowed) {
-            return Err("not a web address of at most 2000 characters; write it as https://example.com/logo.svg, without user and password");
+            return Err(
+                "not a web address of at most 2000 characters; write it as https://example.com/logo.svg, without user and password",
+            );
         }
         Ok(Self(text.to_owned()))
     }
@@ -156,7 +158,18 @@ mod tests {
         for right in ["https://a.b", "https://a.b:8443/c?d=e#f", "https://example.com/%20"] {
             assert!(right.parse::<HttpsUrl>().is_ok(), "{right}");
         }
-        for wrong in ["", "https://", "http://a.b", "https://u:p@a.b", "https:///x", "https://a b", "javascript:alert(1)", "https://a.b/\"onload=", "https://a.b\\@c.d", "https://ä.de"] {
+        for wrong in [
+            "",
+            "https://",
+            "http://a.b",
+            "https://u:p@a.b",
+            "https:///x",
+            "https://a b",
+            "javascript:alert(1)",
+            "https://a.b/\"onload=",
+            "https://a.b\\@c.d",
+            "https://ä.de",
+        ] {
             assert!(wrong.parse::<HttpsUrl>().is_err(), "{wrong}");
         }
         assert!(format!("https://a.b/{}", "x".repeat(2_000)).parse::<HttpsUrl>().is_err());
@@ -175,7 +188,8 @@ mod tests {
             primary_color: Some("#000000".parse().unwrap()),
             ..Default::default()
         };
-        let effective = EffectiveBranding::of(vec![(source(OrganizationKind::Customer), near), (source(OrganizationKind::Provider), far)]);
+        let effective =
+            EffectiveBranding::of(vec![(source(OrganizationKind::Customer), near), (source(OrganizationKind::Provider), far)]);
         let name = effective.portal_name.unwrap();
         assert_eq!((&*name.value, name.from.organization_kind), ("Near", OrganizationKind::Customer));
         assert_eq!(effective.primary_color.unwrap().from.organization_kind, OrganizationKind::Provider);

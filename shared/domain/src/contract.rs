@@ -285,7 +285,11 @@ impl Terms {
         let not_percent = |discount: Decimal| discount.is_negative() || discount > hundred;
         wrong.when(self.discount.is_some_and(not_percent), "/discount", "must be 0 to 100 percent");
         wrong.when(self.spf.is_some_and(|spf| spf <= Decimal::ZERO), "/spf", "must be above zero");
-        wrong.when(self.selling_price_per_point.is_some_and(Decimal::is_negative), "/sellingPricePerPoint", "must not be below zero");
+        wrong.when(
+            self.selling_price_per_point.is_some_and(Decimal::is_negative),
+            "/sellingPricePerPoint",
+            "must not be below zero",
+        );
         for (pointer, amount) in
             [("/prepayment", self.prepayment), ("/triggerPoint", self.trigger_point), ("/threshold", self.threshold)]
         {
@@ -337,7 +341,10 @@ impl Terms {
             return wrong.when(true, "/minCommits", text);
         }
         let sum = |amounts: &[Money]| {
-            amounts.iter().try_fold(Money::zero(frame.currency), |sum, amount| sum.checked_add(*amount)).map(|sum| sum.minor_units)
+            amounts
+                .iter()
+                .try_fold(Money::zero(frame.currency), |sum, amount| sum.checked_add(*amount))
+                .map(|sum| sum.minor_units)
         };
         if let [first, whole @ .., last] = &commits[..]
             && let (Some(least), Some(most)) =
@@ -502,7 +509,8 @@ mod tests {
 
     #[test]
     fn the_dates_do_what_they_say_and_nothing_twice() {
-        let dates = Terms { end_date: Some(day("2027-01-01")), grace_term: Some(2), ..Terms::default() }.dates(day("2026-10-01"), None);
+        let dates =
+            Terms { end_date: Some(day("2027-01-01")), grace_term: Some(2), ..Terms::default() }.dates(day("2026-10-01"), None);
         assert_eq!(dates.grace_end, Some(day("2027-03-01")));
         for (now, status) in [
             ("2026-09-30", PendingEffectiveDate),
@@ -537,10 +545,7 @@ mod tests {
         let prepay = frame(ContractType::Prepay, "2026-03-21");
         let kept = year().checked(prepay).unwrap();
         assert_eq!(kept.end_date, Some(day("2027-03-21")));
-        assert_eq!(
-            pointers(Terms::default().checked(prepay)),
-            ["/term", "/discount", "/spf", "/minCommits", "/prepayment"]
-        );
+        assert_eq!(pointers(Terms::default().checked(prepay)), ["/term", "/discount", "/spf", "/minCommits", "/prepayment"]);
         let custom = Terms { prepayment: None, ..year() }.checked(frame(ContractType::Custom, "2026-03-21")).unwrap();
         assert_eq!(custom.prepayment, None);
         let velo = Frame { family: ProductFamily::Velo, ..prepay };
@@ -553,7 +558,8 @@ mod tests {
         assert_eq!(kept, Terms::default());
         let grace = Terms { grace_term: Some(1), ..Terms::default() };
         assert_eq!(pointers(grace.checked(frame(ContractType::PayGo, "2026-03-21"))), ["/graceTerm"]);
-        let ends = |end: &str| Terms { end_date: Some(day(end)), ..Terms::default() }.checked(frame(ContractType::PayGo, "2026-03-21"));
+        let ends =
+            |end: &str| Terms { end_date: Some(day(end)), ..Terms::default() }.checked(frame(ContractType::PayGo, "2026-03-21"));
         assert!(ends("2026-03-22").is_ok());
         assert_eq!(pointers(ends("2026-03-21")), ["/endDate"]);
     }
@@ -601,7 +607,8 @@ mod tests {
 
     #[test]
     fn a_subscription_runs_on_the_named_contract_or_the_default_or_the_only_one() {
-        let pick = |in_force: &[(u8, bool)], named| choose(in_force, |&of| of, named).map(|(id, _)| *id).map_err(|error| error.code);
+        let pick =
+            |in_force: &[(u8, bool)], named| choose(in_force, |&of| of, named).map(|(id, _)| *id).map_err(|error| error.code);
         assert_eq!(pick(&[], None), Err("no_active_contract"));
         assert_eq!(pick(&[], Some(1)), Err("no_active_contract"));
         assert_eq!(pick(&[(1, false)], None), Ok(1));

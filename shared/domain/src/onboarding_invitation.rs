@@ -50,6 +50,9 @@ mod tests {
         assert_eq!(status(OnboardingInvitationStatus::Pending, "2026-11-30T23:59:59Z"), OnboardingInvitationStatus::Pending);
         assert_eq!(status(OnboardingInvitationStatus::Pending, "2026-12-01T00:00:00Z"), OnboardingInvitationStatus::Expired);
         assert_eq!(status(OnboardingInvitationStatus::Accepted, "2027-01-01T00:00:00Z"), OnboardingInvitationStatus::Accepted);
-        assert!(OnboardingInvitationStatus::Accepted.check_open().is_err() && OnboardingInvitationStatus::Revoked.check_open().is_ok());
+        assert!(
+            OnboardingInvitationStatus::Accepted.check_open().is_err()
+                && OnboardingInvitationStatus::Revoked.check_open().is_ok()
+        );
     }
 }

@@ -233,9 +233,14 @@ mod tests {
     fn each_kind_has_its_own_traits_and_defaults() {
         let of = |kind| Traits::default().checked(kind).unwrap();
         assert_eq!(of(Customer).tenant_type, Some(TenantType::Default));
-        assert_eq!((of(Provider).provider_status, of(Provider).provider_type), (Some(ProviderStatus::Paid), Some(ProviderType::Standard)));
+        assert_eq!(
+            (of(Provider).provider_status, of(Provider).provider_type),
+            (Some(ProviderStatus::Paid), Some(ProviderType::Standard))
+        );
         assert!(of(Reseller).tenant_type.is_none() && of(Customer).provider_type.is_none());
-        let wrong = |traits: Traits, kind| traits.checked(kind).unwrap_err().fields.into_iter().map(|field| field.pointer).collect::<Vec<_>>();
+        let wrong = |traits: Traits, kind| {
+            traits.checked(kind).unwrap_err().fields.into_iter().map(|field| field.pointer).collect::<Vec<_>>()
+        };
         let all = Traits {
             tenant_type: Some(TenantType::Internal),
             provider_status: Some(ProviderStatus::Trial),
@@ -244,7 +249,10 @@ mod tests {
             partner_types: vec![PartnerType::Partner, PartnerType::Partner],
         };
         assert_eq!(wrong(all.clone(), Provider), ["/tenantType", "/mainProviderId", "/partnerTypes"]);
-        assert_eq!(wrong(all, Customer), ["/providerStatus", "/providerType", "/partnerTypes", "/mainProviderId", "/partnerTypes"]);
+        assert_eq!(
+            wrong(all, Customer),
+            ["/providerStatus", "/providerType", "/partnerTypes", "/mainProviderId", "/partnerTypes"]
+        );
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub fn normalized(country: Country, state: &str) -> Result<String, String> {
             });
     }
     // A text that merely begins like a code (`De-Panne` in DE's neighbour) is longer than any code.
-    let is_code = code.len() < state.len() && (1..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_code =
+        code.len() < state.len() && (1..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     Ok(if is_code { code.to_ascii_uppercase() } else { state.to_owned() })
 }
 

@@ -76,8 +76,27 @@ CREATE TABLE prospective_providers (
 -- From here on a contract's provider_id is its issuer while its provider has no organization yet: the issuer answers for
 -- it until then.
 ALTER TABLE contracts ADD COLUMN provider_email TEXT;
--- What was agreed and no statement asks for, as JSON.
-ALTER TABLE contracts ADD COLUMN terms TEXT NOT NULL DEFAULT '{}';
+-- In months.
+ALTER TABLE contracts ADD COLUMN term BIGINT;
+ALTER TABLE contracts ADD COLUMN grace_term BIGINT;
+-- The first day on which it is no longer in force.
+ALTER TABLE contracts ADD COLUMN end_date TEXT;
+ALTER TABLE contracts ADD COLUMN discount TEXT;
+ALTER TABLE contracts ADD COLUMN spf TEXT;
+-- Amounts are minor units of the contract's currency; these have spaces between them.
+ALTER TABLE contracts ADD COLUMN min_commits TEXT;
+ALTER TABLE contracts ADD COLUMN prepayment BIGINT;
+ALTER TABLE contracts ADD COLUMN trigger_point BIGINT;
+ALTER TABLE contracts ADD COLUMN threshold BIGINT;
+ALTER TABLE contracts ADD COLUMN license_contact_first_name TEXT;
+ALTER TABLE contracts ADD COLUMN license_contact_last_name TEXT;
+ALTER TABLE contracts ADD COLUMN license_contact_email TEXT;
+ALTER TABLE contracts ADD COLUMN provider_contact_first_name TEXT;
+ALTER TABLE contracts ADD COLUMN provider_contact_last_name TEXT;
+ALTER TABLE contracts ADD COLUMN provider_contact_email TEXT;
+ALTER TABLE contracts ADD COLUMN region TEXT;
+ALTER TABLE contracts ADD COLUMN purchase_order TEXT;
+ALTER TABLE contracts ADD COLUMN selling_price_per_point TEXT;
 ALTER TABLE contracts ADD COLUMN termination_date TEXT;
 -- Why it was rejected, terminated or deactivated.
 ALTER TABLE contracts ADD COLUMN reason TEXT;

@@ -1,6 +1,6 @@
 //! Branding: what organizations say of it, and what holds where.
 
-use crate::{Db, Row, Scope, Tx, Value, organizations::Organization, params, value::numbers};
+use crate::{Db, Row, Scope, Tx, Value, organizations::OrganizationHead, params, value::numbers};
 use domain::{
     Error, Id, Instant, OrganizationPath, Result,
     branding::{Branding, BrandingSource, EffectiveBranding},
@@ -30,7 +30,7 @@ fn read(row: &mut Row) -> Result<Branding> {
 
 /// The branding that holds in an organization, which the caller has found within its scope. Fields are inherited from
 /// above the scope too, but which organization says them is told only within it.
-pub async fn effective(db: &Db, scope: &Scope, organization: &Organization) -> Result<EffectiveBranding> {
+pub async fn effective(db: &Db, scope: &Scope, organization: &OrganizationHead) -> Result<EffectiveBranding> {
     let line: Vec<Value> = organization.path.line().map(|id| crate::Stored::to_value(&id)).collect();
     let sql = format!(
         "SELECT o.path, o.kind, b.portal_name, b.logo_url, b.icon_url, b.primary_color, b.background_color, b.links

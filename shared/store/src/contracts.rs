@@ -1,6 +1,9 @@
 //! Commit contracts.
 
-use crate::{Db, Row, Scope, Stored, Tx, Value, params, value::start};
+use crate::{
+    Db, Row, Scope, Stored, Tx, Value, params,
+    value::{numbers, start},
+};
 use domain::{
     Currency, Date, Decimal, Error, Id, Instant, JsonSchema, List, Money, OrganizationPath, Result, Text,
     contract::{self, Contact, ContractEvent, ContractStatus, ContractType, Dates, Terms},
@@ -161,7 +164,9 @@ impl NewContract {
     }
 }
 
-const COLUMNS: &str = "c.id, c.issuer_id, c.provider_id, c.provider_email, p.display_name, p.company_name, p.country, c.service_id, c.contract_type, c.status, c.effective_date, c.currency, c.reference, c.is_default, c.renews_id, c.termination_date, c.reason, c.terms, c.created_at, c.updated_at, c.version";
+const COLUMNS: &str = "c.id, c.issuer_id, c.provider_id, c.provider_email, p.display_name, p.company_name, p.country, c.service_id, c.contract_type, c.status, c.effective_date, c.currency, c.reference, c.is_default, c.renews_id, c.termination_date, c.reason, c.created_at, c.updated_at, c.version";
+/// The columns of a contract's terms, in the order of [`read_terms`].
+const TERMS: &str = "term, grace_term, end_date, discount, spf, min_commits, prepayment, trigger_point, threshold, license_contact_first_name, license_contact_last_name, license_contact_email, provider_contact_first_name, provider_contact_last_name, provider_contact_email, region, purchase_order, selling_price_per_point";
 /// A contract belongs to its provider, so whoever is above the provider sees it, its issuer included; while the provider
 /// has no organization, to its issuer.
 const FROM: &str = "contracts c JOIN organizations o ON o.id = c.provider_id LEFT JOIN prospective_providers p ON p.issuer_id = c.issuer_id AND p.email = c.provider_email";
@@ -174,34 +179,71 @@ fn read(row: &mut Row) -> Result<Contract> {
         }
         _ => None,
     };
+    let (service_id, contract_type, status, effective_date) = (row.take()?, row.take()?, row.take()?, row.take()?);
+    let currency = row.take()?;
     Ok(Contract {
         id,
         issuer_id,
         provider_id: provider.is_none().then_some(owner_id),
         provider,
-        service_id: row.take()?,
-        contract_type: row.take()?,
-        status: row.take()?,
-        effective_date: row.take()?,
-        currency: row.take()?,
+        service_id,
+        contract_type,
+        status,
+        effective_date,
+        currency,
         reference: row.take()?,
         is_default: row.take::<i64>()? == 1,
         renews_id: row.take()?,
         termination_date: row.take()?,
         reason: row.take()?,
-        terms: serde_json::from_str(&row.take::<String>()?).map_err(|error| Error::unavailable(format!("terms: {error}")))?,
         created_at: row.take()?,
         updated_at: row.take()?,
         version: row.take()?,
+        terms: read_terms(row, currency)?,
     })
 }
 
-/// The columns of what is agreed in a contract, in the order of [`agreed`].
-const AGREED: &str = "provider_id, provider_email, service_id, contract_type, effective_date, currency, reference, terms";
+fn read_terms(row: &mut Row, currency: Currency) -> Result<Terms> {
+    let money = |amount: Option<i64>| amount.map(|minor_units| Money { minor_units, currency });
+    Ok(Terms {
+        term: row.take()?,
+        grace_term: row.take()?,
+        end_date: row.take()?,
+        discount: row.take()?,
+        spf: row.take()?,
+        min_commits: row.take::<Option<String>>()?.and_then(|amounts| {
+            let amounts: Option<_> = amounts.split(' ').map(|amount| money(amount.parse().ok())).collect();
+            List::new(amounts?).ok()
+        }),
+        prepayment: money(row.take()?),
+        trigger_point: money(row.take()?),
+        threshold: money(row.take()?),
+        license_contact: contact(row)?,
+        provider_contact: contact(row)?,
+        region: row.take()?,
+        purchase_order: row.take()?,
+        selling_price_per_point: row.take()?,
+    })
+}
 
-fn agreed(contract: &Contract) -> Result<Vec<Value>> {
-    let terms = serde_json::to_string(&contract.terms).map_err(|error| Error::unavailable(format!("terms: {error}")))?;
-    Ok(params![
+fn contact(row: &mut Row) -> Result<Option<Contact>> {
+    Ok(match (row.take()?, row.take()?, row.take()?) {
+        (Some(first_name), Some(last_name), Some(email)) => Some(Contact { first_name, last_name, email }),
+        _ => None,
+    })
+}
+
+/// The columns of what is agreed in a contract beside its terms; the values of both come from [`agreed`].
+const AGREED: &str = "provider_id, provider_email, service_id, contract_type, effective_date, currency, reference";
+
+fn agreed(contract: &Contract) -> Vec<Value> {
+    let terms = &contract.terms;
+    let amount = |money: Option<Money>| money.map(|money| money.minor_units);
+    let commits = terms
+        .min_commits
+        .as_ref()
+        .map(|commits| commits.iter().map(|commit| commit.minor_units.to_string()).collect::<Vec<_>>().join(" "));
+    let mut values = params![
         contract.owner_id(),
         contract.provider.as_ref().map(|provider| &provider.email),
         contract.service_id,
@@ -209,8 +251,31 @@ fn agreed(contract: &Contract) -> Result<Vec<Value>> {
         contract.effective_date,
         contract.currency,
         contract.reference,
-        terms
-    ])
+        terms.term,
+        terms.grace_term,
+        terms.end_date,
+        terms.discount,
+        terms.spf,
+        commits,
+        amount(terms.prepayment),
+        amount(terms.trigger_point),
+        amount(terms.threshold)
+    ];
+    for contact in [&terms.license_contact, &terms.provider_contact] {
+        let contact = contact.as_ref();
+        values.extend(params![
+            contact.map(|contact| &contact.first_name),
+            contact.map(|contact| &contact.last_name),
+            contact.map(|contact| &contact.email)
+        ]);
+    }
+    values.extend(params![terms.region, terms.purchase_order, terms.selling_price_per_point]);
+    values
+}
+
+/// What is read of a contract by [`read`].
+fn columns() -> String {
+    format!("{COLUMNS}, c.{}", TERMS.replace(", ", ", c."))
 }
 
 /// Draws a contract up; its provider and its service were found by the caller.
@@ -224,11 +289,11 @@ pub async fn insert(tx: &Tx<'_>, contract: &Contract) -> Result<()> {
         contract.created_at,
         contract.updated_at
     ];
-    values.extend(agreed(contract)?);
+    values.extend(agreed(contract));
     tx.exec(
         &format!(
-            "INSERT INTO contracts (id, issuer_id, status, renews_id, version, created_at, updated_at, {AGREED})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+            "INSERT INTO contracts (id, issuer_id, status, renews_id, version, created_at, updated_at, {AGREED}, {TERMS}) VALUES ({})",
+            numbers(1, values.len())
         ),
         values,
     )
@@ -238,15 +303,20 @@ pub async fn insert(tx: &Tx<'_>, contract: &Contract) -> Result<()> {
 /// Writes what is agreed in a contract, in place of what was.
 pub async fn amend(tx: &Tx<'_>, contract: &Contract) -> Result<()> {
     let mut values = params![contract.id, contract.version, contract.updated_at];
-    values.extend(agreed(contract)?);
-    let set: Vec<_> = AGREED.split(", ").enumerate().map(|(index, column)| format!("{column} = ?{}", index + 4)).collect();
+    values.extend(agreed(contract));
+    let set: Vec<_> = AGREED
+        .split(", ")
+        .chain(TERMS.split(", "))
+        .enumerate()
+        .map(|(index, column)| format!("{column} = ?{}", index + 4))
+        .collect();
     tx.exec(&format!("UPDATE contracts SET version = ?2, updated_at = ?3, {} WHERE id = ?1", set.join(", ")), values).await
 }
 
 /// One contract within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Contract>) -> Result<Contract> {
     let values = scope.after(params![id]);
-    db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE c.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
+    db.query_opt(&format!("SELECT {} FROM {FROM} WHERE c.id = ?1 AND o.path >= ?2 AND o.path < ?3", columns()), values, read)
         .await?
         .ok_or_else(|| Error::not_found("contract_not_found", "contract", id))
 }
@@ -263,7 +333,7 @@ pub async fn find_to_edit(tx: &Tx<'_>, scope: &Scope, id: Id<id::Contract>, vers
 /// The contract that follows this one, if there is one that was not terminated.
 pub async fn find_renewal(tx: &Tx<'_>, id: Id<id::Contract>) -> Result<Option<Contract>> {
     tx.query_opt(
-        &format!("SELECT {COLUMNS} FROM {FROM} WHERE c.renews_id = ?1 AND c.status <> 'TERMINATED'"),
+        &format!("SELECT {} FROM {FROM} WHERE c.renews_id = ?1 AND c.status <> 'TERMINATED'", columns()),
         params![id],
         read,
     )
@@ -289,8 +359,9 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: Option<Id<id::
     values.extend(filter.provider_id.map(|id| id.to_value()));
     db.query_all(
         &format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE (c.service_id = ?1 OR ?1 IS NULL) AND (c.status = ?2 OR ?2 IS NULL) AND c.id > ?3
+            "SELECT {} FROM {FROM} WHERE (c.service_id = ?1 OR ?1 IS NULL) AND (c.status = ?2 OR ?2 IS NULL) AND c.id > ?3
              AND o.path >= ?5 AND o.path < ?6{} ORDER BY c.id LIMIT ?4",
+            columns(),
             of_provider
         ),
         values,
@@ -370,7 +441,8 @@ pub async fn prospective_provider(
     )
     .await?;
     let sql = "SELECT organization_id FROM prospective_providers WHERE issuer_id = ?1 AND email = ?2";
-    let found: Option<Option<Id<id::Organization>>> = tx.query_opt(sql, params![issuer, provider.email], |row| row.take()).await?;
+    let found: Option<Option<Id<id::Organization>>> =
+        tx.query_opt(sql, params![issuer, provider.email], |row| row.take()).await?;
     Ok(found.flatten())
 }
 
@@ -384,22 +456,27 @@ pub async fn allows(
     service_id: Id<id::Service>,
     named: Option<Id<id::Contract>>,
     now: Instant,
-) -> Result<Contract> {
-    let mut found = db
+) -> Result<Id<id::Contract>> {
+    let found = db
         .query_all(
-            &format!(
-                "SELECT {COLUMNS} FROM {FROM} WHERE c.provider_id = ?1 AND c.service_id = ?2
-                 AND c.status IN ('PENDING_EFFECTIVE_DATE', 'ACTIVE', 'PENDING_TERMINATION')
-                 AND o.status = 'ACTIVE' AND substr(?3, 1, length(o.path)) = o.path
-                 ORDER BY CASE WHEN c.id = ?4 THEN 0 ELSE 1 END, c.is_default DESC, c.id LIMIT 100"
-            ),
+            "SELECT c.id, c.is_default, c.status, c.effective_date, c.end_date, c.termination_date
+             FROM contracts c JOIN organizations o ON o.id = c.provider_id WHERE c.provider_id = ?1 AND c.service_id = ?2
+             AND c.status IN ('PENDING_EFFECTIVE_DATE', 'ACTIVE', 'PENDING_TERMINATION')
+             AND o.status = 'ACTIVE' AND substr(?3, 1, length(o.path)) = o.path
+             ORDER BY CASE WHEN c.id = ?4 THEN 0 ELSE 1 END, c.is_default DESC, c.id LIMIT 100",
             // The named one and the default first, so that they are found among however many.
             params![provider_id, service_id, customer, named],
-            read,
+            |row| {
+                let of = (row.take()?, row.take::<i64>()? == 1);
+                let status = row.take()?;
+                // Of one that is in force nobody asks for its grace.
+                let dates = Dates { effective: row.take()?, end: row.take()?, grace_end: None, termination: row.take()? };
+                Ok((of, contract::status_at(status, &dates, now).is_in_force()))
+            },
         )
         .await?;
-    found.retain(|contract| contract::status_at(contract.status, &contract.dates(), now).is_in_force());
-    contract::choose(&found, |contract| (contract.id, contract.is_default), named).cloned()
+    let in_force: Vec<_> = found.into_iter().filter(|(_, in_force)| *in_force).map(|(of, _)| of).collect();
+    contract::choose(&in_force, |of| *of, named).map(|of| of.0)
 }
 
 /// What its dates do to a contract at `now`, if anything.

@@ -37,6 +37,8 @@ fn stale(noun: &str) -> domain::Error {
     domain::Error::new(
         domain::Kind::Stale,
         "stale",
-        format!("The {noun} was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match."),
+        format!(
+            "The {noun} was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match."
+        ),
     )
 }

@@ -1,6 +1,11 @@
 //! Invitations to providers that have contracts and no organization yet: one an issuer and mail address.
 
-use crate::{Db, Row, Scope, Tx, contracts::{Contract, ProspectiveProvider}, params, value::start};
+use crate::{
+    Db, Row, Scope, Tx,
+    contracts::{Contract, ProspectiveProvider},
+    params,
+    value::start,
+};
 use domain::{
     Currency, Error, Id, Instant, JsonSchema, Result, id, onboarding_invitation::OnboardingInvitationStatus, person::Email,
 };
@@ -161,11 +166,8 @@ pub async fn accept(tx: &Tx<'_>, hash: &str, now: Instant) -> Result<Option<Acce
 
 /// Gives everything that waits for the provider of an accepted invitation to the organization that it has become.
 pub async fn attach(tx: &Tx<'_>, accepted: &Accepted, organization_id: Id<id::Organization>, now: Instant) -> Result<()> {
-    tx.exec(
-        "UPDATE onboarding_invitations SET organization_id = ?2 WHERE id = ?1",
-        params![accepted.id, organization_id],
-    )
-    .await?;
+    tx.exec("UPDATE onboarding_invitations SET organization_id = ?2 WHERE id = ?1", params![accepted.id, organization_id])
+        .await?;
     tx.exec(
         "UPDATE prospective_providers SET organization_id = ?3 WHERE issuer_id = ?1 AND email = ?2",
         params![accepted.issuer_id, accepted.provider.email, organization_id],

@@ -90,16 +90,43 @@ pub struct Organization {
 impl Organization {
     /// What an edit cannot change, beside what every edit changes.
     pub const NOT_EDITED: &[&str] = &["id", "status", "disabledBy", "createdAt", "updatedAt", "removedAt"];
+}
 
+/// An organization as far as work for it needs it: where it stands, and whether something can be begun in it.
+#[derive(Clone, Debug)]
+pub struct OrganizationHead {
+    /// Its id.
+    pub id: Id<id::Organization>,
+    /// The organization above it; none for the operator.
+    pub parent_id: Option<Id<id::Organization>>,
+    /// What it is.
+    pub kind: OrganizationKind,
+    /// Whether it can be acted in.
+    pub status: OrganizationStatus,
+    /// Which organization's being disabled binds it.
+    pub disabled_by: Option<Id<id::Organization>>,
+    /// The currency it is billed in.
+    pub currency: Currency,
+    /// Where it stands in the tree.
+    pub path: OrganizationPath,
+}
+
+impl OrganizationHead {
     /// Refuses when nothing new can be begun in it, since it is removed or disabled.
     pub fn in_use(self) -> Result<Self> {
         let (code, text) = match self.status {
             OrganizationStatus::Active => return Ok(self),
-            OrganizationStatus::Disabled => ("organization_disabled", "is disabled, so nothing new can be begun in it. Enable it first"),
-            OrganizationStatus::Removed => ("organization_removed", "was removed. Choose another"),
+            OrganizationStatus::Disabled => {
+                ("organization_disabled", "is disabled, so nothing new can be begun in it. Enable it first")
+            }
+            OrganizationStatus::Removed => return Err(removed(self.id)),
         };
         Err(Error::conflict(code, format!("The organization {} {text}.", self.id)))
     }
+}
+
+fn removed(id: Id<id::Organization>) -> Error {
+    Error::conflict("organization_removed", format!("The organization {id} was removed. Choose another."))
 }
 
 /// What is said of an organization that is to be created.
@@ -232,8 +259,23 @@ impl NewOrganization {
 
 /// What is said of an organization and can be edited.
 const SAID: [&str; 17] = [
-    "display_name", "company_name", "description", "country", "state", "city", "zip", "address_line1", "address_line2", "domain",
-    "tag", "alternate_contact_name", "alternate_contact_email", "tenant_type", "provider_status", "partner_types", "name_key",
+    "display_name",
+    "company_name",
+    "description",
+    "country",
+    "state",
+    "city",
+    "zip",
+    "address_line1",
+    "address_line2",
+    "domain",
+    "tag",
+    "alternate_contact_name",
+    "alternate_contact_email",
+    "tenant_type",
+    "provider_status",
+    "partner_types",
+    "name_key",
 ];
 
 const COLUMNS: &str = "id, parent_id, kind, status, disabled_by, display_name, company_name, description, country, state, city, zip, address_line1, address_line2, domain, tag, currency, alternate_contact_name, alternate_contact_email, tenant_type, provider_status, provider_type, main_provider_id, partner_types, created_at, updated_at, removed_at, version, path";
@@ -265,9 +307,9 @@ fn read(row: &mut Row) -> Result<Organization> {
         provider_status: row.take()?,
         provider_type: row.take()?,
         main_provider_id: row.take()?,
-        partner_types: row.take::<Option<String>>()?.map_or_else(Vec::new, |types| {
-            types.split(' ').filter_map(|one| one.parse().ok()).collect()
-        }),
+        partner_types: row
+            .take::<Option<String>>()?
+            .map_or_else(Vec::new, |types| types.split(' ').filter_map(|one| one.parse().ok()).collect()),
         created_at: row.take()?,
         updated_at: row.take()?,
         removed_at: row.take()?,
@@ -291,9 +333,35 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Or
     .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))
 }
 
+/// One organization within the scope, removed or not, as far as work for it needs it.
+pub async fn head(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<OrganizationHead> {
+    db.query_opt(
+        "SELECT id, parent_id, kind, status, disabled_by, currency, path, removed_at FROM organizations
+         WHERE id = ?1 AND path >= ?2 AND path < ?3",
+        vec![id.to_value(), scope.from(), scope.until()],
+        |row| {
+            let mut head = OrganizationHead {
+                id: row.take()?,
+                parent_id: row.take()?,
+                kind: row.take()?,
+                status: row.take()?,
+                disabled_by: row.take()?,
+                currency: row.take()?,
+                path: row.take()?,
+            };
+            if row.take::<Option<Instant>>()?.is_some() {
+                head.status = OrganizationStatus::Removed;
+            }
+            Ok(head)
+        },
+    )
+    .await?
+    .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))
+}
+
 /// One organization within the scope in which something new can be begun.
-pub async fn find_in_use(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Organization> {
-    find(db, scope, id).await?.in_use()
+pub async fn find_in_use(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<OrganizationHead> {
+    head(db, scope, id).await?.in_use()
 }
 
 /// Which organizations to list, and from where on.
@@ -390,24 +458,24 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
 /// Creates an organization below `parent`, which the caller has found within its scope. What is said of it was checked.
 pub async fn insert(
     tx: &Tx<'_>,
-    parent: &Organization,
+    parent: &OrganizationHead,
     id: Id<id::Organization>,
     new: &NewOrganization,
     now: Instant,
-) -> Result<Organization> {
+) -> Result<()> {
     check_main_provider(tx, parent, new).await?;
-    write(tx, Some(parent), &[(id, new)], now).await?.pop().ok_or_else(|| Error::unavailable("an organization id was taken"))
+    insert_all(tx, parent, &[(id, new)], now).await
 }
 
 /// Creates many organizations below `parent`, which the caller has found within its scope. What is said of them was checked.
 pub async fn insert_all(
     tx: &Tx<'_>,
-    parent: &Organization,
+    parent: &OrganizationHead,
     new: &[(Id<id::Organization>, &NewOrganization)],
     now: Instant,
 ) -> Result<()> {
     for batch in batches(new) {
-        if write(tx, Some(parent), batch, now).await?.len() < batch.len() {
+        if write(tx, Some(parent), batch, now).await? < batch.len() {
             return Err(Error::unavailable("an organization id was taken"));
         }
     }
@@ -415,15 +483,16 @@ pub async fn insert_all(
 }
 
 /// An additional provider stands beside the provider that it belongs to, and there is a bound to how many do.
-async fn check_main_provider(tx: &Tx<'_>, parent: &Organization, new: &NewOrganization) -> Result<()> {
+async fn check_main_provider(tx: &Tx<'_>, parent: &OrganizationHead, new: &NewOrganization) -> Result<()> {
     let Some(main_id) = new.main_provider_id else { return Ok(()) };
-    let main = find(tx, &Scope::below(parent.path.clone()), main_id).await.ok();
-    let is_right = |main: &Organization| {
-        main.parent_id == Some(parent.id)
-            && main.provider_type == Some(ProviderType::Standard)
-            && main.status == OrganizationStatus::Active
-    };
-    if !main.as_ref().is_some_and(is_right) {
+    let main: Option<Id<id::Organization>> = tx
+        .query_opt(
+            "SELECT id FROM organizations WHERE id = ?1 AND parent_id = ?2 AND provider_type = 'STANDARD' AND status = 'ACTIVE'",
+            params![main_id, parent.id],
+            |row| row.take(),
+        )
+        .await?;
+    if main.is_none() {
         return Err(Error::invalid(
             "/mainProviderId",
             format!("is not an active STANDARD provider directly below {}, where the additional one is to stand", parent.id),
@@ -445,14 +514,9 @@ async fn check_main_provider(tx: &Tx<'_>, parent: &Organization, new: &NewOrgani
     Ok(())
 }
 
-/// Creates the operator, unless there is one already.
-pub async fn insert_operator(
-    tx: &Tx<'_>,
-    id: Id<id::Organization>,
-    new: &NewOrganization,
-    now: Instant,
-) -> Result<Option<Organization>> {
-    Ok(write(tx, None, &[(id, new)], now).await?.pop())
+/// Creates the operator; `false` when there is one already.
+pub async fn insert_operator(tx: &Tx<'_>, id: Id<id::Organization>, new: &NewOrganization, now: Instant) -> Result<bool> {
+    Ok(write(tx, None, &[(id, new)], now).await? == 1)
 }
 
 /// The operator, if there is one. Only bootstrapping asks, before anybody is there who could have a scope.
@@ -460,13 +524,13 @@ pub async fn find_operator(tx: &Tx<'_>) -> Result<Option<Organization>> {
     tx.query_opt(&format!("SELECT {COLUMNS} FROM organizations WHERE kind = 'OPERATOR'"), vec![], read).await
 }
 
-/// Writes organizations below one parent, in one statement. What is below a disabled organization is disabled with it.
+/// Writes organizations below one parent, in one statement, and says how many it wrote. What is below a disabled organization is disabled with it.
 async fn write(
     tx: &Tx<'_>,
-    parent: Option<&Organization>,
+    parent: Option<&OrganizationHead>,
     rows: &[(Id<id::Organization>, &NewOrganization)],
     now: Instant,
-) -> Result<Vec<Organization>> {
+) -> Result<usize> {
     let disabled_by = parent.and_then(|parent| parent.disabled_by);
     let status = if disabled_by.is_some() { OrganizationStatus::Disabled } else { OrganizationStatus::Active };
     let mut values = params![parent.map(|parent| parent.id), status, disabled_by, now];
@@ -478,33 +542,30 @@ async fn write(
         values.extend(new.values());
         tuples.push(format!("(?1, ?2, ?3, 1, ?4, ?4, {})", crate::value::numbers(first, values.len() + 1 - first)));
     }
-    tx.query_all(
-        &format!(
-            "INSERT INTO organizations (parent_id, status, disabled_by, version, created_at, updated_at,
+    let written: Vec<Id<id::Organization>> = tx
+        .query_all(
+            &format!(
+                "INSERT INTO organizations (parent_id, status, disabled_by, version, created_at, updated_at,
                  id, path, kind, currency, provider_type, main_provider_id, {})
-             VALUES {} ON CONFLICT DO NOTHING RETURNING {COLUMNS}",
-            SAID.join(", "),
-            tuples.join(", ")
-        ),
-        values,
-        read,
-    )
-    .await
+             VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+                SAID.join(", "),
+                tuples.join(", ")
+            ),
+            values,
+            |row| row.take(),
+        )
+        .await?;
+    Ok(written.len())
 }
 
 /// An organization within the scope that is still at `version`; anything else is stale.
-pub async fn find_to_edit(
-    tx: &Tx<'_>,
-    scope: &Scope,
-    id: Id<id::Organization>,
-    version: Option<i64>,
-) -> Result<Organization> {
+pub async fn find_to_edit(tx: &Tx<'_>, scope: &Scope, id: Id<id::Organization>, version: Option<i64>) -> Result<Organization> {
     let current = find(tx, scope, id).await?;
     if version.is_some_and(|version| version != current.version) {
         return Err(crate::stale("organization"));
     }
     if current.status == OrganizationStatus::Removed {
-        return current.in_use();
+        return Err(removed(current.id));
     }
     Ok(current)
 }
@@ -624,7 +685,8 @@ async fn check_removable(tx: &Tx<'_>, id: Id<id::Organization>) -> Result<()> {
 /// could act in it alone cannot act any more.
 pub async fn remove(tx: &Tx<'_>, current: &Organization, now: Instant) -> Result<()> {
     check_removable(tx, current.id).await?;
-    tx.exec("UPDATE api_tokens SET revoked_at = ?2 WHERE organization_id = ?1 AND revoked_at IS NULL", params![current.id, now]).await?;
+    tx.exec("UPDATE api_tokens SET revoked_at = ?2 WHERE organization_id = ?1 AND revoked_at IS NULL", params![current.id, now])
+        .await?;
     tx.exec("DELETE FROM bindings WHERE organization_id = ?1", params![current.id]).await?;
     tx.exec("DELETE FROM access_tokens WHERE organization_id = ?1", params![current.id]).await?;
     tx.exec("DELETE FROM branding WHERE organization_id = ?1", params![current.id]).await?;

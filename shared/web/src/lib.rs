@@ -14,6 +14,7 @@ mod idempotency;
 mod identity;
 mod internal;
 pub mod jobs;
+pub mod json;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 mod paging;

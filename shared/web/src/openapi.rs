@@ -5,7 +5,10 @@
 
 use crate::{
     Accepted, Body, Bytes, Caller, Created, Edited, File, IfMatch, Internal, Listing, Merge, Multi, NoContent, Path, Paths,
-    Prefer, Query, Sent, Shown, Written, extract::{MediaType, Rows}, identity::Permit, reply::ListingBody,
+    Prefer, Query, Sent, Shown, Written,
+    extract::{MediaType, Rows},
+    identity::Permit,
+    reply::ListingBody,
 };
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};

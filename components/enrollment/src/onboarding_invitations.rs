@@ -7,11 +7,10 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    Scope, account_links, bindings,
+    Scope, access_tokens, account_links, bindings,
     onboarding_invitations::{self, OnboardingInvitation},
-    organizations::{self, NewOrganization, Organization},
-    access_tokens,
-    people::{self, Person},
+    organizations::{self, NewOrganization},
+    people,
 };
 use web::{Body, Caller, Hub, Listing, Page, PageQuery, Path, Query, Reply, Sent, Shown, permit, secret};
 
@@ -93,9 +92,9 @@ pub struct Acceptance {
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
     /// The provider's organization. All contracts that waited for it are its.
-    organization: Organization,
+    organization_id: Id<id::Organization>,
     /// Its first Provider Administrator.
-    person: Person,
+    person_id: Id<id::Person>,
     /// By which that person sets a password; absent for a person whom the hub knew already, who signs in as before.
     account_link: Option<AccountLink>,
 }
@@ -145,7 +144,7 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Acce
                 provider.country,
                 accepted.currency,
             );
-            let organization = organizations::insert(tx, &issuer, organization_id, &new.checked()?, now).await?;
+            organizations::insert(tx, &issuer, organization_id, &new.checked()?, now).await?;
             let person =
                 people::find_or_insert(tx, person_id, &provider.email, &acceptance.name, organization_id, now).await?;
             if person.status == PersonStatus::Disabled {
@@ -164,7 +163,7 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Acce
                 account_links::insert(tx, &secret::hash(&link), person.id, now, expires_at).await?;
             }
             let account_link = is_new.then(|| AccountLink { secret: link.clone(), expires_at });
-            Ok(Accepted { organization, person, account_link })
+            Ok(Accepted { organization_id, person_id: person.id, account_link })
         })
         .await
 }

@@ -1,16 +1,33 @@
 //! `/v1/organizations/import` and `/v1/organizations/export`: customers in bulk.
 
-use crate::organizations::parent;
 use domain::{Error, FieldError, Id, JsonSchema, OrganizationKind, Result, id, organization::check_kind, table};
 use serde::{Deserialize, Serialize};
-use store::organizations::{self, Filter, NewOrganization, Organization};
-use web::{Bytes, CSV, Caller, File, Hub, Multi, NDJSON, Page, Query, Rows, Sent, limits, permit, read_json};
+use store::organizations::{self, Filter, NewOrganization};
+use web::{Bytes, CSV, Caller, File, Hub, Multi, NDJSON, Page, Query, Rows, Sent, json, limits, permit, read_json};
 
 /// The columns of a file. The first is in what is exported only: an import gives new ids, and takes no notice of these.
 const COLUMNS: [&str; 17] = [
-    "id", "displayName", "companyName", "description", "country", "state", "city", "zip", "addressLine1", "addressLine2", "domain",
-    "tag", "currency", "alternateContact.name", "alternateContact.email", "tenantType", "kind",
+    "id",
+    "displayName",
+    "companyName",
+    "description",
+    "country",
+    "state",
+    "city",
+    "zip",
+    "addressLine1",
+    "addressLine2",
+    "domain",
+    "tag",
+    "currency",
+    "alternateContact.name",
+    "alternateContact.email",
+    "tenantType",
+    "kind",
 ];
+
+/// What the columns of the object in a row begin with.
+const CONTACT: &str = "alternateContact.";
 
 /// Where rows go, and whether some may without the others.
 #[derive(Deserialize, JsonSchema)]
@@ -82,9 +99,10 @@ pub async fn import(
     }
     let first = hub.id::<id::Organization>();
     hub.write(&caller, async |tx| {
-        let parent = parent(tx, &caller, query.parent_id).await?;
-        check_kind(OrganizationKind::Customer, parent.kind)
-            .map_err(|_| Error::invalid("/parentId", format!("is of the kind {}; customers stand below a PROVIDER", parent.kind)))?;
+        let parent = organizations::find_in_use(tx, &caller.scope(), query.parent_id.unwrap_or(caller.acting().id)).await?;
+        check_kind(OrganizationKind::Customer, parent.kind).map_err(|_| {
+            Error::invalid("/parentId", format!("is of the kind {}; customers stand below a PROVIDER", parent.kind))
+        })?;
         let numbered = || rows.iter().zip(0u32..);
         let new: Vec<_> = numbered().filter_map(|(row, number)| Some((first.nth(number), row.as_ref().ok()?))).collect();
         organizations::insert_all(tx, &parent, &new, hub.now()).await?;
@@ -116,10 +134,12 @@ fn check_all(rows: &[Row]) -> Result<()> {
         if error.fields.is_empty() {
             errors.push(FieldError { pointer: format!("/{row}"), detail: error.public.clone() });
         }
-        errors.extend(error.fields.iter().map(|field| FieldError {
-            pointer: format!("/{row}{}", field.pointer),
-            detail: field.detail.clone(),
-        }));
+        errors.extend(
+            error
+                .fields
+                .iter()
+                .map(|field| FieldError { pointer: format!("/{row}{}", field.pointer), detail: field.detail.clone() }),
+        );
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::invalid_fields(errors)) }
 }
@@ -129,36 +149,36 @@ fn json_rows(bytes: &[u8]) -> Result<Vec<Row>> {
     if lines.len() > limits::ROWS as usize {
         return Err(table::too_many(limits::ROWS as usize));
     }
-    Ok(lines.into_iter().map(|line| customer(&read_json(line)?)).collect())
+    Ok(lines.into_iter().map(|line| customer(&json::fields(line)?)).collect())
 }
 
 fn csv_rows(bytes: &[u8]) -> Result<Vec<Row>> {
     let rows = table::read(bytes, &COLUMNS, limits::ROWS as usize)?;
-    let object = |cells: Vec<(&str, String)>| {
-        let mut row = Object::new();
-        for (column, text) in cells {
-            match column.split_once('.') {
-                Some((outer, inner)) => {
-                    let outer = row.entry(outer).or_insert_with(|| Object::new().into());
-                    outer.as_object_mut().and_then(|outer| outer.insert(inner.into(), text.into()))
-                }
-                None => row.insert(column.into(), text.into()),
-            };
-        }
-        row
-    };
-    Ok(rows.into_iter().map(|cells| customer(&object(cells))).collect())
+    Ok(rows.into_iter().map(|cells| customer_of_cells(&cells)).collect())
 }
 
-type Object = serde_json::Map<String, serde_json::Value>;
+/// A row of cells, of which those with a dot in their column's name are in an object of their own.
+fn customer_of_cells(cells: &[(&str, String)]) -> Row {
+    let cells: Vec<(&str, String)> = cells.iter().map(|(column, text)| (*column, json::string(text))).collect();
+    let inner = cells.iter().filter_map(|(column, text)| Some((column.strip_prefix(CONTACT)?, text.as_str())));
+    let contact = json::object(inner);
+    let mut fields: json::Fields<'_> = cells
+        .iter()
+        .filter(|(column, _)| !column.contains('.'))
+        .map(|(column, text)| ((*column).to_owned(), text.as_str()))
+        .collect();
+    if contact != "{}" {
+        fields.push((CONTACT.trim_end_matches('.').to_owned(), &contact));
+    }
+    customer(&fields)
+}
 
 /// The customer of a row. A row need not say that it is one, nor below whom; and ids are given anew.
-fn customer(row: &Object) -> Row {
-    let mut row = row.clone();
-    row.remove("id");
-    row.entry("kind").or_insert_with(|| OrganizationKind::Customer.as_str().into());
-    let bytes = serde_json::to_vec(&row).map_err(|error| Error::unavailable(error.to_string()))?;
-    let new: NewOrganization = read_json(&bytes)?;
+fn customer(fields: &json::Fields<'_>) -> Row {
+    let said = fields.iter().map(|(name, value)| (name.as_str(), *value)).filter(|(name, _)| *name != "id");
+    let kind = ("kind", "\"CUSTOMER\"");
+    let kind = (!fields.iter().any(|(name, _)| name == kind.0)).then_some(kind);
+    let new: NewOrganization = read_json(json::object(said.chain(kind)).as_bytes())?;
     if new.kind != OrganizationKind::Customer {
         return Err(Error::invalid("/kind", "must be CUSTOMER: only customers are imported in bulk; leave it out"));
     }
@@ -196,12 +216,8 @@ pub enum Format {
 
 pub async fn export(hub: Hub, caller: Caller<permit::OrganizationRead>, Query(query): Query<ExportQuery>) -> Result<File> {
     let page = Page::of_rows(query.limit)?;
-    let filter = Filter {
-        kind: Some(OrganizationKind::Customer),
-        parent_id: query.parent_id,
-        after: query.cursor,
-        ..Filter::default()
-    };
+    let filter =
+        Filter { kind: Some(OrganizationKind::Customer), parent_id: query.parent_id, after: query.cursor, ..Filter::default() };
     let mut found = organizations::list(hub.db().await?, &caller.scope(), &filter, page.rows()).await?;
     let mut link = None;
     if found.len() > page.limit as usize {
@@ -214,11 +230,16 @@ pub async fn export(hub: Hub, caller: Caller<permit::OrganizationRead>, Query(qu
         table::write_row(&mut text, COLUMNS);
     }
     for organization in &found {
-        let row = row(organization)?;
+        let shown = json::write(organization)?;
+        let shown = json::fields(shown.as_bytes())?;
         if csv {
-            table::write_row(&mut text, COLUMNS.map(|column| cell(&row, column)));
+            let cells = cells(&shown)?;
+            table::write_row(&mut text, cells.iter().map(String::as_str));
         } else {
-            text += &serde_json::to_string(&row).map_err(|error| Error::unavailable(error.to_string()))?;
+            // What the columns name and is there.
+            let named = |name: &str| COLUMNS.iter().any(|column| column.split('.').next() == Some(name));
+            let there = shown.iter().filter(|(name, value)| named(name) && *value != "null");
+            text += &json::object(there.map(|(name, value)| (name.as_str(), *value)));
             text.push('\n');
         }
     }
@@ -226,19 +247,18 @@ pub async fn export(hub: Hub, caller: Caller<permit::OrganizationRead>, Query(qu
     Ok(File { media_type, name, text, link })
 }
 
-/// Of what an organization shows, what the columns name and is there.
-fn row(organization: &Organization) -> Result<Object> {
-    let shown = serde_json::to_value(organization).map_err(|error| Error::unavailable(error.to_string()))?;
-    let serde_json::Value::Object(mut shown) = shown else { return Ok(Object::new()) };
-    let first = |name: &str| COLUMNS.iter().any(|column| column.split('.').next() == Some(name));
-    shown.retain(|name, value| first(name) && !value.is_null());
-    Ok(shown)
-}
-
-fn cell<'a>(row: &'a Object, column: &str) -> &'a str {
-    let value = match column.split_once('.') {
-        Some((outer, inner)) => row.get(outer).and_then(|outer| outer.get(inner)),
-        None => row.get(column),
+/// What an organization shows in each of the columns.
+fn cells(shown: &json::Fields<'_>) -> Result<[String; COLUMNS.len()]> {
+    let value = |fields: &json::Fields<'_>, name: &str| {
+        fields.iter().find(|(known, _)| known == name).and_then(|(_, value)| json::text(value)).unwrap_or_default()
     };
-    value.and_then(|value| value.as_str()).unwrap_or_default()
+    let contact = shown.iter().find(|(name, value)| CONTACT.starts_with(name.as_str()) && *value != "null");
+    let contact = match contact {
+        Some((_, contact)) => json::fields(contact.as_bytes())?,
+        None => Vec::new(),
+    };
+    Ok(COLUMNS.map(|column| match column.strip_prefix(CONTACT) {
+        Some(inner) => value(&contact, inner),
+        None => value(shown, column),
+    }))
 }

@@ -22,7 +22,7 @@ pub struct BrandingView {
 }
 
 async fn view(db: &Db, caller: &Identity, id: Id<id::Organization>) -> Result<Edited<BrandingView>> {
-    let organization = organizations::find(db, &caller.scope(), id).await?;
+    let organization = organizations::head(db, &caller.scope(), id).await?;
     let (own, version) = branding::find(db, id).await?;
     let effective = branding::effective(db, &caller.scope(), &organization).await?;
     Ok(Edited { version, value: BrandingView { organization_id: id, own, effective } })
