@@ -328,6 +328,7 @@ fn a_termination_has_its_day_and_can_be_taken_back_until_then() {
         assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 0);
 
         // And at once; deactivated by the operator alone.
+        let shop = Shop { operator: world.sign_in(&shop.operator.api_token, "").await, ..shop };
         let id = approved(&world, &shop, json!({})).await;
         act(&world, &shop.admin, &id, "deactivate", json!({})).await.expect_problem(403, "permission_missing");
         act(&world, &shop.operator, &id, "deactivate", json!({ "reason": "unpaid" })).await.expect(200);
