@@ -91,7 +91,8 @@ async fn organizations(world: &World, operator: &str, admin: &str, caller: &Call
     let csv = "displayName,companyName,country,currency\nA,A,US,USD\n";
     let imported = world.call(Method::POST, "/v1/organizations/import").bearer(admin).body("text/csv", csv).send().await;
     let imported = format!("/v1/organizations/{}", imported.expect(207).text("/items/0/id"));
-    let branding = world.call(Method::PUT, &format!("{imported}/branding")).json(&json!({})).bearer(admin).header("if-match", "*");
+    let branding =
+        world.call(Method::PUT, &format!("{imported}/branding")).json(&json!({})).bearer(admin).header("if-match", "*");
     branding.send().await.expect(200);
     for (path, what) in [(&imported, "disable"), (&imported, "enable"), (&format!("/v1/organizations/{provider}"), "disable")] {
         world.post(&format!("{path}/{what}"), json!({})).bearer(operator).send().await.expect(200);

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod country;
 pub mod error;
 pub mod id;
+pub mod instant;
 pub mod invoice;
 pub mod job;
 pub mod json;
@@ -30,6 +31,7 @@ pub mod usage;
 
 pub use error::{Error, FieldError, Kind, Result};
 pub use id::Id;
+pub use instant::Instant;
 pub use money::{Currency, Decimal, Money};
 pub use organization::{OrganizationKind, OrganizationPath};
 pub use period::Period;
@@ -37,9 +39,6 @@ pub use principal::PrincipalId;
 pub use role::{Permission, Role};
 pub use text::{List, Text};
 pub use time::{Date, Moment};
-
-/// An instant in UTC. It is stored, and shown, with a resolution of one millisecond.
-pub type Instant = chrono::DateTime<chrono::Utc>;
 
 /// Types whose values have a JSON Schema, for the OpenAPI document.
 #[cfg(not(target_family = "wasm"))]

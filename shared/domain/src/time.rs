@@ -17,7 +17,7 @@ pub struct Date(NaiveDate);
 impl Date {
     /// The first instant of the day, in UTC.
     pub fn start(self) -> Instant {
-        self.0.and_time(NaiveTime::MIN).and_utc()
+        self.0.and_time(NaiveTime::MIN).and_utc().into()
     }
 
     /// The same day so many months later, or the last of that month when it is shorter. `None` after the year 2999.
@@ -99,7 +99,7 @@ impl FromStr for Moment {
         if !YEARS.contains(&instant.year()) {
             return Err("not of the years 2000 to 2999; choose an instant of one of these");
         }
-        Ok(Self(instant))
+        Ok(Self(instant.into()))
     }
 }
 

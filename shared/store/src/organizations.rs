@@ -1,6 +1,9 @@
 //! Organizations and the tree they form.
 
-use crate::{Db, Row, Scope, Stored, Tx, Value, params, value::batches};
+use crate::{
+    Db, Row, Scope, Stored, Tx, Value, params,
+    value::{batches, packed},
+};
 use domain::{
     Currency, Error, Id, Instant, JsonSchema, List, OrganizationKind, OrganizationPath, Result, Text,
     country::Country,
@@ -278,7 +281,37 @@ const SAID: [&str; 17] = [
     "name_key",
 ];
 
-const COLUMNS: &str = "id, parent_id, kind, status, disabled_by, display_name, company_name, description, country, state, city, zip, address_line1, address_line2, domain, tag, currency, alternate_contact_name, alternate_contact_email, tenant_type, provider_status, provider_type, main_provider_id, partner_types, created_at, updated_at, removed_at, version, path";
+const COLUMNS: &str = packed!(
+    "id",
+    "parent_id",
+    "kind",
+    "status",
+    "disabled_by",
+    "display_name",
+    "company_name",
+    "description",
+    "country",
+    "state",
+    "city",
+    "zip",
+    "address_line1",
+    "address_line2",
+    "domain",
+    "tag",
+    "currency",
+    "alternate_contact_name",
+    "alternate_contact_email",
+    "tenant_type",
+    "provider_status",
+    "provider_type",
+    "main_provider_id",
+    "partner_types",
+    "created_at",
+    "updated_at",
+    "removed_at",
+    "version",
+    "path"
+);
 
 fn read(row: &mut Row) -> Result<Organization> {
     let mut organization = Organization {

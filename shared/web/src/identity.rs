@@ -130,12 +130,12 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The access token is unknown, has ended or was revoked. Get a new one: POST /v1/access-tokens with your API token.",
         )
     })?;
-    let named = incoming.parts.headers.get("hub-organization").filter(|header| !header.is_empty());
+    let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());
     let acting = match named {
         None => principal.home.clone(),
         Some(header) => {
-            let text = header.to_str().unwrap_or_default();
-            let id = text
+            let id = std::str::from_utf8(header)
+                .unwrap_or_default()
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
             access_tokens::place(hub.db().await?, id)
@@ -166,8 +166,7 @@ pub(crate) fn bearer(incoming: &Incoming) -> Result<&str> {
             "This needs an access token: exchange your API token with POST /v1/access-tokens and send the header Authorization: Bearer <access token>.",
         )
     };
-    let header = incoming.parts.headers.get(http::header::AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+    let (scheme, token) = incoming.headers.text("authorization").and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
         return Err(missing());
     }

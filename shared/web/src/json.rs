@@ -31,7 +31,7 @@ pub fn fields(text: &[u8]) -> Result<Fields<'_>> {
             Ok(fields)
         }
     }
-    let refused = |error| refusal(text, String::new(), error);
+    let refused = |error| refusal(text, error);
     let mut json = serde_json::Deserializer::from_slice(text);
     let fields = json.deserialize_map(Visit).map_err(refused)?;
     json.end().map_err(refused)?;

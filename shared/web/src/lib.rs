@@ -9,6 +9,7 @@
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
 mod extract;
+mod headers;
 mod hub;
 mod idempotency;
 mod identity;
@@ -18,6 +19,7 @@ pub mod json;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 mod paging;
+mod pointer;
 mod problem;
 mod reply;
 mod route;
@@ -28,6 +30,7 @@ mod trace;
 pub use extract::{
     Body, Bytes, CSV, Csv, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read_json,
 };
+pub use headers::Headers;
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
