@@ -49,9 +49,37 @@ impl Document {
         self.paths.entry(path.to_owned()).or_default().insert(method.as_str().to_ascii_lowercase(), operation);
     }
 
+    /// Takes what several operations have in common out of them, leaving references: refusals and headers are the most of the
+    /// document otherwise, which the scheduler carries. `kind` is where it stands in an operation and under the components.
+    fn hoisted(&mut self, kind: &str) -> BTreeMap<String, Value> {
+        let mut places: Vec<(String, &mut Value)> = Vec::new();
+        for operation in self.paths.values_mut().flat_map(BTreeMap::values_mut) {
+            match &mut operation[kind] {
+                Value::Object(of) => places.extend(of.iter_mut().map(|(status, value)| (format!("Status{status}"), value))),
+                Value::Array(of) => {
+                    places.extend(of.iter_mut().map(|value| (value["name"].as_str().unwrap_or_default().to_owned(), value)))
+                }
+                _ => {}
+            }
+        }
+        let mut counts = BTreeMap::<String, usize>::new();
+        places.iter().for_each(|(_, value)| *counts.entry(value.to_string()).or_default() += 1);
+        let (mut names, mut hoisted) = (BTreeMap::<String, String>::new(), BTreeMap::new());
+        for (base, value) in places.into_iter().filter(|(_, value)| counts[&value.to_string()] > 1) {
+            let name = names.entry(value.to_string()).or_insert_with(|| {
+                let numbered = |number: usize| if number == 1 { base.clone() } else { format!("{base}-{number}") };
+                (1..).map(numbered).find(|name| !hoisted.contains_key(name)).unwrap_or_default()
+            });
+            let reference = json!({ "$ref": format!("#/components/{kind}/{name}") });
+            hoisted.insert(name.clone(), std::mem::replace(value, reference));
+        }
+        hoisted
+    }
+
     /// The whole document.
     pub fn whole(mut self, version: &str) -> Value {
         let schemas = self.generator.as_mut().map(|generator| generator.take_definitions(true)).unwrap_or_default();
+        let (responses, parameters) = (self.hoisted("responses"), self.hoisted("parameters"));
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -65,6 +93,8 @@ impl Document {
             "paths": self.paths,
             "components": {
                 "schemas": schemas,
+                "responses": responses,
+                "parameters": parameters,
                 "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer", "description": "An access token of 30 minutes." } },
             },
         })
@@ -148,8 +178,12 @@ impl Operation<'_> {
             schema.remove("required");
             schema.insert("description".into(), json!("A JSON merge patch (RFC 7396): what is left out stays, null clears."));
         }
+        // Once in the document, however often it is merged.
+        let name = format!("{}Patch", T::schema_name());
+        let schema_of = json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
+        self.generator.definitions_mut().insert(name, schema);
         self.value["requestBody"] = json!({ "required": true, "content": {
-            "application/json": { "schema": schema }, "application/merge-patch+json": { "schema": schema },
+            "application/json": schema_of, "application/merge-patch+json": schema_of,
         } });
         self.takes_body();
     }
