@@ -79,7 +79,7 @@ fn the_first_contract_in_force_invites_and_acceptance_makes_the_provider_and_its
         let invitations = market.invitations().await;
         assert_eq!(invitations.len(), 1);
         assert_eq!((&invitations[0]["status"], &invitations[0]["contractId"]), (&json!("PENDING"), &waiting.at("/id")));
-        assert_eq!(invitations[0]["expiresAt"], "2026-12-21T12:00:00Z");
+        assert_eq!(invitations[0]["expiresAt"], "2026-12-21T12:00:00.000Z");
         assert!(!invitations[0].to_string().contains("hubin_") && invitations[0].get("secret").is_none());
         // Nothing can be provisioned, or be the default, while there is nobody to provision.
         let early =
@@ -109,7 +109,7 @@ fn the_first_contract_in_force_invites_and_acceptance_makes_the_provider_and_its
             world.count(&format!("SELECT COUNT(*) FROM account_links WHERE person_id = '{}'", accepted.text("/personId"))),
             1
         );
-        assert_eq!(accepted.text("/accountLink/expiresAt"), "2026-11-28T12:00:00Z");
+        assert_eq!(accepted.text("/accountLink/expiresAt"), "2026-11-28T12:00:00.000Z");
 
         // All contracts that waited are the provider's, and provision.
         for contract in [&waiting, &second] {
@@ -184,7 +184,7 @@ fn an_invitation_is_good_once_for_thirty_days_until_sent_again_or_revoked() {
         let sent = world.post(&format!("{path}/resend"), json!({})).by(&seller).send().await;
         assert_eq!(
             (sent.expect(200).text("/status").as_str(), sent.text("/expiresAt").as_str()),
-            ("PENDING", "2027-01-20T12:00:00Z")
+            ("PENDING", "2027-01-20T12:00:00.000Z")
         );
 
         // Of two at once, one gets in.
