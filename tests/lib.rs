@@ -175,6 +175,38 @@ impl World {
         self.sign_in(&answer.text("/apiToken"), organization).await
     }
 
+    /// Makes somebody a member of an organization, by invitation if the hub does not know them, and signs them in there.
+    pub async fn member(&self, by: &Actor, organization: &str, email: &str, roles: &[&str]) -> Person {
+        let body = json!({ "organizationId": organization, "roles": roles, "people": [{ "email": email }] });
+        let answer = self.post("/v1/members", body).by(by).send().await;
+        answer.expect(207);
+        assert_eq!(answer.at("/failed"), json!([]), "{}", answer.json());
+        let id = match answer.at("/succeeded/added/0/personId") {
+            Value::String(id) => id,
+            _ => {
+                let secret = answer.text("/succeeded/invited/0/secret");
+                let accepted = self.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
+                accepted.expect(200).text("/member/personId")
+            }
+        };
+        self.person(&id, organization)
+    }
+
+    /// Signs a person in, at home in an organization, for a day of simulated time: as whatever they sign in with would.
+    pub fn person(&self, id: &str, organization: &str) -> Person {
+        let access_token = format!("hubat_{id}_{organization}");
+        let until = self.hub.clock().now() + Duration::from_secs(24 * 3600);
+        let until = until.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+        self.database()
+            .execute(
+                "INSERT OR REPLACE INTO access_tokens (hash, principal_id, organization_id, expires_at) VALUES (?1, ?2, ?3, ?4)",
+                (web::secret::hash(&access_token), id, organization, until),
+            )
+            .expect("an access token");
+        let actor = Actor { access_token, api_token: String::new(), organization: organization.to_owned() };
+        Person { id: id.to_owned(), actor }
+    }
+
     /// Adds a service to the catalogue.
     pub async fn service(&self, operator: &Actor, code: &str, driver: &str) -> String {
         let body = json!({ "code": code, "displayName": format!("Service {code}"), "productFamily": "MSP", "driver": driver });
@@ -237,6 +269,15 @@ pub struct Actor {
     pub api_token: String,
     /// The organization the token belongs to.
     pub organization: String,
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their id.
+    pub id: String,
+    /// Their access token.
+    pub actor: Actor,
 }
 
 /// What [`World::shop`] makes.

@@ -30,7 +30,7 @@ CREATE TABLE api_tokens (
 CREATE TABLE bindings (
     principal_id    TEXT NOT NULL,
     role            TEXT NOT NULL,
-    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    organization_id TEXT NOT NULL REFERENCES organizations (id), bound_by TEXT REFERENCES organizations (id),
     PRIMARY KEY (principal_id, role, organization_id)
 );
 
@@ -157,6 +157,33 @@ CREATE TABLE jobs (
     created_at      BIGINT NOT NULL
 );
 
+CREATE TABLE member_invitations (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- In lower case, like a person's.
+    email           TEXT NOT NULL,
+    -- The name whoever invited goes by for the invited; the invited may choose another.
+    display_name    TEXT,
+    -- A person, an API token or an app: whoever last sent it, whose rights it rests on until it is accepted.
+    invited_by      TEXT NOT NULL,
+    -- What the member is to be given, as JSON: roles, bound organizations, roles in services.
+    grants          TEXT NOT NULL,
+    -- SHA-256 of the secret in the invitation.
+    hash            TEXT NOT NULL UNIQUE,
+    status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED', 'EXPIRED')),
+    expires_at      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    -- When it was accepted or taken back.
+    closed_at       BIGINT
+);
+
+CREATE TABLE member_service_roles (
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    person_id       TEXT NOT NULL REFERENCES people (id),
+    service_role_id TEXT NOT NULL REFERENCES service_roles (id),
+    PRIMARY KEY (organization_id, person_id, service_role_id)
+);
+
 CREATE TABLE onboarding_invitations (
     id              TEXT PRIMARY KEY,
     issuer_id       TEXT NOT NULL REFERENCES organizations (id),
@@ -227,6 +254,21 @@ CREATE TABLE prospective_providers (
 );
 
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
+
+CREATE TABLE service_roles (
+    id                         TEXT PRIMARY KEY,
+    service_id                 TEXT NOT NULL REFERENCES services (id),
+    name                       TEXT NOT NULL,
+    display_name               TEXT NOT NULL,
+    -- Whether new members of an organization that has the service get it.
+    is_default                 BIGINT NOT NULL CHECK (is_default IN (0, 1)),
+    -- Whether whoever acts in a customer for its provider has it there.
+    provider_default_in_tenant BIGINT NOT NULL CHECK (provider_default_in_tenant IN (0, 1)),
+    version                    BIGINT NOT NULL,
+    created_at                 BIGINT NOT NULL,
+    updated_at                 BIGINT NOT NULL,
+    UNIQUE (service_id, name)
+);
 
 CREATE TABLE services (
     id             TEXT PRIMARY KEY,
@@ -338,6 +380,10 @@ CREATE INDEX account_links_person ON account_links (person_id);
 
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 
+CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization_id) WHERE bound_by IS NOT NULL;
+
+CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
+
 CREATE UNIQUE INDEX contracts_default ON contracts (provider_id, service_id) WHERE is_default = 1;
 
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
@@ -366,6 +412,12 @@ CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 
 CREATE INDEX jobs_state ON jobs (state, id);
 
+CREATE INDEX member_invitations_organization ON member_invitations (organization_id, id);
+
+CREATE UNIQUE INDEX member_invitations_pending ON member_invitations (organization_id, email) WHERE status = 'PENDING';
+
+CREATE INDEX member_service_roles_role ON member_service_roles (service_role_id);
+
 CREATE INDEX onboarding_invitations_issuer ON onboarding_invitations (issuer_id, id);
 
 CREATE INDEX organizations_country ON organizations (country, path);
@@ -387,6 +439,8 @@ CREATE INDEX organizations_parent ON organizations (parent_id, id);
 CREATE INDEX organizations_removed ON organizations (path) WHERE removed_at IS NOT NULL;
 
 CREATE INDEX organizations_tag ON organizations (tag, path) WHERE tag IS NOT NULL;
+
+CREATE INDEX service_roles_service ON service_roles (service_id, id);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 

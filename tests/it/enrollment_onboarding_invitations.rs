@@ -280,7 +280,7 @@ fn a_disabled_issuer_or_person_lets_nobody_in() {
                 [],
             )
             .unwrap();
-        market.accept(&secret).await.expect_problem(409, "person_disabled");
+        market.accept(&secret).await.expect_problem(403, "person_disabled");
         // Both are refused whole.
         for (body, pointer) in [
             (json!({ "secret": secret }), "/name"),

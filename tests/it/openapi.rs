@@ -11,6 +11,8 @@ pub fn tables() -> Vec<Routes> {
         contracts::routes(),
         enrollment::routes(),
         branding::routes(),
+        members::routes(),
+        roles::routes(),
         provisioning::routes(),
         invitations::routes(),
         billing::routes(),

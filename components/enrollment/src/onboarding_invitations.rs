@@ -38,7 +38,7 @@ pub async fn show(
 /// An invitation with its secret, as it is shown once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SentInvitation {
+pub struct SentOnboardingInvitation {
     #[serde(flatten)]
     invitation: OnboardingInvitation,
     /// What the provider accepts the invitation with. It is stored nowhere, and the one before it is worth nothing any more:
@@ -50,14 +50,14 @@ pub async fn resend(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::OnboardingInvitation>>,
-) -> Result<Sent<Shown<SentInvitation>>> {
+) -> Result<Sent<Shown<SentOnboardingInvitation>>> {
     let secret = secret::new("hubin_");
     hub.write(&caller, async |tx| {
         let invitation = onboarding_invitations::find(tx, &caller.scope(), id, hub.now()).await?;
         invitation.status.check_open()?;
         let invitation =
             onboarding_invitations::resend(tx, invitation, &secret::hash(&secret), hub.now(), hub.now() + LIFETIME).await?;
-        Ok(Shown(SentInvitation { invitation, secret: secret.clone() }))
+        Ok(Shown(SentOnboardingInvitation { invitation, secret: secret.clone() }))
     })
     .await
 }
@@ -78,7 +78,7 @@ pub async fn revoke(
 /// What an invitation is accepted with.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Acceptance {
+pub struct OnboardingAcceptance {
     /// The invitation's secret: `hubin_…`.
     secret: Text<1, 200>,
     /// The name that the first administrator goes by.
@@ -90,42 +90,43 @@ pub struct Acceptance {
 /// What an acceptance has made.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Accepted {
+pub struct Onboarded {
     /// The provider's organization. All contracts that waited for it are its.
     organization_id: Id<id::Organization>,
     /// Its first Provider Administrator.
     person_id: Id<id::Person>,
     /// By which that person sets a password; absent for a person whom the hub knew already, who signs in as before.
-    account_link: Option<AccountLink>,
+    account_link: Option<FirstAccountLink>,
 }
 
 /// A link by which a person sets a password, once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct AccountLink {
+pub struct FirstAccountLink {
     /// Its secret. It is stored nowhere: use it or keep it now.
     secret: String,
     /// Until when it is good.
     expires_at: Instant,
 }
 
-impl Reply for Accepted {
+impl Reply for Onboarded {
     fn into_answer(self) -> Result<web::Answer> {
         web::Answer::json(201, &self)
     }
 }
 
 #[cfg(not(target_family = "wasm"))]
-impl web::Describe for Accepted {
+impl web::Describe for Onboarded {
     fn describe(operation: &mut web::openapi::Operation<'_>) {
         operation.answers::<Self>(201, "The provider has its organization.");
         operation.problem(404, "The secret is unknown, was used or revoked, or has ended.");
-        operation.problem(409, "The issuer is disabled, or the person cannot sign in.");
+        operation.problem(403, "The person with the invitation's mail address cannot sign in.");
+        operation.problem(409, "The issuer is disabled.");
     }
 }
 
 /// Takes no Idempotency-Key: nobody is known yet whose key it could be, and an invitation is accepted once.
-pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Accepted> {
+pub async fn accept(hub: Hub, Body(acceptance): Body<OnboardingAcceptance>) -> Result<Onboarded> {
     let hash = secret::hash(&acceptance.secret);
     let (organization_id, person_id, link) = (hub.id(), hub.id(), secret::new("hubal_"));
     let now = hub.now();
@@ -148,12 +149,13 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Acce
             let person =
                 people::find_or_insert(tx, person_id, &provider.email, &acceptance.name, organization_id, now).await?;
             if person.status == PersonStatus::Disabled {
-                return Err(Error::conflict(
+                return Err(Error::new(
+                    Kind::Forbidden,
                     "person_disabled",
                     "The person with the invitation's mail address cannot sign in. Ask whoever offers the contract to turn to the operator.",
                 ));
             }
-            bindings::insert(tx, PrincipalId::Person(person.id), Role::ProviderAdministrator, organization_id).await?;
+            bindings::insert(tx, PrincipalId::Person(person.id), &[Role::ProviderAdministrator], organization_id).await?;
             onboarding_invitations::attach(tx, &accepted, organization_id, now).await?;
             // Only for a person who was not there before: whoever offers a contract chooses the address, and must not get into
             // anybody's account by it.
@@ -162,8 +164,8 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Acce
             if is_new {
                 account_links::insert(tx, &secret::hash(&link), person.id, now, expires_at).await?;
             }
-            let account_link = is_new.then(|| AccountLink { secret: link.clone(), expires_at });
-            Ok(Accepted { organization_id, person_id: person.id, account_link })
+            let account_link = is_new.then(|| FirstAccountLink { secret: link.clone(), expires_at });
+            Ok(Onboarded { organization_id, person_id: person.id, account_link })
         })
         .await
 }

@@ -1,11 +1,10 @@
-//! Organizations, tokens and roles: who there is and what they may.
+//! Organizations and tokens: who there is.
 
 mod access_tokens;
 mod api_tokens;
 mod bootstrap;
 mod me;
 mod organizations;
-mod roles;
 
 use web::Routes;
 
@@ -15,7 +14,6 @@ pub fn routes() -> Routes {
         .post("/internal/bootstrap", bootstrap::create, "Create the operator and its first API token")
         .post("/v1/access-tokens", access_tokens::create, "Exchange an API token for an access token of 30 minutes")
         .get("/v1/me", me::show, "Who you are and what you may")
-        .get("/v1/roles", roles::list, "The roles and what they permit")
         .post("/v1/organizations", organizations::create, "Create an organization")
         .get("/v1/organizations", organizations::list, "List organizations")
         .get("/v1/organizations/{organizationId}", organizations::show, "Read an organization")

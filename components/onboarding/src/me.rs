@@ -29,7 +29,7 @@ pub async fn show(_: Hub, caller: Caller<permit::Anybody>) -> Result<Shown<Me>> 
         organization_id: caller.home().id,
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,
-        roles: caller.bindings().iter().map(|(role, _)| *role).collect(),
+        roles: caller.bindings().iter().map(|binding| binding.role).collect(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
     }))
 }

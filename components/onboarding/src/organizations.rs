@@ -30,7 +30,7 @@ pub async fn create(
         organizations::insert(tx, &parent, id, &new, hub.now()).await?;
         if !caller.scope().path().reaches(&parent.path) {
             // The caller's own additional provider: somebody has to be its first administrator.
-            bindings::insert(tx, caller.principal(), Role::ProviderAdministrator, id).await?;
+            bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], id).await?;
         }
         let organization = organizations::find(tx, &Scope::below(parent.path), id).await?;
         Ok(Created {

@@ -9,8 +9,10 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 12] = [
     "onboarding",
+    "members",
+    "roles",
     "contracts",
     "enrollment",
     "branding",

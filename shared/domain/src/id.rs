@@ -36,6 +36,10 @@ nouns! {
     Organization "org" "organization";
     /// A person who signs in.
     Person "per" "person";
+    /// An invitation to become a member of an organization.
+    MemberInvitation "minv" "member invitation";
+    /// A role in a service.
+    ServiceRole "srol" "service role";
     /// An app, which signs in with client credentials.
     App "app" "app";
     /// An API token, the long-lived credential of a machine.

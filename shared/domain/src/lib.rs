@@ -13,6 +13,7 @@ pub mod instant;
 pub mod invoice;
 pub mod job;
 pub mod json;
+pub mod member;
 pub mod money;
 pub mod onboarding_invitation;
 pub mod organization;

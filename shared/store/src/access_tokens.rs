@@ -1,8 +1,9 @@
 //! Access tokens, and who stands behind one. This is the one indexed read that every authenticated request makes.
 
-use crate::{Db, Tx, params};
+use crate::{Db, Row, Tx, params};
 use domain::{
-    Error, Id, Instant, OrganizationKind, OrganizationPath, PrincipalId, Result, Role, id, organization::OrganizationStatus,
+    Error, Id, Instant, OrganizationKind, OrganizationPath, PrincipalId, Result, id, organization::OrganizationStatus,
+    role::Binding,
 };
 
 /// An organization as far as deciding about a caller needs it.
@@ -26,7 +27,7 @@ pub struct Principal {
     /// The organization it belongs to.
     pub home: Place,
     /// Its roles, each with the organization it is bound in.
-    pub bindings: Vec<(Role, OrganizationPath)>,
+    pub bindings: Vec<Binding>,
 }
 
 /// Whose access token has this hash, at `now`. `None` when it is unknown, ended or revoked, or has no role left anywhere.
@@ -36,7 +37,8 @@ pub struct Principal {
 pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>> {
     let rows: Vec<String> = db
         .query_all(
-            "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path AS found
+            "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path
+                 || ' ' || COALESCE(b.bound_by, '') AS found
              FROM access_tokens a
              JOIN organizations o ON o.id = a.organization_id
              JOIN bindings b ON b.principal_id = a.principal_id
@@ -54,14 +56,21 @@ pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>
     Ok(principal)
 }
 
-fn read(row: &str) -> Option<(Principal, (Role, OrganizationPath))> {
+fn read(row: &str) -> Option<(Principal, Binding)> {
     let mut words = row.split(' ');
     let mut word = || words.next();
     let id = word()?.parse().ok()?;
     let (kind, status, path) = (word()?.parse().ok()?, word()?.parse().ok()?, OrganizationPath::stored(word()?.to_owned()));
     let home = Place { id: path.id()?, path, kind, status };
-    let binding = (word()?.parse().ok()?, OrganizationPath::stored(word()?.to_owned()));
+    let role = word()?.parse().ok()?;
+    let binding = Binding { role, path: OrganizationPath::stored(word()?.to_owned()), bound: !word()?.is_empty() };
     Some((Principal { id, home, bindings: Vec::new() }, binding))
+}
+
+/// Ends the access tokens with which a principal is at home in an organization that it belongs to no longer. Others stay:
+/// what they permit is read with every request.
+pub async fn revoke_at(tx: &Tx<'_>, principal: PrincipalId, home: Id<id::Organization>) -> Result<()> {
+    tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1 AND organization_id = ?2", params![principal, home]).await
 }
 
 /// Ends the access tokens of a principal, whose rights have changed or ended: it must get a new one for what is left.
@@ -71,10 +80,11 @@ pub async fn revoke(tx: &Tx<'_>, principal: PrincipalId) -> Result<()> {
 
 /// An organization that a caller names as the one to act in. The caller's bindings decide whether it may.
 pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
-    db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], |row| {
-        Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? })
-    })
-    .await
+    db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], read_place).await
+}
+
+pub(crate) fn read_place(row: &mut Row) -> Result<Place> {
+    Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? })
 }
 
 /// Exchanges the API token with this hash for an access token with the other, which ends at `expires_at`, or with the API

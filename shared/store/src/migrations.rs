@@ -29,7 +29,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_provisioning",
     4 "0004_billing",
     5 "0005_people",
-    6 "0006_organizations_contracts",
+    6 "0006_members",
+    7 "0007_organizations_contracts",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

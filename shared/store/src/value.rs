@@ -153,7 +153,7 @@ macro_rules! stored_as_text {
 stored_as_text! {
     [N: Noun] Id<N>;
     [const MIN: usize, const MAX: usize] Text<MIN, MAX>;
-    [] domain::PrincipalId; [] domain::person::Email; [] domain::person::PersonStatus;
+    [] domain::PrincipalId; [] domain::person::Email; [] domain::person::PersonStatus; [] domain::member::InvitationStatus;
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
     [] domain::organization::TenantType; [] domain::organization::ProviderStatus; [] domain::organization::ProviderType;

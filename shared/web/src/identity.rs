@@ -4,7 +4,11 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::Permissions};
+use domain::{
+    Error, Kind, OrganizationPath, Permission, PrincipalId, Result,
+    organization::OrganizationStatus,
+    role::{Authority, Binding, Permissions},
+};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
@@ -38,7 +42,7 @@ pub mod permit {
         )*};
     }
     permits! {
-        OrganizationRead OrganizationWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
+        OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
         SubscriptionRead SubscriptionWrite TaskWrite UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
     }
 }
@@ -48,7 +52,8 @@ pub mod permit {
 pub struct Identity {
     principal: Principal,
     acting: Place,
-    permissions: Permissions,
+    authority: Authority,
+    scope: Scope,
 }
 
 impl Identity {
@@ -67,19 +72,25 @@ impl Identity {
         &self.acting
     }
 
-    /// The roles that the principal was given.
-    pub fn bindings(&self) -> &[(domain::Role, domain::OrganizationPath)] {
+    /// The roles that the principal was given, and where.
+    pub fn bindings(&self) -> &[Binding] {
         &self.principal.bindings
     }
 
     /// What the caller may do where they act.
     pub fn permissions(&self) -> Permissions {
-        self.permissions
+        self.authority.here
     }
 
-    /// The data the caller can reach: the acting organization's and of all below it.
+    /// What the caller may do in an organization within their scope: nobody grants more than that.
+    pub fn authority_in(&self, place: &OrganizationPath) -> Authority {
+        Authority::of(&self.principal.bindings, place)
+    }
+
+    /// The data that the permission of this request lets the caller reach: the acting organization's, and of all below it
+    /// if a role that permits it reaches there.
     pub fn scope(&self) -> Scope {
-        Scope::below(self.acting.path.clone())
+        self.scope.clone()
     }
 }
 
@@ -106,9 +117,9 @@ fn authorize<'a>(
     needed: Option<Permission>,
 ) -> Pin<Box<dyn Future<Output = Result<Identity>> + 'a>> {
     Box::pin(async move {
-        let identity = identify(hub, incoming).await?;
+        let mut identity = identify(hub, incoming).await?;
         match needed {
-            Some(permission) if !identity.permissions.has(permission) => Err(Error::new(
+            Some(permission) if !identity.authority.here.has(permission) => Err(Error::new(
                 Kind::Forbidden,
                 "permission_missing",
                 format!(
@@ -116,7 +127,12 @@ fn authorize<'a>(
                     identity.acting.id
                 ),
             )),
-            _ => Ok(identity),
+            _ => {
+                if needed.is_some_and(|permission| identity.authority.below.has(permission)) {
+                    identity.scope = Scope::below(identity.acting.path.clone());
+                }
+                Ok(identity)
+            }
         }
     })
 }
@@ -140,7 +156,7 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
             access_tokens::place(hub.db().await?, id)
                 .await?
-                .filter(|place| principal.bindings.iter().any(|(_, path)| path.reaches(&place.path)))
+                .filter(|place| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
                 .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?
         }
     };
@@ -152,9 +168,9 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
         ));
     }
-    let here = principal.bindings.iter().filter(|(_, path)| path.reaches(&acting.path)).map(|(role, _)| *role);
-    let permissions = Permissions::of(here);
-    Ok(Identity { principal, acting, permissions })
+    let authority = Authority::of(&principal.bindings, &acting.path);
+    let scope = Scope::only(acting.path.clone());
+    Ok(Identity { principal, acting, authority, scope })
 }
 
 /// The token of an `Authorization: Bearer` header.
