@@ -239,7 +239,7 @@ impl World {
     /// Makes a commit contract between the operator and a provider, in force since 1 September 2026.
     pub async fn contract(&self, operator: &Actor, provider: &str, service: &str) -> String {
         let body = json!({
-            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD"
+            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" }
         });
         let answer = self.post("/v1/contracts", body).by(operator).send().await;
         answer.expect(201);

@@ -64,7 +64,7 @@ impl Caller {
             |code: &str, driver: &str| json!({ "code": code, "displayName": code, "productFamily": "MSP", "driver": driver });
         let builtin = text(&post("builtin", &operator, "/v1/services", service("builtin", "BUILTIN")).await?, "/id");
         let manual = text(&post("manual", &operator, "/v1/services", service("manual", "MANUAL")).await?, "/id");
-        let contract = |service: &str| json!({ "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD" });
+        let contract = |service: &str| json!({ "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" } });
         for (draw, approve, service) in [("draw 1", "approve 1", &builtin), ("draw 2", "approve 2", &manual)] {
             let drawn = post(draw, &operator, "/v1/contracts", contract(service)).await?;
             post(approve, &operator, &format!("/v1/contracts/{}/approve", text(&drawn, "/id")), json!({})).await?;

@@ -23,6 +23,7 @@ fn statements() -> BTreeSet<String> {
             "organizations",
             "api-tokens",
             "contracts",
+            "onboarding-invitations",
             "services",
             "subscriptions",
             "tasks",
@@ -52,6 +53,8 @@ fn statements() -> BTreeSet<String> {
             .await
             .expect(200);
         act(&world, &admin, &customer).await;
+        organizations(&world, &operator, &admin, &caller).await;
+        contracts(&world, &operator, &caller).await;
         // A job that keeps failing, is parked and replayed.
         let order = json!({ "organizationId": customer, "serviceId": caller.text("manual", "/id"), "quantity": "1" });
         let task = world.post("/v1/subscriptions", order).bearer(&admin).send().await.text("/id");
@@ -112,6 +115,66 @@ async fn act(world: &World, admin: &str, customer: &str) {
     ] {
         world.get(&format!("/v1/audit-entries{query}")).by(&member).send().await.expect(200);
     }
+}
+
+/// What organizations offer: every filter and cursor of their lists, in bulk, branded, disabled, enabled and removed.
+async fn organizations(world: &World, operator: &str, admin: &str, caller: &Caller) {
+    let (provider, customer) = (caller.text("provider", "/id"), caller.text("customer", "/id"));
+    for query in [
+        format!("cursor={customer}"),
+        format!("parentId={provider}&cursor={customer}&kind=CUSTOMER&country=US&tag=x"),
+        format!("name=f&cursor={customer}&createdAfter=2026-01-01T00:00:00Z"),
+        "status=ACTIVE".into(),
+        "status=DISABLED".into(),
+        "status=REMOVED".into(),
+    ] {
+        world.get(&format!("/v1/organizations?{query}")).bearer(admin).send().await.expect(200);
+    }
+    let csv = "displayName,companyName,country,currency\nA,A,US,USD\n";
+    let imported = world.call(Method::POST, "/v1/organizations/import").bearer(admin).body("text/csv", csv).send().await;
+    let imported = format!("/v1/organizations/{}", imported.expect(207).text("/items/0/id"));
+    let branding =
+        world.call(Method::PUT, &format!("{imported}/branding")).json(&json!({})).bearer(admin).header("if-match", "*");
+    branding.send().await.expect(200);
+    for (path, what) in [(&imported, "disable"), (&imported, "enable"), (&format!("/v1/organizations/{provider}"), "disable")] {
+        world.post(&format!("{path}/{what}"), json!({})).bearer(operator).send().await.expect(200);
+    }
+    world.post(&format!("/v1/organizations/{provider}/enable"), json!({})).bearer(operator).send().await.expect(200);
+    let additional = json!({
+        "kind": "PROVIDER", "providerType": "ADDITIONAL", "mainProviderId": provider, "displayName": "T", "companyName": "T", "country": "US",
+        "currency": "USD"
+    });
+    world.post("/v1/organizations", additional).bearer(admin).send().await.expect(201);
+    world.delete(&imported).bearer(admin).send().await.expect(204);
+}
+
+/// What contracts offer: amended, moved on by hand and by their days, made the default, renewed, and with a provider that is
+/// invited.
+async fn contracts(world: &World, operator: &str, caller: &Caller) {
+    let (provider, service) = (caller.text("provider", "/id"), caller.text("manual", "/id"));
+    let body = json!({
+        "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-10-01", "endDate": "2027-01-01",
+        "currency": "USD", "draft": true, "threshold": { "minorUnits": 1, "currency": "USD" }
+    });
+    let post = async |path: &str, body| world.post(path, body).bearer(operator).send().await;
+    let path = format!("/v1/contracts/{}", post("/v1/contracts", body.clone()).await.expect(201).text("/id"));
+    world.patch(&path, json!({ "reference": "x" })).bearer(operator).header("if-match", "*").send().await.expect(200);
+    for what in ["submit", "approve", "default", "renew"] {
+        assert!(post(&format!("{path}/{what}"), json!({})).await.status() < 300, "{what}");
+    }
+    world.get(&format!("/v1/contracts?providerId={provider}&status=ACTIVE")).bearer(operator).send().await.expect(200);
+    let mut waiting = body;
+    waiting["draft"] = json!(false);
+    waiting["providerId"] = json!(null);
+    waiting["provider"] = json!({ "email": "a@b.example", "displayName": "P", "companyName": "P", "country": "US" });
+    let path = format!("/v1/contracts/{}/approve", post("/v1/contracts", waiting).await.expect(201).text("/id"));
+    post(&path, json!({})).await.expect(200);
+    let listed = world.get("/v1/onboarding-invitations").bearer(operator).send().await;
+    let invitation = format!("/v1/onboarding-invitations/{}", listed.expect(200).text("/items/0/id"));
+    post(&format!("{invitation}/revoke"), json!({})).await.expect(200);
+    let secret = post(&format!("{invitation}/resend"), json!({})).await.expect(200).text("/secret");
+    let acceptance = json!({ "secret": secret, "name": "Ada" });
+    world.post("/v1/onboarding-invitations/accept", acceptance).send().await.expect(201);
 }
 
 /// Run by `cargo xtask test postgres`, which installs and starts one and sets `PSQL` to how it is reached.

@@ -19,7 +19,7 @@ pub async fn create(
 ) -> Result<Sent<Created<Invoice>>> {
     let id = hub.id();
     hub.write(&caller, async |tx| {
-        let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+        let customer = organizations::head(tx, &caller.scope(), new.organization_id).await?;
         if customer.kind != OrganizationKind::Customer {
             return Err(Error::invalid(
                 "/organizationId",

@@ -43,7 +43,7 @@ pub async fn create(
     }
     let (id, api_token) = (hub.id(), secret::new("hubpt_"));
     hub.write(&caller, async |tx| {
-        let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+        let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
         caller.authority_in(&organization.path).check(new.role, false)?;
         if new.role.row().kind != organization.kind {
             return Err(Error::invalid(

@@ -46,6 +46,8 @@ nouns! {
     ApiToken "tok" "API token";
     /// A commit contract.
     Contract "ctr" "contract";
+    /// An invitation to a provider that has no organization yet.
+    OnboardingInvitation "oin" "onboarding invitation";
     /// A service of the catalogue.
     Service "svc" "service";
     /// A service provisioned to a customer organization.

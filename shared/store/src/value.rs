@@ -158,6 +158,8 @@ stored_as_text! {
     [] domain::person::Email; [] domain::person::PersonStatus; [] domain::member::InvitationStatus;
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
+    [] domain::organization::TenantType; [] domain::organization::ProviderStatus; [] domain::organization::ProviderType;
+    [] domain::onboarding_invitation::OnboardingInvitationStatus; [] domain::branding::HttpsUrl; [] domain::branding::Color;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
     [] domain::service::Driver; [] domain::service::ProductFamily;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
