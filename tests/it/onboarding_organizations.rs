@@ -558,7 +558,15 @@ fn what_is_still_needed_is_not_removed_and_what_is_removed_can_still_be_named() 
         let rival = world.organization(&shop.operator, "PROVIDER", "Rival", None).await;
         let rival = world.actor(&shop.operator, &rival, "PROVIDER_ADMINISTRATOR").await;
         remove(&rival, &shop.customer).await.expect_problem(404, "organization_not_found");
+        let people = json!([{ "email": "new@example.com" }]);
+        let invite = json!({ "organizationId": shop.customer, "roles": ["CUSTOMER_USER"], "people": people });
+        world.post("/v1/members", invite).by(&shop.admin).send().await.expect(207);
+        let member = world.member(&shop.admin, &shop.customer, "eve@example.com", &["CUSTOMER_USER"]).await;
         remove(&shop.admin, &shop.customer).await.expect(204);
+        assert_eq!(world.count("SELECT COUNT(*) FROM member_invitations WHERE status = 'PENDING'"), 0);
+        let of_customer = format!("SELECT COUNT(*) FROM bindings WHERE organization_id = '{}'", shop.customer);
+        assert_eq!(world.count(&of_customer), 0);
+        world.get("/v1/me").by(&member.actor).send().await.expect_problem(401, "access_token_invalid");
         remove(&shop.admin, &shop.customer).await.expect_problem(409, "organization_removed");
 
         let path = format!("/v1/organizations/{}", shop.customer);

@@ -90,9 +90,9 @@ fn organizations_and_contracts_of_before_are_what_they_were() {
         |number: i64| MIGRATIONS.iter().find(|step| step.name.ends_with("_organizations_contracts")).unwrap().number - number;
     let apply = |from: i64, to: i64| {
         for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
-            migration.statements().for_each(|statement| {
+            for statement in migration.statements() {
                 database.execute(statement, []).expect(statement);
-            });
+            }
         }
     };
     apply(1, step(1));

@@ -720,7 +720,13 @@ pub async fn remove(tx: &Tx<'_>, current: &Organization, now: Instant) -> Result
     check_removable(tx, current.id).await?;
     tx.exec("UPDATE api_tokens SET revoked_at = ?2 WHERE organization_id = ?1 AND revoked_at IS NULL", params![current.id, now])
         .await?;
-    tx.exec("DELETE FROM bindings WHERE organization_id = ?1", params![current.id]).await?;
+    tx.exec("DELETE FROM bindings WHERE organization_id = ?1 OR bound_by = ?1", params![current.id]).await?;
+    tx.exec("DELETE FROM member_service_roles WHERE organization_id = ?1", params![current.id]).await?;
+    tx.exec(
+        "UPDATE member_invitations SET status = 'REVOKED', closed_at = ?2 WHERE organization_id = ?1 AND status = 'PENDING'",
+        params![current.id, now],
+    )
+    .await?;
     tx.exec("DELETE FROM access_tokens WHERE organization_id = ?1", params![current.id]).await?;
     tx.exec("DELETE FROM branding WHERE organization_id = ?1", params![current.id]).await?;
     changed(
