@@ -92,8 +92,8 @@ impl World {
             let width = statement.column_count();
             let mut rows = statement.query([]).expect("rows");
             while let Some(row) = rows.next().expect("a row") {
-                // Texts as texts, so that whoever looks for one finds it; rusqlite shows them as bytes.
-                let cell = |cell: usize| match row.get_ref(cell).expect("a cell") {
+                // A text as text: as bytes, nobody would find a secret in it.
+                let cell = |cell| match row.get_ref(cell).expect("a cell") {
                     rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
                     other => format!("{other:?}"),
                 };
@@ -179,10 +179,41 @@ impl World {
 
     /// Issues an API token with a role in an organization and exchanges it.
     pub async fn actor(&self, by: &Actor, organization: &str, role: &str) -> Actor {
-        let body = json!({ "name": role, "organizationId": organization, "role": role });
+        let body = json!({ "name": role, "organizationId": organization, "roles": [role] });
         let answer = self.post("/v1/api-tokens", body).by(by).send().await;
         answer.expect(201);
         self.sign_in(&answer.text("/apiToken"), organization).await
+    }
+
+    /// Makes a person with these roles, each in an organization, as joining would, and gives the person's id.
+    pub fn somebody(&self, email: &str, roles: &[(&str, &str)]) -> String {
+        let count = self.count("SELECT COUNT(*) FROM people") as u8;
+        let id = domain::Id::<domain::id::Person>::new(domain::Instant::default(), [count; 10]).to_string();
+        let database = self.database();
+        database
+            .execute(
+                "INSERT INTO people (id, email, display_name, status, version, created_at, updated_at)
+                 VALUES (?1, ?2, 'Somebody', 'ACTIVE', 1, 0, 0)",
+                (&id, email),
+            )
+            .expect("a person");
+        for (role, organization) in roles {
+            let sql = "INSERT INTO bindings (principal_id, role, organization_id) VALUES (?1, ?2, ?3)";
+            database.execute(sql, (&id, role, organization)).expect("a binding");
+        }
+        id
+    }
+
+    /// Has an administrator make the link by which a person sets this password, and sets it.
+    pub async fn set_password(&self, by: &Actor, person: &str, password: &str) {
+        let link = self.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(by).send().await;
+        let body = json!({ "accountLink": link.expect(201).text("/accountLink"), "password": password });
+        self.call(Method::PUT, "/v1/account-links").json(&body).send().await.expect(204);
+    }
+
+    /// Tries to sign in with a password.
+    pub async fn try_password(&self, email: &str, password: &str) -> Answer {
+        self.post("/v1/sign-in/password", json!({ "email": email, "password": password })).send().await
     }
 
     /// Makes somebody a member of an organization, by invitation if the hub does not know them, and signs them in there.

@@ -167,7 +167,7 @@ fn the_acting_role_is_limited_whatever_the_principal_may_at_home() {
                 "INVOICE_READ"
             ]);
             assert_eq!(me.expect(200).at("/permissions"), wanted);
-            let token = json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_ADMINISTRATOR" });
+            let token = json!({ "name": "x", "organizationId": shop.customer, "roles": ["CUSTOMER_ADMINISTRATOR"] });
             let issue = world.post("/v1/api-tokens", token).by(actor).acting_in(&shop.customer).send().await;
             issue.expect_problem(403, "permission_missing");
             let policy = format!("/v1/acting-policies/{}", shop.customer);

@@ -211,7 +211,7 @@ fn requests_at_once_never_fork_a_chain() {
         let edits =
             (0..8).map(|n| world.patch(&path, json!({ "tag": n.to_string() })).by(&shop.admin).header("if-match", "*").send());
         let tokens = (0..8).map(|n| {
-            let body = json!({ "name": n.to_string(), "organizationId": shop.provider, "role": "PROVIDER_BILLING_USER" });
+            let body = json!({ "name": n.to_string(), "organizationId": shop.provider, "roles": ["PROVIDER_BILLING_USER"] });
             world.post("/v1/api-tokens", body).by(&shop.operator).send()
         });
         let (edits, tokens) = futures::future::join(join_all(edits), join_all(tokens)).await;
@@ -516,7 +516,7 @@ fn lists_are_filtered_and_paged_and_use_their_indexes() {
         let mut tokens = Vec::new();
         for n in 0..4 {
             minute().await;
-            let body = json!({ "name": n.to_string(), "organizationId": shop.customer, "role": "CUSTOMER_USER" });
+            let body = json!({ "name": n.to_string(), "organizationId": shop.customer, "roles": ["CUSTOMER_USER"] });
             tokens.push(world.post("/v1/api-tokens", body).by(&shop.admin).send().await.expect(201).text("/id"));
         }
         minute().await;

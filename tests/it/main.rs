@@ -1,4 +1,6 @@
 //! Every integration test is a module of this one binary.
+mod access_api_tokens;
+mod access_apps;
 mod audit_acting_sessions;
 mod audit_entries;
 mod billing_invoices;
@@ -8,6 +10,8 @@ mod branding_branding;
 mod contracts_contracts;
 mod enrollment_customers;
 mod enrollment_onboarding_invitations;
+mod federation_oidc;
+mod federation_support;
 mod host_cache;
 mod host_faults;
 mod host_platform;
@@ -25,6 +29,8 @@ mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
 mod roles_roles;
+mod sign_in_identity_providers;
+mod sign_in_password;
 mod store_dialect;
 mod store_schema;
 mod web_bad_input;

@@ -69,7 +69,7 @@ impl Caller {
             let drawn = post(draw, &operator, "/v1/contracts", contract(service)).await?;
             post(approve, &operator, &format!("/v1/contracts/{}/approve", text(&drawn, "/id")), json!({})).await?;
         }
-        let token = json!({ "name": "admin", "organizationId": provider, "role": "PROVIDER_ADMINISTRATOR" });
+        let token = json!({ "name": "admin", "organizationId": provider, "roles": ["PROVIDER_ADMINISTRATOR"] });
         let issued = post("token", &operator, "/v1/api-tokens", token).await?;
         let exchange = json!({ "apiToken": text(&issued, "/apiToken") });
         let signed = self.step("admin", async || world.post("/v1/access-tokens", exchange).try_send().await).await?;

@@ -188,7 +188,7 @@ fn an_invitation_rests_on_whoever_sent_it_last() {
 
         // A token that was revoked, and one that has ended, have no say either.
         for revoked in [true, false] {
-            let mut body = json!({ "name": "inviter", "organizationId": shop.provider, "role": "PROVIDER_ADMINISTRATOR" });
+            let mut body = json!({ "name": "inviter", "organizationId": shop.provider, "roles": ["PROVIDER_ADMINISTRATOR"] });
             if !revoked {
                 body["expiresAt"] = json!("2026-11-21T12:10:00Z");
             }

@@ -417,7 +417,7 @@ fn a_role_of_the_organization_alone_does_not_reach_below() {
         world.get(&format!("/v1/organizations/{}", shop.customer)).by(&developer.actor).send().await.expect(200);
         let tokens = world.get("/v1/api-tokens").by(&developer.actor).send().await;
         assert_eq!(tokens.at("/items").as_array().unwrap().len(), 1);
-        let token = json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER" });
+        let token = json!({ "name": "x", "organizationId": shop.customer, "roles": ["CUSTOMER_USER"] });
         world.post("/v1/api-tokens", token).by(&developer.actor).send().await.expect_problem(404, "organization_not_found");
     });
 }

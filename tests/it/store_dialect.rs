@@ -1,7 +1,10 @@
 //! The SQL is in the dialect that SQLite and PostgreSQL share: a real PostgreSQL takes every migration and every statement
 //! that the hub was seen to send.
 
-use crate::main_job::Caller;
+use crate::{
+    federation_support::{Idp, sign_in, trust},
+    main_job::Caller,
+};
 use http::Method;
 use serde_json::json;
 use std::{
@@ -10,7 +13,7 @@ use std::{
     process::{Command, Stdio},
 };
 use store::migrations::MIGRATIONS;
-use tests::{World, simulated};
+use tests::{Actor, World, simulated};
 
 /// Everything the hub says to its database, once each, while it does its main job and whatever else its routes offer.
 fn statements() -> BTreeSet<String> {
@@ -68,6 +71,7 @@ fn statements() -> BTreeSet<String> {
         world.hub.clock().advance(std::time::Duration::from_secs(25 * 3600)).await;
         world.settle().await;
         let token = world.sign_in(&caller.text("bootstrap", "/apiToken"), "").await;
+        people_and_machines_come_and_go(&world, &token, &customer).await;
         let id = caller.text("token", "/id");
         world.delete(&format!("/v1/api-tokens/{id}")).by(&token).send().await.expect(204);
         let calls = world.hub.host_calls();
@@ -78,7 +82,7 @@ fn statements() -> BTreeSet<String> {
 /// Acting for a customer from its beginning to each of its ends, and the audit of it by every filter.
 async fn act(world: &World, admin: &str, customer: &str) {
     let issued = world
-        .post("/v1/api-tokens", json!({ "name": "c", "organizationId": customer, "role": "CUSTOMER_ADMINISTRATOR" }))
+        .post("/v1/api-tokens", json!({ "name": "c", "organizationId": customer, "roles": ["CUSTOMER_ADMINISTRATOR"] }))
         .bearer(admin)
         .send()
         .await;
@@ -177,6 +181,47 @@ async fn contracts(world: &World, operator: &str, caller: &Caller) {
     world.post("/v1/onboarding-invitations/accept", acceptance).send().await.expect(201);
 }
 
+/// Whatever access, sign-in and federation say.
+async fn people_and_machines_come_and_go(world: &World, operator: &Actor, customer: &str) {
+    let body = json!({ "name": "x", "organizationId": customer, "roles": ["CUSTOMER_USER"] });
+    for list in ["api-tokens", "apps"] {
+        let owner = world.actor(operator, customer, "CUSTOMER_ADMINISTRATOR").await;
+        let made = world.post(&format!("/v1/{list}"), body.clone()).by(&owner).send().await;
+        let path = made.expect(201).header("location").to_owned();
+        world.get(&format!("/v1/{list}?limit=1")).by(operator).send().await.expect(200);
+        world.post(&format!("{path}/regenerate"), json!({})).by(operator).send().await.expect(200);
+        let owner_id = world.get("/v1/me").by(&owner).send().await.text("/principalId");
+        world.delete(&format!("/v1/api-tokens/{owner_id}")).by(operator).send().await.expect(204);
+        world.get(&path).by(operator).send().await.expect(404);
+    }
+    let app = world.post("/v1/apps", body).by(operator).send().await;
+    let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", app.text("/id"), app.text("/clientSecret"));
+    world.call(Method::POST, "/v1/oauth/token").body("application/x-www-form-urlencoded", form).send().await.expect(200);
+    let (email, password) = ("ada@example.com", "correct horse battery staple");
+    let person = world.somebody(email, &[("CUSTOMER_USER", customer)]);
+    world.set_password(operator, &person, password).await;
+    for _ in 0..6 {
+        world.try_password(email, "wrong").await;
+    }
+    world.hub.clock().advance(std::time::Duration::from_secs(1)).await;
+    let session = world.try_password(email, password).await;
+    let session = world.post("/v1/access-tokens", json!({ "refreshToken": session.text("/refreshToken") })).send().await;
+    let token = session.expect(201).text("/accessToken");
+    world.post("/v1/access-tokens", json!({ "refreshToken": "hubrt_a.b" })).send().await.expect(401);
+    let home = json!({ "defaultOrganizationId": customer });
+    world.patch("/v1/me", home).bearer(&token).header("if-match", "*").send().await.expect(200);
+    let change = json!({ "currentPassword": password, "newPassword": "another password" });
+    world.call(Method::PUT, "/v1/sign-in/password").json(&change).bearer(&token).send().await.expect(204);
+    world.delete("/v1/access-tokens/current").bearer(&token).send().await.expect(204);
+    let idp = Idp::new(world);
+    let provider = trust(world, operator, customer, json!({})).await;
+    sign_in(world, &idp, &provider, json!({})).await.expect(201);
+    let path = format!("/v1/identity-providers/{provider}");
+    world.get("/v1/identity-providers").by(operator).send().await.expect(200);
+    world.patch(&path, json!({ "name": "Y" })).by(operator).header("if-match", "*").send().await.expect(200);
+    world.delete(&path).by(operator).send().await.expect(204);
+}
+
 /// Run by `cargo xtask test postgres`, which installs and starts one and sets `PSQL` to how it is reached.
 #[test]
 #[ignore = "needs a PostgreSQL: cargo xtask test postgres"]
@@ -198,7 +243,7 @@ fn postgresql_takes_every_migration_and_every_statement() {
         count += 1;
         script += &format!("PREPARE statement_{count} AS {};\n", statement.replace('?', "$"));
     }
-    assert!(count > 60, "only {count} statements were seen");
+    assert!(count > 110, "only {count} statements were seen");
     let mut words = psql.split(' ');
     let mut child = Command::new(words.next().unwrap())
         .args(words)

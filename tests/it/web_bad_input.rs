@@ -191,7 +191,7 @@ fn unknown_routes_and_methods_say_what_there_is() {
                 (Method::PUT, PATH, "POST, GET, HEAD"),
                 (Method::DELETE, PATH, "POST, GET, HEAD"),
                 (Method::TRACE, PATH, "POST, GET, HEAD"),
-                (Method::OPTIONS, "/v1/me", "GET, HEAD"),
+                (Method::OPTIONS, "/v1/me", "GET, PATCH, HEAD"),
                 (Method::GET, "/v1/access-tokens", "POST"),
                 (Method::from_bytes(b"BREW").unwrap(), PATH, "POST, GET, HEAD"),
             ] {
@@ -299,6 +299,8 @@ fn a_fault_is_a_503_that_changed_nothing_and_can_be_sent_again() {
     simulated(|| async {
         let world = World::new().await;
         let operator = world.bootstrap().await;
+        // The first request of an instance looks at the schema too, and takes a fault there for a database that is new.
+        world.get(PATH).by(&operator).send().await.expect(200);
         let before = world.dump();
         // Every statement of a write, one after the other, until there is none left to fail.
         for nth in 1..100 {

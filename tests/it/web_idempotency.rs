@@ -88,7 +88,7 @@ fn a_replayed_secret_is_the_same_and_stands_nowhere_in_the_database() {
     simulated(|| async {
         let world = World::new().await;
         let operator = world.bootstrap().await;
-        let body = json!({ "name": "robot", "organizationId": operator.organization, "role": "OPERATOR_ADMINISTRATOR" });
+        let body = json!({ "name": "robot", "organizationId": operator.organization, "roles": ["OPERATOR_ADMINISTRATOR"] });
         let first = world.post("/v1/api-tokens", body.clone()).by(&operator).key("secret-key-1").send().await;
         let again = world.post("/v1/api-tokens", body).by(&operator).key("secret-key-1").send().await;
         assert_eq!(first.text("/apiToken"), again.text("/apiToken"));

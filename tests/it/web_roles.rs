@@ -63,11 +63,35 @@ impl Route {
 const ROUTES: &[Route] = &[
     // access
     route(Nothing, "POST /v1/access-tokens"),
+    route(Token, "DELETE /v1/access-tokens/current"),
+    route(Nothing, "POST /v1/oauth/token"),
     route(Token, "GET /v1/me"),
+    route(Token, "PATCH /v1/me"),
     route(One(ApiTokenWrite), "POST /v1/api-tokens")
-        .body(r#"{"name":"x","organizationId":"{organizationId}","role":"{role}"}"#),
+        .body(r#"{"name":"x","organizationId":"{organizationId}","roles":["{role}"]}"#),
     route(One(ApiTokenRead), "GET /v1/api-tokens").lists("apiTokenId"),
+    route(One(ApiTokenRead), "GET /v1/api-tokens/{apiTokenId}"),
+    route(One(ApiTokenWrite), "POST /v1/api-tokens/{apiTokenId}/regenerate"),
     route(One(ApiTokenWrite), "DELETE /v1/api-tokens/{apiTokenId}"),
+    route(One(ApiTokenWrite), "POST /v1/apps").body(r#"{"name":"x","organizationId":"{organizationId}","roles":["{role}"]}"#),
+    route(One(ApiTokenRead), "GET /v1/apps").lists("appId"),
+    route(One(ApiTokenRead), "GET /v1/apps/{appId}"),
+    route(One(ApiTokenWrite), "POST /v1/apps/{appId}/regenerate"),
+    route(One(ApiTokenWrite), "DELETE /v1/apps/{appId}"),
+    // sign-in
+    route(Nothing, "POST /v1/sign-in/password"),
+    route(Token, "PUT /v1/sign-in/password"),
+    route(One(MemberWrite), "POST /v1/sign-in/password-reset").body(r#"{"personId":"{personId}"}"#),
+    route(Nothing, "PUT /v1/account-links"),
+    route(One(IdentityProviderWrite), "POST /v1/identity-providers")
+        .body(r#"{"name":"x","organizationId":"{organizationId}","issuer":"https://id.example.com","clientId":"x"}"#),
+    route(One(IdentityProviderRead), "GET /v1/identity-providers").lists("identityProviderId"),
+    route(One(IdentityProviderRead), "GET /v1/identity-providers/{identityProviderId}"),
+    route(One(IdentityProviderWrite), "PATCH /v1/identity-providers/{identityProviderId}"),
+    route(One(IdentityProviderWrite), "DELETE /v1/identity-providers/{identityProviderId}"),
+    // federation
+    route(Nothing, "POST /v1/sign-in/oidc"),
+    route(Nothing, "POST /v1/sign-in/oidc/callback"),
     // onboarding
     route(One(OrganizationWrite), "POST /v1/organizations").body(
         r#"{"kind":"CUSTOMER","parentId":"{organizationId}","displayName":"X","companyName":"X","country":"US","currency":"USD"}"#,
@@ -246,8 +270,14 @@ impl Ground {
                 ("line", "1".into()),
                 ("step", "PROVISION".into()),
             ]);
-            let token = json!({ "name": "x", "organizationId": id, "role": role });
-            has.insert("apiTokenId", world.post("/v1/api-tokens", token).by(&operator).send().await.expect(201).text("/id"));
+            let credential = json!({ "name": "x", "organizationId": id, "roles": [role] });
+            for (name, path) in [("apiTokenId", "/v1/api-tokens"), ("appId", "/v1/apps")] {
+                let made = world.post(path, credential.clone()).by(&operator).send().await;
+                has.insert(name, made.expect(201).text("/id"));
+            }
+            let trusted = json!({ "name": "x", "organizationId": id, "issuer": "https://id.example.com", "clientId": "x" });
+            let trusted = world.post("/v1/identity-providers", trusted).by(&operator).send().await;
+            has.insert("identityProviderId", trusted.expect(201).text("/id"));
             let name = place.replace(' ', "-");
             has.insert("personId", world.member(&operator, &id, &format!("{name}@example.com"), &[role]).await.id);
             let people = json!([{ "email": format!("invited-{name}@example.com") }]);

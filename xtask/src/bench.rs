@@ -127,6 +127,7 @@ impl Kind {
             secrets,
             log: Some(folder.join("hub.log")),
             ticks,
+            environment: Vec::new(),
         };
         match self {
             Self::Hub => launch.start(),

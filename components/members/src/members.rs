@@ -6,7 +6,7 @@ use crate::{
     results::{Failed, Results},
 };
 use domain::{
-    Error, Id, JsonSchema, List, PrincipalId, Result, Role, Text, id,
+    Error, Id, Instant, JsonSchema, List, PrincipalId, Result, Role, Text, id,
     member::{BOUND, Grants, PEOPLE, check_bound, check_kind, check_removal},
     person::Email,
     role::Authority,
@@ -198,7 +198,7 @@ pub async fn change_roles(
         changes.add_roles.iter().try_for_each(|role| authority.check(*role, first))?;
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
-            let outcome = change(tx, &scope, &place, person, &changes, (caller.principal(), &authority)).await;
+            let outcome = change(tx, &scope, &place, person, &changes, (caller.principal(), &authority, hub.now())).await;
             let outcome = outcome.map(|member| results.succeeded.changed.push(member));
             results.note(outcome, Failed::person(person))?;
         }
@@ -214,7 +214,7 @@ async fn change(
     place: &Place,
     person: Id<id::Person>,
     changes: &RoleChanges,
-    (granter, authority): (PrincipalId, &Authority),
+    (granter, authority, now): (PrincipalId, &Authority, Instant),
 ) -> Result<MemberDetails> {
     let before = members::find(tx, scope, place.id, person).await?;
     let principal = PrincipalId::Person(person);
@@ -257,7 +257,7 @@ async fn change(
         bindings::bind(tx, principal, role, place.id, &changes.add_bound_organization_ids).await?;
     }
     if !taken.is_empty() || !changes.remove_bound_organization_ids.is_empty() {
-        members::lost_rights(tx, principal).await?;
+        members::lost_rights(tx, principal, now).await?;
     }
     members::find(tx, scope, place.id, person).await
 }

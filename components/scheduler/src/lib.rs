@@ -9,7 +9,10 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 16] = [
+    "access",
+    "sign-in",
+    "federation",
     "onboarding",
     "members",
     "roles",

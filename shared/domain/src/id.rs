@@ -44,6 +44,8 @@ nouns! {
     App "app" "app";
     /// An API token, the long-lived credential of a machine.
     ApiToken "tok" "API token";
+    /// An OpenID provider that the hub trusts.
+    IdentityProvider "idp" "identity provider";
     /// A commit contract.
     Contract "ctr" "contract";
     /// An invitation to a provider that has no organization yet.

@@ -29,10 +29,14 @@ text_enum! {
         ContractWrite = "CONTRACT_WRITE",
         /// Approve commit contracts.
         ContractApprove = "CONTRACT_APPROVE",
-        /// See API tokens (never their secrets).
+        /// See API tokens and apps (never their secrets).
         ApiTokenRead = "API_TOKEN_READ",
-        /// Issue and revoke API tokens.
+        /// Issue and revoke API tokens and apps.
         ApiTokenWrite = "API_TOKEN_WRITE",
+        /// See identity providers (never their client secrets).
+        IdentityProviderRead = "IDENTITY_PROVIDER_READ",
+        /// Say which identity providers are trusted, and for whom.
+        IdentityProviderWrite = "IDENTITY_PROVIDER_WRITE",
         /// See the catalogue.
         ServiceRead = "SERVICE_READ",
         /// Edit the catalogue.
@@ -145,6 +149,7 @@ const EVERYTHING_SEEN: &[Permission] = &[
     MemberRead,
     ContractRead,
     ApiTokenRead,
+    IdentityProviderRead,
     ServiceRead,
     SubscriptionRead,
     UsageRead,

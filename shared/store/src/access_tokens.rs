@@ -105,42 +105,71 @@ pub(crate) fn read_place(row: &mut Row) -> Result<Place> {
     Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? })
 }
 
-/// Exchanges the API token with this hash for an access token with the other, which ends at `expires_at`, or with the API
-/// token if that ends sooner. Gives the instant at which it ends; `None` when there is no such API token.
+/// Exchanges the API token with this hash, or the app with this id and secret's hash, for an access token with the other,
+/// which ends at `expires_at`, or with the credential if that ends sooner. Gives the instant at which it ends; `None` when
+/// there is no such credential.
 pub async fn exchange(
     tx: &Tx<'_>,
-    api_token_hash: &str,
+    app: Option<Id<id::App>>,
+    secret_hash: &str,
     access_token_hash: &str,
     now: Instant,
     expires_at: Instant,
 ) -> Result<Option<Instant>> {
-    let token: Option<(Id<id::ApiToken>, Id<id::Organization>, Option<Instant>)> = tx
-        .query_opt(
+    let (sql, values) = match app {
+        None => (
             "UPDATE api_tokens SET last_used_at = ?2 WHERE hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
              RETURNING id, organization_id, expires_at",
-            params![api_token_hash, now],
-            |row| Ok((row.take()?, row.take()?, row.take()?)),
-        )
-        .await?;
-    let Some((token, home, end)) = token else { return Ok(None) };
+            params![secret_hash, now],
+        ),
+        Some(app) => (
+            "UPDATE apps SET last_used_at = ?2 WHERE id = ?3 AND hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+             RETURNING id, organization_id, expires_at",
+            params![secret_hash, now, app],
+        ),
+    };
+    let found: Option<(PrincipalId, Id<id::Organization>, Option<Instant>)> =
+        tx.query_opt(sql, values, |row| Ok((row.take()?, row.take()?, row.take()?))).await?;
+    let Some((principal, home, end)) = found else { return Ok(None) };
     let expires_at = end.map_or(expires_at, |end| end.min(expires_at));
-    insert(tx, access_token_hash, PrincipalId::ApiToken(token), home, expires_at).await?;
+    insert(tx, access_token_hash, principal, home, None, expires_at).await?;
     Ok(Some(expires_at))
 }
 
-/// Keeps an access token of a principal, at home in an organization, until `expires_at`.
+/// Keeps an access token of a principal, at home in an organization, until `expires_at`; of a person who signed in, with
+/// the hash of the session.
 pub async fn insert(
     tx: &Tx<'_>,
     hash: &str,
     principal: PrincipalId,
     home: Id<id::Organization>,
+    session_hash: Option<&str>,
     expires_at: Instant,
 ) -> Result<()> {
     tx.exec(
-        "INSERT INTO access_tokens (hash, principal_id, organization_id, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![hash, principal, home, expires_at],
+        "INSERT INTO access_tokens (hash, principal_id, organization_id, session_hash, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![hash, principal, home, session_hash, expires_at],
     )
     .await
+}
+
+/// Ends this one access token, and gives the hash of the session it was of.
+pub async fn end(tx: &Tx<'_>, hash: &str) -> Result<Option<String>> {
+    let session: Option<Option<String>> =
+        tx.query_opt("DELETE FROM access_tokens WHERE hash = ?1 RETURNING session_hash", params![hash], |row| row.take()).await?;
+    Ok(session.flatten())
+}
+
+/// The hash of the session that this access token is of.
+pub async fn session(db: &Db, hash: &str) -> Result<Option<String>> {
+    let session: Option<Option<String>> =
+        db.query_opt("SELECT session_hash FROM access_tokens WHERE hash = ?1", params![hash], |row| row.take()).await?;
+    Ok(session.flatten())
+}
+
+/// Has the access tokens of a principal act in another organization from now on, unless told otherwise.
+pub async fn set_home(tx: &Tx<'_>, principal: PrincipalId, home: Id<id::Organization>) -> Result<()> {
+    tx.exec("UPDATE access_tokens SET organization_id = ?2 WHERE principal_id = ?1", params![principal, home]).await
 }
 
 /// Forgets access tokens that ended before `now`, at most `limit` of them. They were worth nothing any more.

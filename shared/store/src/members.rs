@@ -3,7 +3,7 @@
 use crate::{
     Db, Row, Scope, Tx,
     access_tokens::{self, Place},
-    bindings, params, service_roles,
+    bindings, credentials, params, service_roles,
     value::start,
 };
 use domain::{
@@ -156,11 +156,11 @@ pub async fn delete(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<
         params![person, organization, now],
     )
     .await?;
-    lost_rights(tx, principal).await
+    lost_rights(tx, principal, now).await
 }
 
 /// To be called when a principal has lost a role, in the same transaction: whatever else rests on the role ends here. What
-/// it may do itself is read with every request. What it owns (API tokens) is to be narrowed here as soon as tokens have owners.
-pub async fn lost_rights(_: &Tx<'_>, _: PrincipalId) -> Result<()> {
-    Ok(())
+/// it may do itself is read with every request; what it owns, API tokens and apps, never permits more than that.
+pub async fn lost_rights(tx: &Tx<'_>, principal: PrincipalId, now: Instant) -> Result<()> {
+    credentials::narrow_owned(tx, principal, now).await
 }

@@ -215,7 +215,7 @@ fn media_type(incoming: &Incoming, wanted: &[&'static str]) -> Result<&'static s
 const PIECE: usize = 16 * 1024;
 
 /// Reads the body. Boxed, because it would otherwise be compiled into every handler that takes one.
-pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
+pub fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
     Box::pin(async move {
         let too_large = || {
             Error::new(

@@ -265,7 +265,7 @@ pub(crate) fn wall_clock() -> Instant {
 }
 
 /// Random bytes from the host.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // WASI's random source cannot fail; a trap is the only honest answer if it ever does.
     getrandom::fill(&mut bytes).expect("the host has a random source");
@@ -273,6 +273,6 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 }
 
 /// A variable of the application.
-pub(crate) async fn variable(name: &str) -> Result<String> {
+pub async fn variable(name: &str) -> Result<String> {
     spin_sdk::variables::get(name).await.map_err(|error| Error::unavailable(format!("variable {name}: {error:?}")))
 }

@@ -42,7 +42,7 @@ pub mod permit {
         )*};
     }
     permits! {
-        OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
+        OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite IdentityProviderRead IdentityProviderWrite ServiceRead ServiceWrite
         SubscriptionRead SubscriptionWrite TaskWrite UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
         AuditRead ActingSessionRead ActingSessionWrite
     }

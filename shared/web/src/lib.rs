@@ -8,6 +8,7 @@
 //! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
+mod access_token;
 mod audit;
 mod extract;
 mod headers;
@@ -28,12 +29,13 @@ pub mod secret;
 mod serve;
 mod trace;
 
+pub use access_token::{AccessToken, Issued, NewTokens, Presented, access_token_lifetime, begin_session, refresh_token_halves};
 pub use audit::Record;
 pub use extract::{
-    Body, Bytes, CSV, Csv, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read_json,
+    Body, Bytes, CSV, Csv, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read, read_json,
 };
 pub use headers::Headers;
-pub use hub::Hub;
+pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
 pub use paging::{Page, PageQuery};

@@ -193,6 +193,14 @@ impl Operation<'_> {
         self.value["responses"]["200"] = json!({ "description": description, "content": texts(media_types) });
     }
 
+    /// A form (`application/x-www-form-urlencoded`) with these properties.
+    pub fn form(&mut self, required: &[&str], properties: Value) {
+        let schema = json!({ "type": "object", "required": required, "properties": properties });
+        self.value["requestBody"] =
+            json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": schema } } });
+        self.problem(413, "The body is larger than 1 MiB.");
+    }
+
     fn takes_body(&mut self) {
         self.problem(413, "The body is larger than 1 MiB.");
         self.problem(415, "The body is not of the media type that this takes.");

@@ -4,13 +4,13 @@
 //! operator has lost its last one.
 
 use domain::{
-    Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text,
+    Error, Instant, JsonSchema, OrganizationKind, PrincipalId, Result, Role, Text,
     audit::{AuditPrincipal, AuditResult},
 };
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,
-    api_tokens::{self, ApiToken},
+    credentials::{self, Credential},
     organizations::{self, NewOrganization, Organization},
 };
 use web::{Body, Hub, Internal, Record, Reply, secret};
@@ -63,16 +63,18 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
             if !is_new {
                 check_lost(tx, &organization, hub.now()).await?;
             }
-            let token = ApiToken {
-                id: token_id,
+            let token = Credential {
+                id: PrincipalId::ApiToken(token_id),
                 organization_id: organization.id,
                 name: "bootstrap".into(),
-                role: Role::OperatorAdministrator,
+                roles: vec![Role::OperatorAdministrator],
+                owner_id: None,
+                owner_name: None,
                 expires_at: None,
                 last_used_at: None,
                 created_at: hub.now(),
             };
-            api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+            credentials::insert(tx, &token, &secret::hash(&api_token)).await?;
             hub.audit("apiTokenId", &token_id.to_string());
             let what = Record {
                 organization_id: organization.id,
@@ -91,11 +93,11 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
 /// carried the first may have been lost with the machine, or the last may have been revoked or have ended. Whoever holds
 /// the internal secret runs the hub, so this is their way back in.
 async fn check_lost(tx: &Tx<'_>, operator: &Organization, now: Instant) -> Result<()> {
-    if api_tokens::any_in_use(tx, operator.id, now).await? {
+    if credentials::any_in_use(tx, operator.id, now).await? {
         return Err(Error::conflict(
             "already_bootstrapped",
             "The hub has its operator already, and the operator has an API token in use. Use that one.",
         ));
     }
-    api_tokens::revoke_unused(tx, operator.id, now).await
+    credentials::revoke_unused(tx, operator.id, now).await
 }
