@@ -130,6 +130,11 @@ impl World {
         Call::new(self, Method::PATCH, path).json(&body)
     }
 
+    /// A PUT with a JSON body.
+    pub fn put(&self, path: &str, body: Value) -> Call<'_> {
+        Call::new(self, Method::PUT, path).json(&body)
+    }
+
     /// A DELETE.
     pub fn delete(&self, path: &str) -> Call<'_> {
         Call::new(self, Method::DELETE, path)
@@ -243,6 +248,17 @@ impl World {
         Person { id: id.to_owned(), actor }
     }
 
+    /// Lets somebody act in a customer for eight hours, as an administrator of the customer allows. Gives the acting session.
+    pub async fn let_act(&self, by: &Actor, customer: &str) -> String {
+        let admin = self.actor(by, customer, "CUSTOMER_ADMINISTRATOR").await;
+        let policy = format!("/v1/acting-policies/{customer}");
+        self.put(&policy, json!({ "policy": "ALLOW" })).by(&admin).header("if-match", "*").send().await.expect(200);
+        let body = json!({ "organizationId": customer, "reason": "a test", "durationMinutes": 480 });
+        let answer = self.post("/v1/acting-sessions", body).by(by).send().await;
+        assert_eq!(answer.expect(201).text("/status"), "OPEN");
+        answer.text("/id")
+    }
+
     /// Adds a service to the catalogue.
     pub async fn service(&self, operator: &Actor, code: &str, driver: &str) -> String {
         let body = json!({ "code": code, "displayName": format!("Service {code}"), "productFamily": "MSP", "driver": driver });
@@ -254,7 +270,7 @@ impl World {
     /// Makes a commit contract between the operator and a provider, in force since 1 September 2026.
     pub async fn contract(&self, operator: &Actor, provider: &str, service: &str) -> String {
         let body = json!({
-            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD"
+            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" }
         });
         let answer = self.post("/v1/contracts", body).by(operator).send().await;
         answer.expect(201);

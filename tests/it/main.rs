@@ -1,9 +1,15 @@
 //! Every integration test is a module of this one binary.
 mod access_api_tokens;
 mod access_apps;
+mod audit_acting_sessions;
+mod audit_entries;
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod branding_branding;
+mod contracts_contracts;
+mod enrollment_customers;
+mod enrollment_onboarding_invitations;
 mod federation_oidc;
 mod federation_support;
 mod host_cache;

@@ -9,19 +9,23 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 16] = [
     "access",
     "sign-in",
     "federation",
     "onboarding",
     "members",
     "roles",
+    "contracts",
+    "enrollment",
+    "branding",
     "provisioning",
     "invitations",
     "billing",
     "discovery",
     "support",
     "marketplaces",
+    "audit",
 ];
 
 /// The route table.

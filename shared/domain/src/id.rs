@@ -48,6 +48,8 @@ nouns! {
     IdentityProvider "idp" "identity provider";
     /// A commit contract.
     Contract "ctr" "contract";
+    /// An invitation to a provider that has no organization yet.
+    OnboardingInvitation "oin" "onboarding invitation";
     /// A service of the catalogue.
     Service "svc" "service";
     /// A service provisioned to a customer organization.
@@ -62,6 +64,8 @@ nouns! {
     Usage "use" "usage row";
     /// An invoice.
     Invoice "inv" "invoice";
+    /// A time in which a provider's principal may act in a customer.
+    ActingSession "act" "acting session";
     /// One HTTP request, for logs and support.
     Request "req" "request";
 }

@@ -187,7 +187,7 @@ mod tests {
     const NOW: i64 = 1_795_262_400;
 
     fn expected() -> Expected<'static> {
-        let now = Instant::from_timestamp(NOW, 0).unwrap();
+        let now = Instant::from_timestamp_millis(1000 * NOW).unwrap();
         Expected { issuer: "https://id.example.com", client_id: "hub", nonce: "n", now }
     }
 

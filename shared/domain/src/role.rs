@@ -59,6 +59,12 @@ text_enum! {
         JobRead = "JOB_READ",
         /// Replay parked jobs.
         JobWrite = "JOB_WRITE",
+        /// See the audit.
+        AuditRead = "AUDIT_READ",
+        /// See who acts, or asks to act, for a customer, and the customer's policy on it.
+        ActingSessionRead = "ACTING_SESSION_READ",
+        /// Start and end acting for a customer; in the customer, approve, refuse and end it, and set the policy on it.
+        ActingSessionWrite = "ACTING_SESSION_WRITE",
     }
 }
 
@@ -148,6 +154,8 @@ const EVERYTHING_SEEN: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// What whoever runs a distributor may do.
@@ -164,6 +172,8 @@ const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// What whoever runs a reseller may do.
@@ -179,6 +189,8 @@ const RESELLER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// The same, and ordering.
@@ -195,6 +207,8 @@ const DIRECT_RESELLER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionWrite,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// What whoever runs a provider may do.
@@ -215,7 +229,15 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     UsageWrite,
     InvoiceRead,
     InvoiceWrite,
+    AuditRead,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
+
+/// The most that a principal may do in a customer that it is no member of, by an acting session: what those who run and bill
+/// the customer's services need. The customer's members, tokens, policies and acting sessions are not among it.
+pub const ACTING: &[Permission] =
+    &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite, TaskWrite, UsageRead, InvoiceRead];
 
 /// The same without money and tokens.
 const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
@@ -247,6 +269,9 @@ const CUSTOMER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
 
 /// What is there to be seen by whoever uses it.
@@ -355,8 +380,12 @@ pub struct Permissions(u64);
 impl Permissions {
     /// What these roles permit together.
     pub fn of(roles: impl IntoIterator<Item = Role>) -> Self {
-        let bits = roles.into_iter().flat_map(|role| role.row().permissions).fold(0, |bits, &one| bits | 1 << one as u64);
-        Self(bits)
+        Self(roles.into_iter().fold(0, |all, role| all | bits(role.row().permissions)))
+    }
+
+    /// What it permits of this list.
+    pub fn within(self, list: &[Permission]) -> Self {
+        Self(self.0 & bits(list))
     }
 
     /// Whether it permits this.
@@ -439,6 +468,13 @@ impl Authority {
         authority
     }
 
+    /// The same, and what acting for a customer adds of what `above` would permit.
+    pub fn acting(mut self, above: &Self) -> Self {
+        self.here = self.here.and(above.here.within(ACTING));
+        self.below = self.below.and(above.below.within(ACTING));
+        self
+    }
+
     /// Whether all that the role permits is permitted to the holder, wherever the role would reach.
     pub fn covers(&self, role: Role) -> bool {
         let held = if role.row().reach == Reach::Own { self.here } else { self.below };
@@ -459,9 +495,25 @@ impl Authority {
     }
 }
 
+fn bits(list: &[Permission]) -> u64 {
+    list.iter().fold(0, |bits, &one| bits | 1 << one as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn acting_for_a_customer_never_touches_who_may_do_what_there() {
+        let all = Permissions::of([Role::OperatorAdministrator]).within(ACTING);
+        for kept in [ApiTokenRead, ApiTokenWrite, OrganizationWrite, ActingSessionWrite, AuditRead, UsageWrite, InvoiceWrite] {
+            assert!(!all.has(kept), "{kept}");
+        }
+        assert!(all.has(SubscriptionWrite));
+        // Nobody gets by acting what they have not at home.
+        let billing = Permissions::of([Role::ProviderBillingUser]);
+        assert!(billing.covers(billing.within(ACTING)) && !billing.within(ACTING).has(SubscriptionWrite));
+    }
 
     #[test]
     fn every_role_has_one_row() {

@@ -7,7 +7,11 @@
 
 pub mod access_tokens;
 pub mod account_links;
+pub mod acting_policies;
+pub mod acting_sessions;
+pub mod audit;
 pub mod bindings;
+pub mod branding;
 pub mod contracts;
 pub mod credentials;
 mod db;
@@ -21,6 +25,7 @@ pub mod members;
 pub mod memberships;
 pub mod migrations;
 pub mod oidc_sign_ins;
+pub mod onboarding_invitations;
 pub mod organizations;
 pub mod passwords;
 pub mod people;
@@ -38,3 +43,14 @@ mod value;
 pub use db::{Db, Tx};
 pub use scope::Scope;
 pub use value::{Row, Stored, Value};
+
+/// The refusal of an edit of what was edited since by somebody else.
+fn stale(noun: &str) -> domain::Error {
+    domain::Error::new(
+        domain::Kind::Stale,
+        "stale",
+        format!(
+            "The {noun} was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match."
+        ),
+    )
+}
