@@ -128,12 +128,12 @@ impl Reply for NoContent {
 }
 
 /// 200 with a JSON document that was written before.
-pub struct Written(pub &'static str);
+pub struct Written(pub Vec<u8>);
 
 impl Reply for Written {
     fn into_answer(self) -> Result<Answer> {
         let mut answer = Answer::new(200);
-        answer.body = Some(self.0.as_bytes().to_vec());
+        answer.body = Some(self.0);
         answer.header("content-type", "application/json");
         Ok(answer)
     }
