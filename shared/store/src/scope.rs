@@ -58,7 +58,8 @@ mod tests {
         let id = |n| format!("org_0000000000000000000000000{n}").parse::<Id<id::Organization>>().unwrap();
         let place = OrganizationPath::root(id(1)).child(id(2));
         let (child, sibling) = (place.child(id(0)), OrganizationPath::root(id(1)).child(id(3)));
-        let holds = |scope: &Scope, path: &OrganizationPath| scope.path.as_str() <= path.as_str() && path.as_str() < &scope.until;
+        let holds =
+            |scope: &Scope, path: &OrganizationPath| scope.path.as_str() <= path.as_str() && path.as_str() < scope.until.as_str();
         let (below, only) = (Scope::below(place.clone()), Scope::only(place.clone()));
         assert!(holds(&below, &place) && holds(&below, &child) && !holds(&below, &sibling));
         assert!(holds(&only, &place) && !holds(&only, &child) && !holds(&only, &sibling));
