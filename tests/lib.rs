@@ -92,7 +92,12 @@ impl World {
             let width = statement.column_count();
             let mut rows = statement.query([]).expect("rows");
             while let Some(row) = rows.next().expect("a row") {
-                let cells: Vec<String> = (0..width).map(|cell| format!("{:?}", row.get_ref(cell).expect("a cell"))).collect();
+                // Texts as texts, so that whoever looks for one finds it; rusqlite shows them as bytes.
+                let cell = |cell: usize| match row.get_ref(cell).expect("a cell") {
+                    rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                    other => format!("{other:?}"),
+                };
+                let cells: Vec<String> = (0..width).map(cell).collect();
                 dump += &format!("{table}: {}\n", cells.join(", "));
             }
         }
@@ -123,6 +128,11 @@ impl World {
     /// A PATCH with a JSON body.
     pub fn patch(&self, path: &str, body: Value) -> Call<'_> {
         Call::new(self, Method::PATCH, path).json(&body)
+    }
+
+    /// A PUT with a JSON body.
+    pub fn put(&self, path: &str, body: Value) -> Call<'_> {
+        Call::new(self, Method::PUT, path).json(&body)
     }
 
     /// A DELETE.
@@ -207,6 +217,17 @@ impl World {
         Person { id: id.to_owned(), actor }
     }
 
+    /// Lets somebody act in a customer for eight hours, as an administrator of the customer allows. Gives the acting session.
+    pub async fn let_act(&self, by: &Actor, customer: &str) -> String {
+        let admin = self.actor(by, customer, "CUSTOMER_ADMINISTRATOR").await;
+        let policy = format!("/v1/acting-policies/{customer}");
+        self.put(&policy, json!({ "policy": "ALLOW" })).by(&admin).header("if-match", "*").send().await.expect(200);
+        let body = json!({ "organizationId": customer, "reason": "a test", "durationMinutes": 480 });
+        let answer = self.post("/v1/acting-sessions", body).by(by).send().await;
+        assert_eq!(answer.expect(201).text("/status"), "OPEN");
+        answer.text("/id")
+    }
+
     /// Adds a service to the catalogue.
     pub async fn service(&self, operator: &Actor, code: &str, driver: &str) -> String {
         let body = json!({ "code": code, "displayName": format!("Service {code}"), "productFamily": "MSP", "driver": driver });
@@ -218,7 +239,7 @@ impl World {
     /// Makes a commit contract between the operator and a provider, in force since 1 September 2026.
     pub async fn contract(&self, operator: &Actor, provider: &str, service: &str) -> String {
         let body = json!({
-            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD"
+            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" }
         });
         let answer = self.post("/v1/contracts", body).by(operator).send().await;
         answer.expect(201);

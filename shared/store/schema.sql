@@ -34,6 +34,20 @@ CREATE TABLE bindings (
     PRIMARY KEY (principal_id, role, organization_id)
 );
 
+CREATE TABLE branding (
+    organization_id  TEXT PRIMARY KEY REFERENCES organizations (id),
+    portal_name      TEXT,
+    logo_url         TEXT,
+    icon_url         TEXT,
+    primary_color    TEXT,
+    background_color TEXT,
+    -- As JSON.
+    links            TEXT,
+    -- Counts the edits; it is the ETag.
+    version          BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL
+);
+
 CREATE TABLE contracts (
     id             TEXT PRIMARY KEY,
     -- Who offers it: a distributor or the operator.
@@ -48,7 +62,7 @@ CREATE TABLE contracts (
     version        BIGINT NOT NULL,
     created_at     BIGINT NOT NULL,
     updated_at     BIGINT NOT NULL
-);
+, provider_email TEXT, term BIGINT, grace_term BIGINT, end_date TEXT, discount TEXT, spf TEXT, min_commits TEXT, prepayment BIGINT, trigger_point BIGINT, threshold BIGINT, license_contact_first_name TEXT, license_contact_last_name TEXT, license_contact_email TEXT, provider_contact_first_name TEXT, provider_contact_last_name TEXT, provider_contact_email TEXT, region TEXT, purchase_order TEXT, selling_price_per_point TEXT, termination_date TEXT, reason TEXT, is_default BIGINT NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)), renews_id TEXT REFERENCES contracts (id));
 
 CREATE TABLE entitlements (
     subscription_id TEXT PRIMARY KEY REFERENCES subscriptions (id),
@@ -170,6 +184,24 @@ CREATE TABLE member_service_roles (
     PRIMARY KEY (organization_id, person_id, service_role_id)
 );
 
+CREATE TABLE onboarding_invitations (
+    id              TEXT PRIMARY KEY,
+    issuer_id       TEXT NOT NULL REFERENCES organizations (id),
+    email           TEXT NOT NULL,
+    -- The contract that came into force.
+    contract_id     TEXT NOT NULL REFERENCES contracts (id),
+    status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED')),
+    -- SHA-256 of the secret in its link.
+    hash            TEXT NOT NULL UNIQUE,
+    expires_at      BIGINT NOT NULL,
+    -- The organization that its acceptance made.
+    organization_id TEXT REFERENCES organizations (id),
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    UNIQUE (issuer_id, email),
+    FOREIGN KEY (issuer_id, email) REFERENCES prospective_providers (issuer_id, email)
+);
+
 CREATE TABLE organizations (
     id            TEXT PRIMARY KEY,
     parent_id     TEXT REFERENCES organizations (id),
@@ -190,7 +222,7 @@ CREATE TABLE organizations (
     -- Counts the edits; it is the ETag.
     version       BIGINT NOT NULL,
     created_at    BIGINT NOT NULL,
-    updated_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL, description TEXT, address_line2 TEXT, alternate_contact_name TEXT, alternate_contact_email TEXT, tenant_type TEXT, provider_status TEXT, provider_type TEXT, main_provider_id TEXT REFERENCES organizations (id), partner_types TEXT, name_key TEXT NOT NULL DEFAULT '', disabled_at BIGINT, disabled_by TEXT, removed_at BIGINT,
     CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
@@ -205,6 +237,20 @@ CREATE TABLE people (
     version                 BIGINT NOT NULL,
     created_at              BIGINT NOT NULL,
     updated_at              BIGINT NOT NULL
+);
+
+CREATE TABLE prospective_providers (
+    issuer_id       TEXT NOT NULL REFERENCES organizations (id),
+    -- In lower case.
+    email           TEXT NOT NULL,
+    display_name    TEXT NOT NULL,
+    company_name    TEXT NOT NULL,
+    country         TEXT NOT NULL,
+    currency        TEXT NOT NULL,
+    -- The organization it has become.
+    organization_id TEXT REFERENCES organizations (id),
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (issuer_id, email)
 );
 
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
@@ -338,9 +384,17 @@ CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization
 
 CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
 
+CREATE UNIQUE INDEX contracts_default ON contracts (provider_id, service_id) WHERE is_default = 1;
+
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
 
+CREATE INDEX contracts_prospective ON contracts (issuer_id, provider_email) WHERE provider_email IS NOT NULL;
+
 CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
+
+CREATE INDEX contracts_provider_id ON contracts (provider_id, id);
+
+CREATE UNIQUE INDEX contracts_renews ON contracts (renews_id) WHERE renews_id IS NOT NULL AND status <> 'TERMINATED';
 
 CREATE INDEX entitlements_organization ON entitlements (organization_id, service_id);
 
@@ -364,9 +418,27 @@ CREATE UNIQUE INDEX member_invitations_pending ON member_invitations (organizati
 
 CREATE INDEX member_service_roles_role ON member_service_roles (service_role_id);
 
+CREATE INDEX onboarding_invitations_issuer ON onboarding_invitations (issuer_id, id);
+
+CREATE INDEX organizations_country ON organizations (country, path);
+
+CREATE INDEX organizations_disabled ON organizations (path) WHERE status = 'DISABLED';
+
+CREATE INDEX organizations_here ON organizations (path) WHERE removed_at IS NULL;
+
+CREATE INDEX organizations_kind ON organizations (kind, path);
+
+CREATE INDEX organizations_main_provider ON organizations (main_provider_id) WHERE main_provider_id IS NOT NULL;
+
+CREATE INDEX organizations_name ON organizations (parent_id, name_key, id);
+
 CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kind = 'OPERATOR';
 
 CREATE INDEX organizations_parent ON organizations (parent_id, id);
+
+CREATE INDEX organizations_removed ON organizations (path) WHERE removed_at IS NOT NULL;
+
+CREATE INDEX organizations_tag ON organizations (tag, path) WHERE tag IS NOT NULL;
 
 CREATE INDEX service_roles_service ON service_roles (service_id, id);
 

@@ -1,7 +1,13 @@
 //! Every integration test is a module of this one binary.
+mod audit_acting_sessions;
+mod audit_entries;
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod branding_branding;
+mod contracts_contracts;
+mod enrollment_customers;
+mod enrollment_onboarding_invitations;
 mod host_cache;
 mod host_faults;
 mod host_platform;

@@ -75,12 +75,37 @@ const ROUTES: &[Route] = &[
     route(One(OrganizationRead), "GET /v1/organizations").lists("organizationId"),
     route(One(OrganizationRead), "GET /v1/organizations/{organizationId}"),
     route(One(OrganizationWrite), "PATCH /v1/organizations/{organizationId}").body(r#"{"tag":"x"}"#),
+    route(One(OrganizationWrite), "DELETE /v1/organizations/{organizationId}"),
+    route(One(OrganizationWrite), "POST /v1/organizations/{organizationId}/disable"),
+    route(One(OrganizationWrite), "POST /v1/organizations/{organizationId}/enable"),
+    // branding
+    route(One(OrganizationRead), "GET /v1/organizations/{organizationId}/branding"),
+    route(One(OrganizationWrite), "PUT /v1/organizations/{organizationId}/branding"),
+    // enrollment
+    route(One(OrganizationWrite), "POST /v1/organizations/import"),
+    route(One(OrganizationRead), "GET /v1/organizations/export"),
+    route(One(ContractRead), "GET /v1/onboarding-invitations").lists("onboardingInvitationId"),
+    route(Nothing, "POST /v1/onboarding-invitations/accept"),
+    route(One(ContractRead), "GET /v1/onboarding-invitations/{onboardingInvitationId}"),
+    route(One(ContractWrite), "POST /v1/onboarding-invitations/{onboardingInvitationId}/resend"),
+    route(One(ContractWrite), "POST /v1/onboarding-invitations/{onboardingInvitationId}/revoke"),
+    // contracts
     route(One(ContractWrite), "POST /v1/contracts").body(
-        r#"{"providerId":"{organizationId}","serviceId":"{serviceId}","contractType":"PAY_GO","effectiveDate":"2026-09-01","currency":"USD"}"#,
+        r#"{"providerId":"{organizationId}","serviceId":"{serviceId}","contractType":"PAY_GO","effectiveDate":"2026-09-01","currency":"USD","threshold":{"minorUnits":1,"currency":"USD"}}"#,
     ),
     route(One(ContractRead), "GET /v1/contracts").lists("contractId"),
     route(One(ContractRead), "GET /v1/contracts/{contractId}"),
+    route(One(ContractWrite), "PATCH /v1/contracts/{contractId}"),
+    route(One(ContractWrite), "POST /v1/contracts/{contractId}/submit"),
+    route(One(ContractWrite), "POST /v1/contracts/{contractId}/redraft"),
     route(One(ContractApprove), "POST /v1/contracts/{contractId}/approve"),
+    route(One(ContractApprove), "POST /v1/contracts/{contractId}/reject"),
+    route(One(ContractWrite), "POST /v1/contracts/{contractId}/default"),
+    route(One(ContractWrite), "POST /v1/contracts/{contractId}/terminate"),
+    route(One(ContractWrite), "POST /v1/contracts/{contractId}/cancel-termination"),
+    route(One(ContractApprove), "POST /v1/contracts/{contractId}/deactivate"),
+    route(One(ContractApprove), "POST /v1/contracts/{contractId}/reactivate"),
+    route(One(ContractWrite), "POST /v1/contracts/{contractId}/renew"),
     // members
     route(One(MemberWrite), "POST /v1/members")
         .body(r#"{"organizationId":"{organizationId}","roles":["{role}"],"people":[{"email":"x@example.com"}]}"#),
@@ -229,6 +254,9 @@ impl Ground {
             let invite = json!({ "organizationId": id, "roles": [role], "people": people });
             let invited = world.post("/v1/members", invite).by(&operator).send().await;
             has.insert("memberInvitationId", invited.expect(207).text("/succeeded/invited/0/id"));
+            if matches!(kind, "OPERATOR" | "DISTRIBUTOR") {
+                has.insert("onboardingInvitationId", invite_provider(&world, &operator, &id, &service).await);
+            }
             if kind == "PROVIDER" {
                 has.insert("contractId", world.contract(&operator, &id, &service).await);
             }
@@ -260,6 +288,20 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 /// Whether a name stands for something that belongs to an organization.
 fn is_owned(name: &str) -> bool {
     !["serviceId", "serviceRoleId", "jobId", "role", "line", "step"].contains(&name)
+}
+
+/// An onboarding invitation of an issuer, to a provider that it has a contract with.
+async fn invite_provider(world: &World, operator: &Actor, issuer: &str, service: &str) -> String {
+    let contract = json!({
+        "provider": { "email": "new@example.com", "displayName": "N", "companyName": "N", "country": "US" }, "serviceId": service,
+        "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 1, "currency": "USD" }
+    });
+    let drawn = world.post("/v1/contracts", contract).by(operator).acting_in(issuer).send().await;
+    let approve = format!("/v1/contracts/{}/approve", drawn.expect(201).text("/id"));
+    world.post(&approve, json!({})).by(operator).send().await.expect(200);
+    let listed = world.get("/v1/onboarding-invitations?limit=200").by(operator).send().await.at("/items");
+    let own = listed.as_array().unwrap().iter().find(|one| one["issuerId"] == *issuer).unwrap();
+    own["id"].as_str().unwrap().to_owned()
 }
 
 /// A subscription of a customer, its task, a report of its usage by its provider, and the invoice for that.

@@ -284,6 +284,8 @@ impl Story<'_> {
             ("currency", "USD"),
             ("reference", service.code),
         ]);
+        let contact = object(&[("firstName", "Ada"), ("lastName", "Lovelace"), ("email", "ada@contoso.example")]);
+        let body = format!("{},\"licenseContact\":{contact}}}", body.trim_end_matches('}'));
         let step = format!("contract-{}", service.key);
         let answer = self.call(&self.post(distributor, &step, "/v1/contracts").json(body), 201)?;
         let contract = answer.json()?;

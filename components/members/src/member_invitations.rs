@@ -5,7 +5,9 @@
 use crate::{admission::Admission, members::admission};
 use chrono::TimeDelta;
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, Permission, PrincipalId, Result, Text, id,
+    Error, Id, Instant, JsonSchema, Kind, Permission, PrincipalId, Result, Text,
+    audit::AuditResult,
+    id,
     member::{Grants, INVITATION_DAYS, InvitationStatus},
     organization::OrganizationStatus,
     person::Email,
@@ -21,7 +23,7 @@ use store::{
     people::{self, Person},
     service_roles,
 };
-use web::{Body, Caller, Hub, Listing, NoContent, Page, Path, Query, Reply, Sent, Shown, permit, secret};
+use web::{Body, Caller, Hub, Listing, NoContent, Page, Path, Query, Record, Reply, Sent, Shown, permit, secret};
 
 /// For how long the link that sets a new person's password is good.
 const LINK: TimeDelta = TimeDelta::hours(24);
@@ -221,6 +223,14 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Acce
                 account_links::insert(tx, &secret::hash(&link), person.id, hub.now(), expires_at).await?;
                 account_link = Some(AccountLink { secret: link.clone(), expires_at });
             }
+            let what = Record {
+                organization_id: place.id,
+                action: "member_invitations.accept",
+                principal: PrincipalId::Person(person.id).into(),
+                subject_id: Some(invitation.id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
             let member = members::find(tx, &Scope::only(place.path), place.id, person.id).await?;
             Ok(Accepted { member, account_link })
         })

@@ -43,7 +43,7 @@ pub async fn create(
     }
     let (id, api_token) = (hub.id(), secret::new("hubpt_"));
     hub.write(&caller, async |tx| {
-        let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+        let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
         caller.authority_in(&organization.path).check(new.role, false)?;
         if new.role.row().kind != organization.kind {
             return Err(Error::invalid(
@@ -67,6 +67,9 @@ pub async fn create(
             created_at: hub.now(),
         };
         api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+        hub.concerns(organization.id);
+        hub.audit("name", &token.name);
+        hub.audit("role", token.role.as_str());
         Ok(Created::at(format!("/v1/api-tokens/{id}"), IssuedApiToken { token, api_token: api_token.clone() }))
     })
     .await
@@ -88,7 +91,7 @@ pub async fn revoke(
     Path(id): Path<Id<id::ApiToken>>,
 ) -> Result<Sent<NoContent>> {
     hub.write(&caller, async |tx| {
-        api_tokens::revoke(tx, &caller.scope(), id, hub.now()).await?;
+        hub.concerns(api_tokens::revoke(tx, &caller.scope(), id, hub.now()).await?);
         Ok(NoContent)
     })
     .await

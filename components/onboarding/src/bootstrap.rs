@@ -3,14 +3,17 @@
 //! It takes no Idempotency-Key, for there is no caller yet, and can be repeated until the token was used; and again when the
 //! operator has lost its last one.
 
-use domain::{Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text};
+use domain::{
+    Error, Instant, JsonSchema, OrganizationKind, Result, Role, Text,
+    audit::{AuditPrincipal, AuditResult},
+};
 use serde::{Deserialize, Serialize};
 use store::{
     Tx,
     api_tokens::{self, ApiToken},
     organizations::{self, NewOrganization, Organization},
 };
-use web::{Body, Hub, Internal, Reply, secret};
+use web::{Body, Hub, Internal, Record, Reply, secret};
 
 /// What is said of the operator.
 #[derive(Deserialize, JsonSchema)]
@@ -44,27 +47,22 @@ impl web::Describe for Bootstrapped {
 
 pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> Result<Bootstrapped> {
     let (organization_id, token_id, api_token) = (hub.id(), hub.id(), secret::new("hubpt_"));
-    let new = NewOrganization {
-        kind: OrganizationKind::Operator,
-        parent_id: None,
-        company_name: bootstrap.display_name.parse().map_err(|error: String| Error::invalid("/displayName", error))?,
-        display_name: bootstrap.display_name,
-        country: "US".parse().map_err(Error::unavailable)?,
-        state: None,
-        city: None,
-        zip: None,
-        address_line1: None,
-        domain: None,
-        tag: None,
-        currency: "USD".parse().map_err(Error::unavailable)?,
-    };
+    let new = NewOrganization::named(
+        OrganizationKind::Operator,
+        bootstrap.display_name.clone(),
+        bootstrap.display_name.parse().map_err(|error: String| Error::invalid("/displayName", error))?,
+        "US".parse().map_err(Error::unavailable)?,
+        "USD".parse().map_err(Error::unavailable)?,
+    );
     hub.db()
         .await?
         .in_transaction(async |tx| {
-            let organization = match organizations::insert_operator(tx, organization_id, &new, hub.now()).await? {
-                Some(organization) => organization,
-                None => without_token(tx, hub.now()).await?,
-            };
+            let is_new = organizations::insert_operator(tx, organization_id, &new, hub.now()).await?;
+            let operator = organizations::find_operator(tx).await?;
+            let organization = operator.ok_or_else(|| Error::unavailable("there is no operator and there cannot be one"))?;
+            if !is_new {
+                check_lost(tx, &organization, hub.now()).await?;
+            }
             let token = ApiToken {
                 id: token_id,
                 organization_id: organization.id,
@@ -75,6 +73,15 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
                 created_at: hub.now(),
             };
             api_tokens::insert(tx, &token, &secret::hash(&api_token)).await?;
+            hub.audit("apiTokenId", &token_id.to_string());
+            let what = Record {
+                organization_id: organization.id,
+                action: "bootstrap.create",
+                principal: AuditPrincipal::System,
+                subject_id: Some(organization.id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
             Ok(Bootstrapped { organization, api_token: api_token.clone() })
         })
         .await
@@ -83,15 +90,12 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
 /// The operator is there already, and gets another token only when it has none that was ever used: the answer that
 /// carried the first may have been lost with the machine, or the last may have been revoked or have ended. Whoever holds
 /// the internal secret runs the hub, so this is their way back in.
-async fn without_token(tx: &Tx<'_>, now: Instant) -> Result<Organization> {
-    let operator = organizations::find_operator(tx).await?;
-    let operator = operator.ok_or_else(|| Error::unavailable("there is no operator and there cannot be one"))?;
+async fn check_lost(tx: &Tx<'_>, operator: &Organization, now: Instant) -> Result<()> {
     if api_tokens::any_in_use(tx, operator.id, now).await? {
         return Err(Error::conflict(
             "already_bootstrapped",
             "The hub has its operator already, and the operator has an API token in use. Use that one.",
         ));
     }
-    api_tokens::revoke_unused(tx, operator.id, now).await?;
-    Ok(operator)
+    api_tokens::revoke_unused(tx, operator.id, now).await
 }

@@ -16,6 +16,8 @@ pub struct Me {
     acting_organization_id: Id<id::Organization>,
     /// What the acting organization is.
     acting_organization_kind: OrganizationKind,
+    /// The session in which it acts there, where it is no member.
+    acting_session_id: Option<Id<id::ActingSession>>,
     /// The roles it was given.
     roles: Vec<Role>,
     /// What it may do where it acts.
@@ -30,6 +32,7 @@ pub async fn show(_: Hub, caller: Caller<permit::Anybody>) -> Result<Shown<Me>> 
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,
         roles: caller.bindings().iter().map(|binding| binding.role).collect(),
+        acting_session_id: caller.acting_session(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
     }))
 }

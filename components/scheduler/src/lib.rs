@@ -9,8 +9,21 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 9] =
-    ["onboarding", "members", "roles", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 13] = [
+    "onboarding",
+    "members",
+    "roles",
+    "contracts",
+    "enrollment",
+    "branding",
+    "provisioning",
+    "invitations",
+    "billing",
+    "discovery",
+    "support",
+    "marketplaces",
+    "audit",
+];
 
 /// The route table.
 pub fn routes() -> Routes {

@@ -46,6 +46,8 @@ nouns! {
     ApiToken "tok" "API token";
     /// A commit contract.
     Contract "ctr" "contract";
+    /// An invitation to a provider that has no organization yet.
+    OnboardingInvitation "oin" "onboarding invitation";
     /// A service of the catalogue.
     Service "svc" "service";
     /// A service provisioned to a customer organization.
@@ -60,6 +62,8 @@ nouns! {
     Usage "use" "usage row";
     /// An invoice.
     Invoice "inv" "invoice";
+    /// A time in which a provider's principal may act in a customer.
+    ActingSession "act" "acting session";
     /// One HTTP request, for logs and support.
     Request "req" "request";
 }

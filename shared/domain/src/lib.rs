@@ -4,6 +4,9 @@
 //! value that a rule needs is an argument. That is why these rules can be tested natively in microseconds, and why
 //! every other crate may depend on this one while it depends on none of them.
 
+pub mod acting;
+pub mod audit;
+pub mod branding;
 pub mod contract;
 pub mod country;
 pub mod error;
@@ -14,13 +17,16 @@ pub mod job;
 pub mod json;
 pub mod member;
 pub mod money;
+pub mod onboarding_invitation;
 pub mod organization;
 pub mod period;
 pub mod person;
 pub mod principal;
 pub mod role;
 pub mod service;
+pub mod subdivision;
 pub mod subscription;
+pub mod table;
 pub mod task;
 pub mod text;
 pub mod time;

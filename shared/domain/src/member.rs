@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_invitation_ends_by_itself_and_what_has_ended_stays_so() {
-        let at = |seconds: i64| Instant::from_timestamp_millis(seconds * 1000).unwrap();
+        let at = |seconds: i64| Instant::from_timestamp_millis(1000 * seconds).unwrap();
         use InvitationStatus::*;
         assert_eq!((Pending.at(at(9), at(10)), Pending.at(at(10), at(10))), (Pending, Expired));
         assert_eq!((Accepted.at(at(11), at(10)), Revoked.at(at(11), at(10))), (Accepted, Revoked));

@@ -55,6 +55,12 @@ text_enum! {
         JobRead = "JOB_READ",
         /// Replay parked jobs.
         JobWrite = "JOB_WRITE",
+        /// See the audit.
+        AuditRead = "AUDIT_READ",
+        /// See who acts, or asks to act, for a customer, and the customer's policy on it.
+        ActingSessionRead = "ACTING_SESSION_READ",
+        /// Start and end acting for a customer; in the customer, approve, refuse and end it, and set the policy on it.
+        ActingSessionWrite = "ACTING_SESSION_WRITE",
     }
 }
 
@@ -134,8 +140,18 @@ use OrganizationKind::{Customer, Distributor, Operator, Provider, Reseller};
 use Permission::*;
 
 /// What whoever only looks may see of everything.
-const EVERYTHING_SEEN: &[Permission] =
-    &[OrganizationRead, MemberRead, ContractRead, ApiTokenRead, ServiceRead, SubscriptionRead, UsageRead, InvoiceRead];
+const EVERYTHING_SEEN: &[Permission] = &[
+    OrganizationRead,
+    MemberRead,
+    ContractRead,
+    ApiTokenRead,
+    ServiceRead,
+    SubscriptionRead,
+    UsageRead,
+    InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
+];
 
 /// What whoever runs a distributor may do.
 const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[
@@ -151,6 +167,8 @@ const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// What whoever runs a reseller may do.
@@ -166,6 +184,8 @@ const RESELLER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// The same, and ordering.
@@ -182,6 +202,8 @@ const DIRECT_RESELLER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionWrite,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
 ];
 
 /// What whoever runs a provider may do.
@@ -202,7 +224,15 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     UsageWrite,
     InvoiceRead,
     InvoiceWrite,
+    AuditRead,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
+
+/// The most that a principal may do in a customer that it is no member of, by an acting session: what those who run and bill
+/// the customer's services need. The customer's members, tokens, policies and acting sessions are not among it.
+pub const ACTING: &[Permission] =
+    &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite, TaskWrite, UsageRead, InvoiceRead];
 
 /// The same without money and tokens.
 const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
@@ -234,6 +264,9 @@ const CUSTOMER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     UsageRead,
     InvoiceRead,
+    AuditRead,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
 
 /// What is there to be seen by whoever uses it.
@@ -342,8 +375,12 @@ pub struct Permissions(u64);
 impl Permissions {
     /// What these roles permit together.
     pub fn of(roles: impl IntoIterator<Item = Role>) -> Self {
-        let bits = roles.into_iter().flat_map(|role| role.row().permissions).fold(0, |bits, &one| bits | 1 << one as u64);
-        Self(bits)
+        Self(roles.into_iter().fold(0, |all, role| all | bits(role.row().permissions)))
+    }
+
+    /// What it permits of this list.
+    pub fn within(self, list: &[Permission]) -> Self {
+        Self(self.0 & bits(list))
     }
 
     /// Whether it permits this.
@@ -426,6 +463,13 @@ impl Authority {
         authority
     }
 
+    /// The same, and what acting for a customer adds of what `above` would permit.
+    pub fn acting(mut self, above: &Self) -> Self {
+        self.here = self.here.and(above.here.within(ACTING));
+        self.below = self.below.and(above.below.within(ACTING));
+        self
+    }
+
     /// Whether all that the role permits is permitted to the holder, wherever the role would reach.
     pub fn covers(&self, role: Role) -> bool {
         let held = if role.row().reach == Reach::Own { self.here } else { self.below };
@@ -446,9 +490,25 @@ impl Authority {
     }
 }
 
+fn bits(list: &[Permission]) -> u64 {
+    list.iter().fold(0, |bits, &one| bits | 1 << one as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn acting_for_a_customer_never_touches_who_may_do_what_there() {
+        let all = Permissions::of([Role::OperatorAdministrator]).within(ACTING);
+        for kept in [ApiTokenRead, ApiTokenWrite, OrganizationWrite, ActingSessionWrite, AuditRead, UsageWrite, InvoiceWrite] {
+            assert!(!all.has(kept), "{kept}");
+        }
+        assert!(all.has(SubscriptionWrite));
+        // Nobody gets by acting what they have not at home.
+        let billing = Permissions::of([Role::ProviderBillingUser]);
+        assert!(billing.covers(billing.within(ACTING)) && !billing.within(ACTING).has(SubscriptionWrite));
+    }
 
     #[test]
     fn every_role_has_one_row() {

@@ -78,9 +78,27 @@ pub async fn revoke(tx: &Tx<'_>, principal: PrincipalId) -> Result<()> {
     tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1", params![principal]).await
 }
 
-/// An organization that a caller names as the one to act in. The caller's bindings decide whether it may.
+/// An organization as far as deciding about a caller needs it. Nobody's scope is asked: the caller's bindings decide.
 pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
     db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], read_place).await
+}
+
+/// An organization that a caller names as the one to act in, and the caller's acting session there that is open at `now`, if
+/// there is one. The caller's bindings decide whether it may act there, with or without one.
+pub async fn place_to_act(
+    db: &Db,
+    id: Id<id::Organization>,
+    principal: PrincipalId,
+    now: Instant,
+) -> Result<Option<(Place, Option<Id<id::ActingSession>>)>> {
+    db.query_opt(
+        "SELECT o.id, o.path, o.kind, o.status, (SELECT s.id FROM acting_sessions s
+             WHERE s.principal_id = ?2 AND s.organization_id = o.id AND s.status = 'OPEN' AND s.expires_at > ?3)
+         FROM organizations o WHERE o.id = ?1",
+        params![id, principal, now],
+        |row| Ok((read_place(row)?, row.take()?)),
+    )
+    .await
 }
 
 pub(crate) fn read_place(row: &mut Row) -> Result<Place> {

@@ -66,19 +66,20 @@ pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::ApiToken>>, limit
     .await
 }
 
-/// Revokes a token within the scope, and its access tokens with it.
-pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Instant) -> Result<()> {
+/// Revokes a token within the scope, and its access tokens with it. Gives the organization that it belonged to.
+pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Instant) -> Result<Id<id::Organization>> {
     let values = scope.after(params![id, now]);
-    let revoked: Option<Id<id::ApiToken>> = tx
+    let organization: Option<Id<id::Organization>> = tx
         .query_opt(
             "UPDATE api_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL
-             AND organization_id IN (SELECT id FROM organizations WHERE path >= ?3 AND path < ?4) RETURNING id",
+             AND organization_id IN (SELECT id FROM organizations WHERE path >= ?3 AND path < ?4) RETURNING organization_id",
             values,
             |row| row.take(),
         )
         .await?;
-    let revoked = revoked.ok_or_else(|| Error::not_found("api_token_not_found", "API token", id))?;
-    access_tokens::revoke(tx, PrincipalId::ApiToken(revoked)).await
+    let organization = organization.ok_or_else(|| Error::not_found("api_token_not_found", "API token", id))?;
+    access_tokens::revoke(tx, PrincipalId::ApiToken(id)).await?;
+    Ok(organization)
 }
 
 /// Whether the operator has a token that was used and is still good. Only bootstrapping asks, before anybody is there who

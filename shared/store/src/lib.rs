@@ -7,8 +7,12 @@
 
 pub mod access_tokens;
 pub mod account_links;
+pub mod acting_policies;
+pub mod acting_sessions;
 pub mod api_tokens;
+pub mod audit;
 pub mod bindings;
+pub mod branding;
 pub mod contracts;
 mod db;
 pub mod entitlements;
@@ -18,6 +22,7 @@ pub mod jobs;
 pub mod member_invitations;
 pub mod members;
 pub mod migrations;
+pub mod onboarding_invitations;
 pub mod organizations;
 pub mod people;
 mod scope;
@@ -32,3 +37,14 @@ mod value;
 pub use db::{Db, Tx};
 pub use scope::Scope;
 pub use value::{Row, Stored, Value};
+
+/// The refusal of an edit of what was edited since by somebody else.
+fn stale(noun: &str) -> domain::Error {
+    domain::Error::new(
+        domain::Kind::Stale,
+        "stale",
+        format!(
+            "The {noun} was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match."
+        ),
+    )
+}

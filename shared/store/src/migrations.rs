@@ -30,6 +30,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     4 "0004_billing",
     5 "0005_people",
     6 "0006_members",
+    7 "0007_audit",
+    8 "0008_organizations_contracts",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -5,7 +5,7 @@
 
 use crate::{FromRequest, Hub, Incoming, secret};
 use domain::{
-    Error, Kind, OrganizationPath, Permission, PrincipalId, Result,
+    Error, Id, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result, id,
     organization::OrganizationStatus,
     role::{Authority, Binding, Permissions},
 };
@@ -44,6 +44,7 @@ pub mod permit {
     permits! {
         OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
         SubscriptionRead SubscriptionWrite TaskWrite UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        AuditRead ActingSessionRead ActingSessionWrite
     }
 }
 
@@ -52,6 +53,7 @@ pub mod permit {
 pub struct Identity {
     principal: Principal,
     acting: Place,
+    acting_session: Option<Id<id::ActingSession>>,
     authority: Authority,
     scope: Scope,
 }
@@ -75,6 +77,11 @@ impl Identity {
     /// The roles that the principal was given, and where.
     pub fn bindings(&self) -> &[Binding] {
         &self.principal.bindings
+    }
+
+    /// The session in which the principal acts for a customer that it is no member of.
+    pub fn acting_session(&self) -> Option<Id<id::ActingSession>> {
+        self.acting_session
     }
 
     /// What the caller may do where they act.
@@ -148,18 +155,18 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
     })?;
     let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());
     let (id, acting) = match named {
-        None => (principal.home.id, Some(principal.home.clone())),
+        None => (principal.home.id, Some((principal.home.clone(), None))),
         Some(header) => {
             let id = std::str::from_utf8(header)
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
-            (id, access_tokens::place(hub.db().await?, id).await?)
+            (id, access_tokens::place_to_act(hub.db().await?, id, principal.id, hub.now()).await?)
         }
     };
     // At home too: who was removed there is a stranger there, whatever else they are.
-    let acting = acting
-        .filter(|place| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
+    let (acting, acting_session) = acting
+        .filter(|(place, _)| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
         .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?;
     hub.set_who(principal.id.to_string(), acting.id.to_string());
     if acting.status == OrganizationStatus::Disabled || principal.home.status == OrganizationStatus::Disabled {
@@ -169,9 +176,33 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
         ));
     }
-    let authority = Authority::of(&principal.bindings, &acting.path);
+    let authority = authority(&principal, &acting, acting_session)?;
     let scope = Scope::only(acting.path.clone());
-    Ok(Identity { principal, acting, authority, scope })
+    Ok(Identity { principal, acting, acting_session, authority, scope })
+}
+
+/// What a principal may do in an organization: what its roles there and above permit. A customer is another's house: from
+/// above there is a way into it only by a session, and with no more than what [`domain::role::ACTING`] lists. Who was bound to the
+/// customer was let in already.
+fn authority(principal: &Principal, acting: &Place, session: Option<Id<id::ActingSession>>) -> Result<Authority> {
+    if acting.kind != OrganizationKind::Customer {
+        return Ok(Authority::of(&principal.bindings, &acting.path));
+    }
+    let reaching = principal.bindings.iter().filter(|binding| binding.reaches(&acting.path)).cloned();
+    let (own, above): (Vec<_>, Vec<_>) = reaching.partition(|binding| binding.path == acting.path);
+    let inside = Authority::of(&own, &acting.path);
+    match session {
+        Some(_) => Ok(inside.acting(&Authority::of(&above, &acting.path))),
+        None if !own.is_empty() => Ok(inside),
+        None => Err(Error::new(
+            Kind::Forbidden,
+            "acting_session_required",
+            format!(
+                "{} is a customer that you are no member of, so you act in it only in an acting session. Start one with POST /v1/acting-sessions in your own organization; if the customer is to approve it, wait for that.",
+                acting.id
+            ),
+        )),
+    }
 }
 
 /// The token of an `Authorization: Bearer` header.
