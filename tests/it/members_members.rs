@@ -291,6 +291,28 @@ fn removal_counts_from_the_next_request_on_and_in_that_organization_alone() {
 }
 
 #[test]
+fn whoever_was_removed_has_no_way_back_in() {
+    simulated(|| async {
+        let (world, shop, admin) = ground().await;
+        let invite = json!({ "roles": ["PROVIDER_SUPPORT_USER"], "people": [{ "email": "user@contoso.example" }] });
+        let invited = world.post("/v1/members", invite.clone()).by(&admin.actor).send().await;
+        let old = invited.expect(207).text("/succeeded/invited/0/secret");
+        // Known to the hub by another provider meanwhile, and added at once.
+        let rival = world.organization(&shop.operator, "PROVIDER", "Rival", None).await;
+        let there = world.member(&shop.operator, &rival, "user@contoso.example", &["PROVIDER_SUPPORT_USER"]).await;
+        let added = world.post("/v1/members", invite).by(&admin.actor).send().await;
+        assert_eq!(added.expect(207).text("/succeeded/added/0/personId"), there.id);
+        world.delete(&path(&there, &shop.provider)).by(&admin.actor).send().await.expect(204);
+        let accept = json!({ "secret": old });
+        world.post("/v1/member-invitations/accept", accept).send().await.expect_problem(409, "invitation_revoked");
+        // A token that says they are at home there says nothing.
+        let left = world.person(&there.id, &shop.provider);
+        world.get("/v1/me").by(&left.actor).send().await.expect_problem(404, "organization_not_found");
+        world.get("/v1/me").by(&left.actor).acting_in(&rival).send().await.expect(200);
+    });
+}
+
+#[test]
 fn a_removal_that_breaks_off_has_removed_nothing() {
     simulated(|| async {
         let (mut world, shop, admin) = ground().await;

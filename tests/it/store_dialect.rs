@@ -56,6 +56,7 @@ fn statements() -> BTreeSet<String> {
             .await
             .expect(200);
         act(&world, &admin, &customer).await;
+        members(&world, &operator, &caller).await;
         organizations(&world, &operator, &admin, &caller).await;
         contracts(&world, &operator, &caller).await;
         // A job that keeps failing, is parked and replayed.
@@ -77,6 +78,46 @@ fn statements() -> BTreeSet<String> {
         let calls = world.hub.host_calls();
         calls.into_iter().filter(|call| call.kind == host::Kind::Sql).map(|call| call.detail).collect()
     })
+}
+
+/// What there is to say about members, invitations and roles in services.
+async fn members(world: &World, operator: &str, caller: &Caller) {
+    let (provider, customer) = (caller.text("provider", "/id"), caller.text("customer", "/id"));
+    let operator = tests::Actor { access_token: operator.into(), api_token: String::new(), organization: String::new() };
+    let role = json!({ "serviceId": caller.text("builtin", "/id"), "name": "x", "displayName": "X", "default": true });
+    let role = world.post("/v1/service-roles", role).by(&operator).send().await.expect(201).text("/id");
+    let edit = json!({ "displayName": "Y" });
+    let path = format!("/v1/service-roles/{role}");
+    world.patch(&path, edit).by(&operator).header("if-match", "*").send().await.expect(200);
+    let admin = world.member(&operator, &provider, "a@contoso.example", &["PROVIDER_ADMINISTRATOR"]).await;
+    let account = world.member(&admin.actor, &provider, "b@contoso.example", &["PROVIDER_ACCOUNT_ADMINISTRATOR"]).await;
+    for change in [
+        json!({ "personIds": [account.id], "addBoundOrganizationIds": [customer] }),
+        json!({ "personIds": [account.id], "removeBoundOrganizationIds": [customer], "addRoles": ["PROVIDER_SUPPORT_USER"] }),
+        json!({ "personIds": [account.id], "removeRoles": ["PROVIDER_ACCOUNT_ADMINISTRATOR"] }),
+    ] {
+        assert_eq!(world.patch("/v1/members", change).by(&admin.actor).send().await.expect(207).at("/failed"), json!([]));
+    }
+    for change in [
+        json!({ "personIds": [account.id], "addServiceRoleIds": [role] }),
+        json!({ "personIds": [account.id], "removeServiceRoleIds": [role] }),
+    ] {
+        world.patch("/v1/members/service-roles", change).by(&admin.actor).send().await.expect(207);
+    }
+    let invite = json!({ "roles": ["PROVIDER_SUPPORT_USER"], "people": [{ "email": "c@contoso.example" }] });
+    let invited = world.post("/v1/members", invite).by(&admin.actor).send().await.text("/succeeded/invited/0/id");
+    let path = format!("/v1/member-invitations/{invited}");
+    world.post(&format!("{path}/resend"), json!({})).by(&admin.actor).send().await.expect(200);
+    world.delete(&path).by(&admin.actor).send().await.expect(204);
+    let list = format!("/v1/service-roles?serviceId={}", caller.text("builtin", "/id"));
+    for path in [&path, "/v1/members", &format!("/v1/members/{}", account.id), "/v1/member-invitations?status=EXPIRED", &list] {
+        world.get(path).by(&admin.actor).send().await.expect(200);
+    }
+    world.get("/v1/me/service-roles").by(&admin.actor).send().await.expect(200);
+    world.delete(&format!("/v1/members/{}", account.id)).by(&admin.actor).send().await.expect(204);
+    let unused = json!({ "serviceId": caller.text("builtin", "/id"), "name": "unused", "displayName": "U" });
+    let unused = world.post("/v1/service-roles", unused).by(&operator).send().await.expect(201).text("/id");
+    world.delete(&format!("/v1/service-roles/{unused}")).by(&operator).send().await.expect(204);
 }
 
 /// Acting for a customer from its beginning to each of its ends, and the audit of it by every filter.

@@ -91,10 +91,7 @@ impl<'a> Admission<'a> {
 }
 
 /// Refuses more than a member can have.
-pub fn check_count<T: PartialEq>(pointer: &str, mut has: Vec<T>, more: &[T], most: usize) -> Result<()>
-where
-    T: Clone,
-{
+pub fn check_count<T: Clone + PartialEq>(pointer: &str, mut has: Vec<T>, more: &[T], most: usize) -> Result<()> {
     has.extend(more.iter().filter(|one| !has.contains(one)).cloned().collect::<Vec<_>>());
     if has.len() <= most {
         return Ok(());

@@ -23,7 +23,7 @@ use store::{
     people::{self, Person},
     service_roles,
 };
-use web::{Body, Caller, Hub, Listing, NoContent, Page, Path, Query, Record, Sent, Shown, permit, secret};
+use web::{Body, Caller, Hub, Listing, NoContent, Page, Path, Query, Record, Reply, Sent, Shown, permit, secret};
 
 /// For how long the link that sets a new person's password is good.
 const LINK: TimeDelta = TimeDelta::hours(24);
@@ -187,8 +187,27 @@ pub struct AccountLink {
     expires_at: Instant,
 }
 
+impl Reply for Accepted {
+    fn into_answer(self) -> Result<web::Answer> {
+        web::Answer::json(200, &self)
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for Accepted {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
+        operation.answers::<Self>(200, "You are a member.");
+        operation.problem(
+            403,
+            "Whoever sent the invitation may no longer give what it gives, or you or the organization are disabled.",
+        );
+        operation.problem(404, "No invitation has this secret, or another one ended it.");
+        operation.problem(409, "The invitation was accepted or taken back, or has expired.");
+    }
+}
+
 /// Takes no access token, for there is nobody yet, and no Idempotency-Key: who has lost the answer is a member all the same.
-pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Shown<Accepted>> {
+pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Accepted> {
     let (new_person, link) = (hub.id(), secret::new("hubal_"));
     let expires_at = hub.now() + LINK;
     hub.db()
@@ -213,7 +232,7 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Show
             };
             hub.record(tx, what).await?;
             let member = members::find(tx, &Scope::only(place.path), place.id, person.id).await?;
-            Ok(Shown(Accepted { member, account_link }))
+            Ok(Accepted { member, account_link })
         })
         .await
 }

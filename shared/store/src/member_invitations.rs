@@ -203,3 +203,13 @@ pub async fn renew(
 pub async fn close(tx: &Tx<'_>, id: Id<id::MemberInvitation>, status: InvitationStatus, now: Instant) -> Result<()> {
     tx.exec("UPDATE member_invitations SET status = ?2, closed_at = ?3 WHERE id = ?1", params![id, status, now]).await
 }
+
+/// Takes back whatever invitation a person could still accept in an organization.
+pub async fn revoke_of(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<id::Person>, now: Instant) -> Result<()> {
+    tx.exec(
+        "UPDATE member_invitations SET status = 'REVOKED', closed_at = ?3
+         WHERE organization_id = ?1 AND email = (SELECT email FROM people WHERE id = ?2) AND status = 'PENDING'",
+        params![organization, person, now],
+    )
+    .await
+}

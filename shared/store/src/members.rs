@@ -3,7 +3,7 @@
 use crate::{
     Db, Row, Scope, Tx,
     access_tokens::{self, Place},
-    bindings, credentials, params, service_roles,
+    bindings, credentials, member_invitations, params, service_roles,
     value::start,
 };
 use domain::{
@@ -141,12 +141,14 @@ pub async fn joined(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<
     .await
 }
 
-/// Ends a membership: roles, roles in services, and the access tokens with which the person is at home there.
+/// Ends a membership: roles, roles in services, the access tokens with which the person is at home there, and invitations.
 pub async fn delete(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<id::Person>, now: Instant) -> Result<()> {
     let principal = PrincipalId::Person(person);
     bindings::delete_all(tx, principal, organization).await?;
     service_roles::take_all(tx, organization, person).await?;
     access_tokens::revoke_at(tx, principal, organization).await?;
+    // An invitation from before they became a member would let them in again.
+    member_invitations::revoke_of(tx, organization, person, now).await?;
     // At home elsewhere from now on: in the oldest of their other organizations, or nowhere.
     tx.exec(
         "UPDATE people SET default_organization_id =

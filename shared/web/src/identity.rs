@@ -154,19 +154,20 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         )
     })?;
     let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());
-    let (acting, acting_session) = match named {
-        None => (principal.home.clone(), None),
+    let (id, acting) = match named {
+        None => (principal.home.id, Some((principal.home.clone(), None))),
         Some(header) => {
             let id = std::str::from_utf8(header)
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
-            access_tokens::place_to_act(hub.db().await?, id, principal.id, hub.now())
-                .await?
-                .filter(|(place, _)| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
-                .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?
+            (id, access_tokens::place_to_act(hub.db().await?, id, principal.id, hub.now()).await?)
         }
     };
+    // At home too: who was removed there is a stranger there, whatever else they are.
+    let (acting, acting_session) = acting
+        .filter(|(place, _)| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
+        .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?;
     hub.set_who(principal.id.to_string(), acting.id.to_string());
     if acting.status == OrganizationStatus::Disabled || principal.home.status == OrganizationStatus::Disabled {
         return Err(Error::new(
