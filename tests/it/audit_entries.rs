@@ -299,6 +299,34 @@ fn time_never_goes_back_within_a_chain() {
     });
 }
 
+#[test]
+fn a_request_for_many_is_an_entry_for_each_that_it_changed_and_none_for_the_others() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let known = world.member(&shop.admin, &shop.customer, "a@fabrikam.example", &["CUSTOMER_USER"]).await;
+        let before = entries(&world, &shop.admin, &shop.customer, "").await.len();
+        let change = |people: Value, role: &str| {
+            let body = json!({ "organizationId": shop.customer, "personIds": people, "addRoles": [role] });
+            world.patch("/v1/members", body).by(&shop.admin).send()
+        };
+        let nobody = "per_01h455vb4pex5vsknk084sn02q";
+        assert_eq!(change(json!([nobody]), "CUSTOMER_BILLING_USER").await.expect(207).at("/succeeded/changed"), json!([]));
+        change(json!([nobody, known.id]), "CUSTOMER_BILLING_USER").await.expect(207);
+        let people = json!([{ "email": "b@fabrikam.example" }, { "email": "c@fabrikam.example" }]);
+        let add = json!({ "organizationId": shop.customer, "roles": ["CUSTOMER_USER"], "people": people });
+        let added = world.post("/v1/members", add).by(&shop.admin).send().await;
+        let told = entries(&world, &shop.admin, &shop.customer, "").await.split_off(before);
+        assert_eq!(actions(&told), ["members.change_roles", "members.add", "members.add"]);
+        let invited = added.expect(207).at("/succeeded/invited");
+        let subjects: Vec<_> = told.iter().map(|entry| entry["subjectId"].clone()).collect();
+        assert_eq!(subjects, [json!(known.id), invited[0]["id"].clone(), invited[1]["id"].clone()]);
+        assert_eq!(told[0]["details"], json!({ "rolesGiven": { "to": "CUSTOMER_BILLING_USER" } }));
+        assert_eq!(told[1]["requestId"], told[2]["requestId"]);
+        verify_all(&world, &shop.operator.access_token).await;
+    });
+}
+
 /// A customer with a chain of some length.
 async fn edited(world: &World, times: usize) -> Shop {
     let shop = world.shop().await;
