@@ -50,6 +50,7 @@ pub async fn regenerate(
     let api_token = secret::new("hubpt_");
     hub.write(&caller, async |tx| {
         let credential = credentials::regenerate(&caller, tx, PrincipalId::ApiToken(id), &secret::hash(&api_token)).await?;
+        hub.concerns(credential.organization_id);
         Ok(Shown(IssuedApiToken { credential, api_token: api_token.clone() }))
     })
     .await

@@ -38,8 +38,11 @@ pub async fn issue(
     hash: &str,
     new: &NewCredential,
 ) -> Result<Credential> {
-    let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+    let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
     refuse_above_own(caller, &organization.path, &new.roles)?;
+    hub.concerns(organization.id);
+    hub.audit("name", &new.name);
+    hub.audit("roles", &new.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" "));
     let roles = check_roles(&new.roles, organization.kind)?;
     let owner = caller.principal();
     let owner_ends = credentials::name_and_end(tx, owner).await?.and_then(|(_, end)| end);
@@ -92,6 +95,7 @@ pub async fn list(
 
 pub async fn revoke(hub: &Hub, caller: &Identity, id: PrincipalId) -> Result<Sent<NoContent>> {
     hub.write(caller, async |tx| {
+        hub.concerns(credentials::find(tx, &caller.scope(), id).await?.organization_id);
         credentials::revoke(tx, &caller.scope(), id, hub.now()).await?;
         Ok(NoContent)
     })

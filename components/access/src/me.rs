@@ -25,6 +25,8 @@ pub struct Me {
     acting_organization_id: Id<id::Organization>,
     /// What the acting organization is.
     acting_organization_kind: OrganizationKind,
+    /// The session in which it acts there, where it is no member.
+    acting_session_id: Option<Id<id::ActingSession>>,
     /// The roles that hold where it acts.
     roles: Vec<Role>,
     /// What it may do where it acts.
@@ -106,6 +108,7 @@ async fn me(
         organization_id: home,
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,
+        acting_session_id: caller.acting_session(),
         roles: here.map(|binding| binding.role).collect(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
         next_cursor: organizations.last().filter(|_| more).map(|last| last.organization_id),
