@@ -214,7 +214,7 @@ fn the_customer_decides_by_its_policy_and_nobody_decides_for_it() {
             .by(&shop.admin)
             .send()
             .await
-            .expect_problem(404, "acting_policy_not_found");
+            .expect_problem(409, "not_a_customer");
         let set = |policy: &str, version: &str| {
             world.put(&path, json!({ "policy": policy })).by(&house.member).header("if-match", version).send()
         };
