@@ -496,7 +496,7 @@ fn acting_costs_one_read_more() {
             let calls = house.world.hub.host_calls();
             calls[before..].iter().filter(|call| call.kind == host::Kind::Sql && call.detail.starts_with("SELECT")).count()
         };
-        assert_eq!(reads(house.world.get("/v1/me").by(&house.shop.admin)).await, 1);
-        assert_eq!(reads(house.world.get("/v1/me").by(&house.shop.admin).acting_in(&house.shop.customer)).await, 2);
+        assert_eq!(reads(house.world.get("/v1/roles").by(&house.shop.admin)).await, 1);
+        assert_eq!(reads(house.world.get("/v1/roles").by(&house.shop.admin).acting_in(&house.shop.customer)).await, 2);
     });
 }

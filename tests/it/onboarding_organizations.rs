@@ -479,7 +479,7 @@ fn who_acts_is_known_from_as_many_statements_as_ever() {
         let world = World::new().await;
         let shop = world.shop().await;
         let seen = world.hub.host_calls().len();
-        world.get("/v1/me").by(&shop.admin).send().await.expect(200);
+        world.get("/v1/roles").by(&shop.admin).send().await.expect(200);
         let sql = world.hub.host_calls()[seen..].iter().filter(|call| call.kind == host::Kind::Sql).count();
         assert_eq!(sql, 1);
     });
