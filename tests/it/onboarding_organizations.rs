@@ -478,7 +478,7 @@ fn who_acts_is_known_from_as_many_statements_as_ever() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        // The first request of a component looks at the schema too.
+        // The first request of an instance looks at the schema too.
         world.get("/v1/roles").by(&shop.admin).send().await.expect(200);
         let seen = world.hub.host_calls().len();
         world.get("/v1/roles").by(&shop.admin).send().await.expect(200);

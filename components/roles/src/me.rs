@@ -77,6 +77,7 @@ pub async fn edit(
             reached.ok_or_else(|| Error::not_found("organization_not_found", "organization", patch.default_organization_id))?;
         people::set_default_organization(tx, person, condition.version, home.id, hub.now()).await?;
         access_tokens::set_home(tx, caller.principal(), home.id).await?;
+        hub.audit("defaultOrganizationId", &home.id.to_string());
         me(tx, &caller, home.id, None, Page::new(None)?).await
     })
     .await
