@@ -93,9 +93,20 @@ impl<T, const MAX: usize> List<T, MAX> {
         Ok(Self(items))
     }
 
+    /// The items, to be looked at.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
     /// The items.
     pub fn into_inner(self) -> Vec<T> {
         self.0
+    }
+}
+
+impl<T, const MAX: usize> Default for List<T, MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
