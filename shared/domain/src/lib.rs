@@ -9,6 +9,7 @@ pub mod country;
 pub mod error;
 pub mod id;
 pub mod interop;
+pub mod instant;
 pub mod invoice;
 pub mod job;
 pub mod json;
@@ -16,6 +17,8 @@ pub mod money;
 pub mod organization;
 pub mod package;
 pub mod period;
+pub mod person;
+pub mod principal;
 pub mod role;
 pub mod schema;
 pub mod service;
@@ -27,15 +30,14 @@ pub mod usage;
 
 pub use error::{Error, FieldError, Kind, Result};
 pub use id::Id;
+pub use instant::Instant;
 pub use money::{Currency, Decimal, Money};
 pub use organization::{OrganizationKind, OrganizationPath};
 pub use period::Period;
+pub use principal::PrincipalId;
 pub use role::{Permission, Role};
 pub use text::{List, Text};
 pub use time::{Date, Moment};
-
-/// An instant in UTC. It is stored, and shown, with a resolution of one millisecond.
-pub type Instant = chrono::DateTime<chrono::Utc>;
 
 /// Types whose values have a JSON Schema, for the OpenAPI document.
 #[cfg(not(target_family = "wasm"))]

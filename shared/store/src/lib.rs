@@ -6,6 +6,7 @@
 //! then asks for the outcome, because on Spin an error comes only after the last row.
 
 pub mod access_tokens;
+pub mod account_links;
 pub mod api_tokens;
 pub mod contracts;
 mod db;
@@ -15,6 +16,7 @@ pub mod invoices;
 pub mod jobs;
 pub mod migrations;
 pub mod organizations;
+pub mod people;
 mod scope;
 pub mod services;
 pub mod subscriptions;

@@ -1,15 +1,17 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
-use crate::{Describe, Hub, limits, route::LocalIn, secret};
+use crate::{Describe, Headers, Hub, limits, route::LocalIn, secret};
 use domain::{Error, FieldError, JsonSchema, Kind, Result};
-use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use spin_sdk::wasip3::{http::types, wit_bindgen::StreamResult, wit_future};
 use std::{str::FromStr, time::Duration};
 
 /// A request on its way into a handler.
 pub struct Incoming {
-    /// Method, target and headers.
-    pub parts: http::request::Parts,
+    /// The method.
+    pub method: http::Method,
+    /// The headers.
+    pub headers: Headers,
     /// The values of the path's `{names}`, in order.
     pub(crate) path: Vec<(&'static str, String)>,
 }
@@ -53,8 +55,8 @@ fn path_value<T: FromStr<Err: std::fmt::Display>>(incoming: &Incoming, index: us
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema> FromRequest for Query<T> {
-    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let query = incoming.parts.uri.query().unwrap_or_default();
+    async fn from_request(hub: &Hub, _: &mut Incoming) -> Result<Self> {
+        let query = hub.target().split_once('?').map_or("", |(_, query)| query);
         serde_urlencoded::from_str(query).map(Self).map_err(|error| {
             // The error does not say which parameter it is about; the one that is refused alone is.
             let wrong = query.split('&').find(|pair| serde_urlencoded::from_str::<T>(pair).is_err()).unwrap_or(query);
@@ -151,7 +153,7 @@ impl<M: MediaType> FromRequest for Bytes<M> {
 }
 
 fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
-    let given = incoming.parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = incoming.headers.text("content-type").unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
     let other_charset = parameters
         .split(';')
@@ -167,6 +169,9 @@ fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
     ))
 }
 
+/// How much of a body of undeclared length is read at once, in bytes.
+const PIECE: usize = 16 * 1024;
+
 /// Reads the body. Boxed, because it would otherwise be compiled into every handler that takes one.
 pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
     Box::pin(async move {
@@ -178,23 +183,30 @@ pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
             )
         };
         let mut bytes = Vec::new();
-        if let Some((mut body, declared)) = hub.take_body() {
+        if let Some((request, declared)) = hub.take_body() {
             if declared.is_some_and(|length| length > limits::BODY) {
                 return Err(too_large());
             }
-            bytes.reserve(declared.unwrap_or_default());
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| {
-                    Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
-                        .with_internal(format!("{error:?}"))
-                })?;
-                if let Ok(data) = frame.into_data() {
-                    if bytes.len() + data.len() > limits::BODY {
-                        return Err(too_large());
-                    }
-                    bytes.extend_from_slice(&data);
+            let (_outcome, reader) = wit_future::new(|| Ok(()));
+            let (mut body, trailers) = types::Request::consume_body(request, reader);
+            // One more than was declared, so that the end is seen without another look.
+            bytes.reserve(declared.map_or(PIECE, |length| length + 1));
+            loop {
+                let (result, read) = body.read(bytes).await;
+                bytes = read;
+                if bytes.len() > limits::BODY {
+                    return Err(too_large());
+                }
+                match result {
+                    StreamResult::Complete(_) if bytes.len() == bytes.capacity() => bytes.reserve(PIECE),
+                    StreamResult::Complete(_) => {}
+                    StreamResult::Dropped | StreamResult::Cancelled => break,
                 }
             }
+            trailers.await.map_err(|error| {
+                Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
+                    .with_internal(format!("{error:?}"))
+            })?;
         }
         hub.set_body_hash(secret::digest(&[&bytes]));
         Ok(bytes)
@@ -209,14 +221,14 @@ pub struct IfMatch {
 
 impl FromRequest for IfMatch {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let header = incoming.parts.headers.get(http::header::IF_MATCH).ok_or_else(|| {
+        let header = incoming.headers.text("if-match").ok_or_else(|| {
             Error::new(
                 Kind::ConditionRequired,
                 "if_match_required",
                 "An edit must say which state it edits: read the resource and send its ETag as the header If-Match.",
             )
         })?;
-        let text = header.to_str().unwrap_or_default().trim();
+        let text = header.trim();
         if text == "*" {
             return Ok(Self { version: None });
         }
@@ -235,11 +247,8 @@ pub struct Prefer {
 impl FromRequest for Prefer {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
         let wait = incoming
-            .parts
             .headers
-            .get_all("prefer")
-            .iter()
-            .filter_map(|header| header.to_str().ok())
+            .texts("prefer")
             .flat_map(|header| header.split(','))
             .find_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok())
             .map(|seconds| Duration::from_secs(u64::from(seconds.min(limits::WAIT_S))));

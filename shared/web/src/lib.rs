@@ -9,6 +9,7 @@
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
 mod extract;
+mod headers;
 mod hub;
 mod idempotency;
 mod identity;
@@ -25,6 +26,7 @@ mod serve;
 mod trace;
 
 pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use headers::Headers;
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};

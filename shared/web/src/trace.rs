@@ -1,6 +1,9 @@
 //! Request ids, W3C Trace Context, and the JSON lines of the log.
 
-use crate::hub::{random, wall_clock};
+use crate::{
+    Headers,
+    hub::{random, wall_clock},
+};
 use domain::{Id, Instant, id};
 use serde::ser::{SerializeMap, Serializer};
 use std::io::Write;
@@ -20,8 +23,8 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// The caller's trace if it sent one, else a new one.
-    pub fn of(headers: &http::HeaderMap, now: Instant) -> Self {
-        match headers.get("traceparent").and_then(|header| header.to_str().ok()) {
+    pub fn of(headers: &Headers, now: Instant) -> Self {
+        match headers.text("traceparent") {
             Some(header) => Self { asked: true, ..Self::continued(header, now) },
             None => Self::begun(now),
         }
@@ -71,7 +74,7 @@ impl Trace {
     /// Writes one line to the log.
     pub fn log(&self, line: &Line<'_>) {
         let now = wall_clock();
-        let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let ts = now.to_string();
         let request_id = self.request_id.to_string();
         let texts = [
             ("ts", Some(ts.as_str())),
