@@ -67,6 +67,7 @@ fn somewhere(path: &str) -> String {
             "{apiTokenId}" => id("tok"),
             "{contractId}" => id("ctr"),
             "{serviceId}" => id("svc"),
+            "{packageRepositoryId}" => id("rep"),
             "{subscriptionId}" => id("sub"),
             "{taskId}" => id("task"),
             "{jobId}" => id("job"),

@@ -1,7 +1,7 @@
 //! `/v1/contracts`
 
 use domain::{
-    Error, Id, OrganizationKind, Result,
+    Error, Id, OrganizationKind, Permission, Result,
     contract::{ContractStatus, check_issuer},
     id,
 };
@@ -31,7 +31,8 @@ pub async fn create(
                 format!("is of the kind {}; a commit contract is made with a PROVIDER", provider.kind),
             ));
         }
-        services::find(tx, new.service_id).await?;
+        let drafts = caller.permissions().has(Permission::ServiceWrite);
+        services::find(tx, new.service_id).await?.check_seen(drafts)?;
         let contract = contracts::insert(tx, id, caller.acting().id, &new, hub.now()).await?;
         Ok(Created::at(format!("/v1/contracts/{id}"), contract))
     })

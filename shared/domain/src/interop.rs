@@ -130,11 +130,17 @@ impl InteropTable {
         let Some(path) = path else {
             products.push(at(&upgrade.to));
             let mut conflicts = known.conflicts(&products);
-            conflicts.insert(0, Conflict {
-                kind: ConflictKind::UpgradeNotAllowed,
-                products: vec![at(&upgrade.from), at(&upgrade.to)],
-                detail: format!("{} cannot be upgraded from {} to {}, in steps neither.", upgrade.code, upgrade.from, upgrade.to),
-            });
+            conflicts.insert(
+                0,
+                Conflict {
+                    kind: ConflictKind::UpgradeNotAllowed,
+                    products: vec![at(&upgrade.from), at(&upgrade.to)],
+                    detail: format!(
+                        "{} cannot be upgraded from {} to {}, in steps neither.",
+                        upgrade.code, upgrade.from, upgrade.to
+                    ),
+                },
+            );
             return Ok(InteropResult::of(conflicts, None));
         };
         let mut conflicts = known.conflicts(&products);
@@ -189,10 +195,7 @@ impl<'a> Known<'a> {
             .map(|other| Conflict {
                 kind: ConflictKind::Incompatible,
                 products: vec![one.clone(), other.clone()],
-                detail: format!(
-                    "{} {} is not listed as working with {} {}.",
-                    one.code, one.version, other.code, other.version
-                ),
+                detail: format!("{} {} is not listed as working with {} {}.", one.code, one.version, other.code, other.version),
             })
             .collect()
     }
@@ -265,8 +268,12 @@ mod tests {
 
     #[test]
     fn an_upgrade_goes_where_all_keep_working_together() {
-        let upgrade = |products: Value, from: &str, to: &str| judge(&example(), json!({ "products": products, "upgrade": { "code": "VCD", "from": from, "to": to } }));
-        let path = |result: &InteropResult| result.upgrade_path.as_ref().map(|path| path.iter().map(|v| v.to_string()).collect::<Vec<_>>());
+        let upgrade = |products: Value, from: &str, to: &str| {
+            judge(&example(), json!({ "products": products, "upgrade": { "code": "VCD", "from": from, "to": to } }))
+        };
+        let path = |result: &InteropResult| {
+            result.upgrade_path.as_ref().map(|path| path.iter().map(|v| v.to_string()).collect::<Vec<_>>())
+        };
         let alone = upgrade(json!([]), "10.3", "10.6");
         assert_eq!((alone.ok, path(&alone).unwrap().join(" ")), (true, "10.3 10.4 10.5 10.6".into()));
         let both = json!([{ "code": "VCD", "version": "10.4" }, { "code": "NSXT", "version": "4.0" }]);
@@ -284,7 +291,8 @@ mod tests {
 
     #[test]
     fn nothing_upgrades_to_itself() {
-        let error = table(json!({ "compatibilities": [], "upgrades": [{ "code": "a", "from": "1", "to": "1" }] })).check().unwrap_err();
+        let error =
+            table(json!({ "compatibilities": [], "upgrades": [{ "code": "a", "from": "1", "to": "1" }] })).check().unwrap_err();
         assert_eq!(error.fields[0].pointer, "/upgrades/0/to");
     }
 

@@ -9,7 +9,8 @@
 //!
 //! Fields that are not known here are passed over, so that an index can say more to others.
 
-use crate::{Error, JsonSchema, Result, Text, json, schema::is_hostname, text_enum};
+use crate::{Error, JsonSchema, Result, Text, json, text_enum};
+use json_schema::is_hostname;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::{collections::BTreeSet, fmt, net::Ipv6Addr, str::FromStr};
 
@@ -98,13 +99,16 @@ impl FromStr for BaseUrl {
                 _ => return wrong("its host is no name of the Internet"),
             },
         };
-        if port.is_some_and(|port| port.starts_with('0') || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_err()) {
+        if port.is_some_and(|port| {
+            port.starts_with('0') || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_err()
+        }) {
             return wrong("its port is none");
         }
         if host.ends_with(".spin.internal") || matches!(host, "self" | "self.alt") {
             return wrong("its host is the hub itself");
         }
-        let loopback = host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+        let loopback =
+            host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
         match scheme {
             "https" => {}
             "http" if loopback => {}
@@ -277,7 +281,7 @@ pub fn read_index(bytes: &[u8]) -> Result<Vec<IndexedFile>, String> {
 }
 
 /// How long the next piece of a file is, in bytes.
-pub const PIECE: u64 = 8 * 1024 * 1024;
+pub const PIECE: u64 = 4 * 1024 * 1024;
 
 /// What a repository's answer to a request for a piece of a file means, before its body is read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -294,9 +298,8 @@ pub enum Piece {
 /// have `size`. `content_range` is that header's text, `length` the declared length.
 pub fn read_piece(status: u16, content_range: Option<&str>, length: Option<u64>, offset: u64, size: u64) -> Piece {
     let wanted = PIECE.min(size - offset);
-    let wrong_size = |there: u64| {
-        Piece::Settled(PackageFileStatus::WrongSize, format!("It has {there} bytes where the index says {size}."))
-    };
+    let wrong_size =
+        |there: u64| Piece::Settled(PackageFileStatus::WrongSize, format!("It has {there} bytes where the index says {size}."));
     match status {
         206 => match content_range.and_then(range) {
             Some((_, _, Some(total))) if total != size => wrong_size(total),
@@ -343,9 +346,10 @@ pub fn check_idle(refresh: PackageWorkStatus, verification: PackageWorkStatus) -
     let busy = [(refresh, "its index is being read"), (verification, "its files are being verified")];
     match busy.iter().find(|(status, _)| *status == PackageWorkStatus::InProgress) {
         None => Ok(()),
-        Some((_, what)) => {
-            Err(Error::conflict("package_repository_busy", format!("The package repository is at work: {what}. Ask again when that has ended.")))
-        }
+        Some((_, what)) => Err(Error::conflict(
+            "package_repository_busy",
+            format!("The package repository is at work: {what}. Ask again when that has ended."),
+        )),
     }
 }
 
@@ -413,7 +417,11 @@ mod tests {
     fn an_index_is_read_whole_or_not_at_all() {
         let sha = "A".repeat(64);
         let file = |path: &str| format!(r#"{{"path":"{path}","size":3,"sha256":"{sha}","note":"passed over"}}"#);
-        let index = |files: &str| format!(r#"{{"formatVersion":1,"generatedBy":"x","products":[{{"code":"VCD","versions":[{{"version":"10.5","files":[{files}]}}]}}]}}"#);
+        let index = |files: &str| {
+            format!(
+                r#"{{"formatVersion":1,"generatedBy":"x","products":[{{"code":"VCD","versions":[{{"version":"10.5","files":[{files}]}}]}}]}}"#
+            )
+        };
         let read = read_index(index(&[file("a"), file("b")].join(",")).as_bytes()).unwrap();
         assert_eq!(read.iter().map(|file| file.path.to_string()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(read[0].sha256.to_string(), "a".repeat(64));

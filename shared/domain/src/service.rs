@@ -1,8 +1,9 @@
 //! The catalogue: what can be provisioned or deployed, by which driver, and which requests for it are right.
 
-use crate::{Decimal, Error, FieldError, JsonSchema, List, Result, Text, schema::Schema, text_enum};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use crate::{Decimal, Error, FieldError, JsonSchema, List, Result, Text, text_enum};
+use json_schema::{MAX_BYTES, Schema, Wrong};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 use std::collections::BTreeSet;
 
 text_enum! {
@@ -65,10 +66,7 @@ impl ServiceStatus {
     /// Whether a service may go from here to there.
     pub fn may_become(self, next: Self) -> bool {
         use ServiceStatus::{Deprecated, Draft, Published, Retired};
-        matches!(
-            (self, next),
-            (Draft | Deprecated, Published) | (Published, Deprecated) | (Draft | Deprecated, Retired)
-        )
+        matches!((self, next), (Draft | Deprecated, Published) | (Published, Deprecated) | (Draft | Deprecated, Retired))
     }
 
     /// Refuses where a service may not go from here to there.
@@ -145,7 +143,7 @@ pub struct UsageMeter {
 
 /// What a service offers, and so what can be asked of it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Offer {
     /// The ways in which it can be had.
     #[serde(default)]
@@ -163,51 +161,26 @@ pub struct Offer {
     #[serde(default)]
     pub usage_meters: List<UsageMeter, 100>,
     /// The JSON Schema (2020-12) of the properties that requests bring; without one they bring none. At most 64 KiB.
-    #[serde(default)]
-    pub properties_schema: Option<Value>,
-}
-
-/// What is to be changed about an offer: each part that is said takes the place of the one before.
-#[derive(Clone, Debug, Default)]
-pub struct OfferPatch {
-    /// The ways in which it can be had.
-    pub plans: Option<List<Plan, 50>>,
-    /// Where it can be had.
-    pub regions: Option<List<Code, 100>>,
-    /// In which versions it can be had.
-    pub versions: Option<List<Code, 100>>,
-    /// The roles that people can get in it.
-    pub service_roles: Option<List<ServiceRole, 50>>,
-    /// What it reports usage of.
-    pub usage_meters: Option<List<UsageMeter, 100>>,
-    /// The schema of the properties; `Some(None)` removes it.
-    pub properties_schema: Option<Option<Value>>,
-}
-
-/// Reads a field for which `null` means something else than leaving it out.
-pub fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(from).map(Some)
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub properties_schema: Option<Box<RawValue>>,
 }
 
 impl Offer {
-    /// The offer as it is after a change.
-    pub fn patched(mut self, patch: OfferPatch) -> Self {
-        self.plans = patch.plans.unwrap_or(self.plans);
-        self.regions = patch.regions.unwrap_or(self.regions);
-        self.versions = patch.versions.unwrap_or(self.versions);
-        self.service_roles = patch.service_roles.unwrap_or(self.service_roles);
-        self.usage_meters = patch.usage_meters.unwrap_or(self.usage_meters);
-        self.properties_schema = patch.properties_schema.unwrap_or(self.properties_schema);
-        self
-    }
-
     /// Whether it asks anything of a request. Where it does not, every request that is right for any service is right.
     pub fn asks(&self) -> bool {
         !self.plans.is_empty() || !self.regions.is_empty() || !self.versions.is_empty() || self.properties_schema.is_some()
     }
 
-    /// Refuses an offer that contradicts itself, naming every place that does.
-    pub fn check(&self) -> Result<()> {
+    /// Refuses an offer that contradicts itself, naming every place that does. `at` is where it stands in the request.
+    pub fn check(&self, at: &str) -> Result<()> {
+        let mut wrong = self.wrong();
+        for error in &mut wrong {
+            error.pointer.insert_str(0, at);
+        }
+        refuse(wrong)
+    }
+
+    fn wrong(&self) -> Vec<FieldError> {
         let mut wrong = Vec::new();
         twice(self.plans.iter().map(|plan| &*plan.code), "/plans", "/code", &mut wrong);
         twice(self.regions.iter().map(|region| &**region), "/regions", "", &mut wrong);
@@ -224,15 +197,20 @@ impl Offer {
         ];
         for (name, is) in flags {
             for (index, _) in self.service_roles.iter().enumerate().filter(|(_, role)| is(role)).skip(1) {
-                wrong.push(error(format!("/serviceRoles/{index}/{name}"), "is true for another role already; one role can be this"));
+                wrong.push(error(
+                    format!("/serviceRoles/{index}/{name}"),
+                    "is true for another role already; one role can be this",
+                ));
             }
         }
-        if let Some(schema) = &self.properties_schema
-            && let Err(error) = Schema::new(schema, "/propertiesSchema")
-        {
-            wrong.extend(error.fields);
+        match self.properties_schema.as_deref().map(parsed) {
+            Some(Ok(schema @ Value::Object(_))) => {
+                wrong.extend(Schema::new(&schema, "/propertiesSchema").err().into_iter().flatten().map(field));
+            }
+            Some(_) => wrong.push(error("/propertiesSchema".into(), "is not an object; write a JSON Schema")),
+            None => {}
         }
-        refuse(wrong)
+        wrong
     }
 
     /// The codes of the plans that are there now and not after a change.
@@ -244,14 +222,7 @@ impl Offer {
     /// Refuses a request that does not fit, naming every place that does not.
     pub fn validate(&self, request: &ServiceRequest) -> Result<()> {
         let mut wrong = Vec::new();
-        let plan = one_of(
-            &request.plan_code,
-            self.plans.as_slice(),
-            |plan| &plan.code,
-            "planCode",
-            "plans",
-            &mut wrong,
-        );
+        let plan = one_of(&request.plan_code, self.plans.as_slice(), |plan| &plan.code, "planCode", "plans", &mut wrong);
         one_of(&request.region, self.regions.as_slice(), |region| region, "region", "regions", &mut wrong);
         one_of(&request.version, self.versions.as_slice(), |version| version, "version", "versions", &mut wrong);
         if request.quantity <= Decimal::ZERO {
@@ -260,19 +231,39 @@ impl Offer {
         match plan {
             Some(plan) => wrong.extend(plan.unfit(request)),
             None if self.plans.is_empty() && request.term_months.is_some() => {
-                wrong.push(error("/termMonths".into(), "is a term, and the service has no plans that would offer one; leave it out"));
+                wrong.push(error(
+                    "/termMonths".into(),
+                    "is a term, and the service has no plans that would offer one; leave it out",
+                ));
             }
             None => {}
         }
-        let none = Value::Object(Default::default());
-        let properties = request.properties.as_ref().unwrap_or(&none);
-        match (&self.properties_schema, properties) {
-            (Some(schema), properties) => wrong.extend(Schema::known(schema).errors(properties, "/properties")),
-            (None, Value::Object(members)) if members.is_empty() => {}
-            (None, _) => wrong.push(error("/properties".into(), "is something that this service does not take; leave it out")),
-        }
+        wrong.extend(self.wrong_properties(request.properties.as_deref()));
         refuse(wrong)
     }
+
+    fn wrong_properties(&self, properties: Option<&RawValue>) -> Vec<FieldError> {
+        let wrong = |detail| vec![error("/properties".into(), detail)];
+        let properties = match properties.map(parsed) {
+            None => Value::Object(Default::default()),
+            Some(Ok(properties @ Value::Object(_))) => properties,
+            Some(_) => return wrong("is not an object; write {\"name\": value}"),
+        };
+        if properties.to_string().len() > MAX_BYTES {
+            return wrong("are longer than 65536 bytes");
+        }
+        match self.properties_schema.as_deref().map(parsed) {
+            Some(Ok(schema)) => Schema::known(&schema).errors(&properties, "/properties").into_iter().map(field).collect(),
+            Some(Err(_)) => wrong("cannot be checked, for the service's schema cannot be read"),
+            None if properties.as_object().is_some_and(|members| members.is_empty()) => Vec::new(),
+            None => wrong("are something that this service does not take; leave them out"),
+        }
+    }
+}
+
+/// Kept as they were written, and read where they are looked into: that way only one reader of JSON values is compiled.
+fn parsed(raw: &RawValue) -> serde_json::Result<Value> {
+    serde_json::from_slice(raw.get().as_bytes())
 }
 
 /// What is asked of a service.
@@ -289,15 +280,18 @@ pub struct ServiceRequest {
     pub quantity: Decimal,
     /// For how many months; needed when the plan has terms.
     pub term_months: Option<u32>,
-    /// What else it is to be like: an object that its schema takes. Everybody who sees the request sees them, so no secrets.
-    pub properties: Option<Value>,
+    /// What else it is to be like: an object that its schema takes, of at most 64 KiB. Whoever sees the request sees them, so
+    /// they are no place for secrets.
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub properties: Option<Box<RawValue>>,
 }
 
 impl Plan {
     /// What is wrong with it, and in which field.
     fn wrong(&self) -> impl Iterator<Item = (String, &'static str)> {
         let mut wrong = Vec::new();
-        let bounds = [("minQuantity", self.min_quantity), ("maxQuantity", self.max_quantity), ("quantityStep", self.quantity_step)];
+        let bounds =
+            [("minQuantity", self.min_quantity), ("maxQuantity", self.max_quantity), ("quantityStep", self.quantity_step)];
         for (field, bound) in bounds {
             if bound.is_some_and(|bound| bound <= Decimal::ZERO) {
                 wrong.push((field.to_owned(), "is not above zero"));
@@ -379,6 +373,10 @@ fn not_one_of(asked: bool, codes: &[&str], field: &str, nouns: &str) -> FieldErr
     FieldError { pointer: format!("/{field}"), detail }
 }
 
+fn field(Wrong { pointer, detail }: Wrong) -> FieldError {
+    FieldError { pointer, detail }
+}
+
 fn error(pointer: String, detail: &str) -> FieldError {
     FieldError { pointer, detail: detail.to_owned() }
 }
@@ -402,8 +400,13 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    /// From text: what is kept as it was written cannot be read from a value.
+    fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+        serde_json::from_str(&value.to_string()).unwrap()
+    }
+
     fn offer() -> Offer {
-        serde_json::from_value(json!({
+        read(json!({
             "plans": [
                 { "code": "seats", "displayName": "Seats", "billingUnit": "seat", "minQuantity": "5", "maxQuantity": "50", "quantityStep": "5", "termMonths": [1, 12] },
                 { "code": "flat", "displayName": "Flat", "billingUnit": "site" },
@@ -412,13 +415,12 @@ mod tests {
             "versions": ["10.4", "10.5"],
             "propertiesSchema": { "type": "object", "properties": { "ha": { "type": "boolean" } }, "required": ["ha"], "additionalProperties": false },
         }))
-        .unwrap()
     }
 
     fn request(with: Value) -> ServiceRequest {
         let mut body = json!({ "planCode": "seats", "region": "eu-1", "version": "10.5", "quantity": "10", "termMonths": 12, "properties": { "ha": true } });
         body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
-        serde_json::from_value(body).unwrap()
+        read(body)
     }
 
     fn pointers(outcome: Result<()>) -> Vec<String> {
@@ -427,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_request_is_refused_at_every_place_that_does_not_fit() {
-        offer().check().unwrap();
+        offer().check("").unwrap();
         for (with, expected) in [
             (json!({}), vec![]),
             (json!({ "planCode": "flat", "quantity": "0.5", "termMonths": null }), vec![]),
@@ -481,8 +483,8 @@ mod tests {
             (json!({ "serviceRoles": [role("a"), role("b")] }), "/serviceRoles/1/defaultRole"),
             (json!({ "propertiesSchema": { "type": "objekt" } }), "/propertiesSchema/type"),
         ] {
-            let offer: Offer = serde_json::from_value(offer).unwrap();
-            assert_eq!(pointers(offer.check()), [expected]);
+            let offer: Offer = read(offer);
+            assert_eq!(pointers(offer.check("")), [expected]);
         }
     }
 

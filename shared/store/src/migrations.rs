@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_provisioning",
     4 "0004_billing",
     5 "0005_people",
+    6 "0006_catalogue",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

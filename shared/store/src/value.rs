@@ -157,7 +157,9 @@ stored_as_text! {
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
-    [] domain::service::Driver; [] domain::service::ProductFamily;
+    [] domain::service::Driver; [] domain::service::ProductFamily; [] domain::service::ServiceKind; [] domain::service::ServiceStatus;
+    [] domain::package::BaseUrl; [] domain::package::FilePath; [] domain::package::Sha256;
+    [] domain::package::PackageWorkStatus; [] domain::package::PackageFileStatus;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }

@@ -17,6 +17,7 @@ mod internal;
 pub mod jobs;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
+pub mod outbound;
 mod paging;
 mod problem;
 mod reply;
@@ -29,7 +30,7 @@ pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths,
 pub use headers::Headers;
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
-pub use internal::{Internal, call};
+pub use internal::{Internal, ask, call};
 pub use paging::{Page, PageQuery};
 pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};

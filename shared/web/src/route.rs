@@ -112,6 +112,11 @@ impl Routes {
         self.route(Method::POST, path, handler, summary)
     }
 
+    /// A route that puts something in the place of what was there.
+    pub fn put<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::PUT, path, handler, summary)
+    }
+
     /// A route that edits something.
     pub fn patch<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
         self.route(Method::PATCH, path, handler, summary)

@@ -5,7 +5,7 @@
 //! passed over, so a schema never promises a check that does not happen. Which keywords there are, and why not all, is in
 //! `docs/decisions/0008`. A schema that passed is then read directly at each use. Numbers are compared as decimals.
 
-use crate::{Date, Error, FieldError, Moment, Result};
+use chrono::NaiveDate;
 use regex_lite::{Regex, RegexBuilder};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
@@ -35,6 +35,15 @@ const ANNOTATIONS: &[&str] = &["$comment", "title", "description", "default", "e
 const FORMATS: &[&str] = &["date", "date-time", "email", "hostname", "ipv4", "ipv6", "uri", "uuid"];
 const TYPES: &[&str] = &["null", "boolean", "object", "array", "number", "string", "integer"];
 
+/// A value that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wrong {
+    /// Where it is, as a JSON Pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
 /// A schema that was found to be one.
 #[derive(Clone, Copy, Debug)]
 pub struct Schema<'a>(&'a Value);
@@ -42,14 +51,14 @@ pub struct Schema<'a>(&'a Value);
 impl<'a> Schema<'a> {
     /// The schema, if it keeps to what is known here; else every place that does not. `at` is where it stands in the
     /// request, as a JSON Pointer.
-    pub fn new(schema: &'a Value, at: &str) -> Result<Self> {
+    pub fn new(schema: &'a Value, at: &str) -> Result<Self, Vec<Wrong>> {
         let mut found = Found::default();
         if schema.to_string().len() > MAX_BYTES {
             found.add(at, format!("is longer than {MAX_BYTES} bytes"));
         } else {
             Checking { root: schema, found: &mut found }.schema(schema, at.to_owned(), 0);
         }
-        if found.0.is_empty() { Ok(Self(schema)) } else { Err(Error::invalid_fields(found.0)) }
+        if found.0.is_empty() { Ok(Self(schema)) } else { Err(found.0) }
     }
 
     /// A schema that was found to be one before. Of one that was not, only what is understood is checked.
@@ -58,7 +67,7 @@ impl<'a> Schema<'a> {
     }
 
     /// What is wrong with an instance: nothing, when it is valid. `at` is where it stands in the request.
-    pub fn errors(self, instance: &Value, at: &str) -> Vec<FieldError> {
+    pub fn errors(self, instance: &Value, at: &str) -> Vec<Wrong> {
         let mut found = Found::default();
         let mut steps = 0;
         Looking { root: self.0, steps: &mut steps }.at(self.0, instance, at, 0, &mut found);
@@ -72,12 +81,12 @@ impl<'a> Schema<'a> {
 
 /// What was found to be wrong so far.
 #[derive(Default)]
-struct Found(Vec<FieldError>);
+struct Found(Vec<Wrong>);
 
 impl Found {
     fn add(&mut self, pointer: &str, detail: String) {
         if self.0.len() < MAX_ERRORS {
-            self.0.push(FieldError { pointer: pointer.to_owned(), detail });
+            self.0.push(Wrong { pointer: pointer.to_owned(), detail });
         }
     }
 }
@@ -359,7 +368,9 @@ impl Looking<'_> {
                     .filter_map(|(text, _)| pattern(text).ok())
                     .collect();
                 for (name, value) in members {
-                    if listed.is_some_and(|listed| listed.contains_key(name)) || patterns.iter().any(|pattern| pattern.is_match(name)) {
+                    if listed.is_some_and(|listed| listed.contains_key(name))
+                        || patterns.iter().any(|pattern| pattern.is_match(name))
+                    {
                         continue;
                     }
                     if *argument == Value::Bool(false) {
@@ -434,7 +445,7 @@ impl Looking<'_> {
 }
 
 /// How far an alternative is from what was meant: one that says the value is of another type, or another constant, was not.
-fn nearness(wrong: &Vec<FieldError>) -> (bool, usize) {
+fn nearness(wrong: &Vec<Wrong>) -> (bool, usize) {
     let other = wrong.iter().any(|error| error.detail.starts_with("must be ") || error.detail.contains("; it must be "));
     (other, wrong.len())
 }
@@ -492,8 +503,11 @@ fn missing(names: &Value, members: &Map<String, Value>, at: &str, when: &str, fo
 
 /// A number as a decimal, where it fits into one.
 fn exact(number: &serde_json::Number) -> Option<Decimal> {
-    let text = number.to_string();
-    Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()
+    match number.as_f64() {
+        // Rust writes a float without an exponent, with as few digits as tell it from its neighbours: those that were sent.
+        Some(float) if number.is_f64() => Decimal::from_str_exact(&format!("{float}")).ok(),
+        _ => number.as_i64().map(Decimal::from).or_else(|| number.as_u64().map(Decimal::from)),
+    }
 }
 
 fn compare(one: &serde_json::Number, other: &serde_json::Number) -> Ordering {
@@ -526,7 +540,8 @@ fn same(one: &Value, other: &Value) -> bool {
 fn is_of(value: &Value, name: &str) -> bool {
     match (value, name) {
         (Value::Number(number), "integer") => {
-            !number.is_f64() || exact(number).map_or_else(|| number.as_f64().is_some_and(|n| n.fract() == 0.0), |n| n.is_integer())
+            !number.is_f64()
+                || exact(number).map_or_else(|| number.as_f64().is_some_and(|n| n.fract() == 0.0), |n| n.is_integer())
         }
         _ => kind(value) == name,
     }
@@ -545,8 +560,8 @@ fn kind(value: &Value) -> &'static str {
 
 fn is_format(name: &str, text: &str) -> bool {
     match name {
-        "date" => text.len() == 10 && text.parse::<Date>().is_ok(),
-        "date-time" => text.parse::<Moment>().is_ok(),
+        "date" => is_date(text),
+        "date-time" => is_date_time(text),
         "email" => text.rsplit_once('@').is_some_and(|(who, host)| {
             !who.is_empty() && who.len() <= 64 && !who.chars().any(|c| c.is_whitespace() || c.is_control()) && is_hostname(host)
         }),
@@ -559,8 +574,40 @@ fn is_format(name: &str, text: &str) -> bool {
     }
 }
 
+/// RFC 3339: four, two and two digits that are a day.
+fn is_date(text: &str) -> bool {
+    let part = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
+    let digits =
+        text.bytes().enumerate().all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+    let date = || NaiveDate::from_ymd_opt(part(0, 4)? as i32, part(5, 7)?, part(8, 10)?);
+    text.len() == 10 && digits && date().is_some()
+}
+
+/// RFC 3339: a day, a time, and its offset from UTC. Chrono's reader takes more room than all the rest here.
+fn is_date_time(text: &str) -> bool {
+    let (Some(day), Some(b'T' | b't'), Some(time)) = (text.get(..10), text.as_bytes().get(10), text.get(11..)) else {
+        return false;
+    };
+    let clock = |text: &str, words: &[u32]| {
+        text.len() == 3 * words.len() - 1
+            && text.split(':').zip(words).all(|(word, below)| {
+                word.len() == 2
+                    && word.bytes().all(|byte| byte.is_ascii_digit())
+                    && word.parse::<u32>().is_ok_and(|number| number < *below)
+            })
+    };
+    // The last minute of a day may have a leap second.
+    let (Some(clock_time), Some(rest)) = (time.get(..8), time.get(8..)) else { return false };
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    let zone = if rest.starts_with('.') { rest.get(1 + digits..) } else { Some(rest) };
+    let zoned = zone.is_some_and(|zone| {
+        zone.eq_ignore_ascii_case("z") || zone.strip_prefix(['+', '-']).is_some_and(|offset| clock(offset, &[24, 60]))
+    });
+    is_date(day) && clock(clock_time, &[24, 60, 61]) && rest.starts_with('.') == (digits > 0) && zoned
+}
+
 /// RFC 1123: labels of letters, digits and hyphens.
-pub(crate) fn is_hostname(text: &str) -> bool {
+pub fn is_hostname(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -591,7 +638,7 @@ mod tests {
     }
 
     fn refused(schema: Value) -> Vec<String> {
-        Schema::new(&schema, "/s").err().into_iter().flat_map(|error| error.fields).map(|field| field.pointer).collect()
+        Schema::new(&schema, "/s").err().into_iter().flatten().map(|wrong| wrong.pointer).collect()
     }
 
     #[test]
@@ -649,7 +696,8 @@ mod tests {
             },
             "$defs": { "node": { "type": "object", "properties": { "cpu": { "type": "integer", "minimum": 1 }, "ip": { "format": "ipv4" } } } },
         });
-        let good = json!({ "name": "abc", "nodes": [{ "cpu": 2, "ip": "10.0.0.1" }], "storage": { "kind": "s3", "bucket": "b" } });
+        let good =
+            json!({ "name": "abc", "nodes": [{ "cpu": 2, "ip": "10.0.0.1" }], "storage": { "kind": "s3", "bucket": "b" } });
         assert_eq!(errors(&schema, &good), [""; 0]);
         let bad = json!({ "name": "ABCDEF", "nodes": [{}, { "cpu": 0.5, "ip": "10.0.0" }], "mode": "C", "a/b~": 1, "storage": { "kind": "s3" } });
         let mut found = errors(&schema, &bad);
@@ -700,6 +748,25 @@ mod tests {
             assert!(errors(&schema, &json!(good)).is_empty() && errors(&schema, &json!(7)).is_empty(), "{format} {good}");
             assert_eq!(errors(&schema, &json!(bad)).len(), 1, "{format} {bad}");
         }
+        let takes = |text: &str| errors(&json!({ "format": "date-time" }), &json!(text)).is_empty();
+        for text in ["2026-02-28t23:59:60z", "2026-02-28T01:02:03.25+14:00", "0001-01-01T00:00:00-00:00"] {
+            assert!(takes(text), "{text}");
+        }
+        for text in [
+            "2026-02-28T01:02:03",
+            "2026-02-28T01:02Z",
+            "2026-02-28T24:00:00Z",
+            "2026-02-28T01:60:00Z",
+            "2026-02-28T01:02:03.Z",
+            "2026-02-28T01:02:03+1:00",
+            "2026-02-28T01:02:03+24:00",
+            "2026-02-28T+1:02:03Z",
+            "2026-02-28T01:02:03ZZ",
+            "2026-02-28T01:02:0\u{e9}",
+            "",
+        ] {
+            assert!(!takes(text), "{text}");
+        }
     }
 
     #[test]
@@ -744,9 +811,14 @@ mod tests {
             prop::collection::btree_set(prop::sample::select(TYPES), 1..3).prop_map(|names| json!({ "type": names })),
             prop::collection::vec(any_value(), 1..4).prop_map(|values| json!({ "enum": values })),
             any_value().prop_map(|value| json!({ "const": value })),
-            (prop::sample::select(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"][..]), -4i64..5).prop_map(|(k, n)| json!({ k: n as f64 / 2.0 })),
+            (prop::sample::select(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"][..]), -4i64..5)
+                .prop_map(|(k, n)| json!({ k: n as f64 / 2.0 })),
             (1i64..5).prop_map(|n| json!({ "multipleOf": n as f64 / 2.0 })),
-            (prop::sample::select(&["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"][..]), small.clone()).prop_map(|(k, n)| json!({ k: n })),
+            (
+                prop::sample::select(&["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"][..]),
+                small.clone()
+            )
+                .prop_map(|(k, n)| json!({ k: n })),
             Just(json!({ "uniqueItems": true })),
             prop::sample::select(&["a", "^b", "a$", "^[ab]{2}$", "a|bb"][..]).prop_map(|p| json!({ "pattern": p })),
             names().prop_map(|names| json!({ "required": names })),
@@ -756,15 +828,19 @@ mod tests {
             let list = || prop::collection::vec(inner.clone(), 1..4);
             let map = || prop::collection::btree_map("[abc]", inner.clone(), 0..3);
             prop_oneof![
-                (prop::sample::select(&["allOf", "anyOf", "oneOf", "prefixItems"][..]), list()).prop_map(|(k, s)| json!({ k: s })),
-                (prop::sample::select(&["not", "items", "additionalProperties", "propertyNames"][..]), inner.clone()).prop_map(|(k, s)| json!({ k: s })),
-                (inner.clone(), 0u64..3, 0u64..3).prop_map(|(s, min, more)| json!({ "contains": s, "minContains": min, "maxContains": min + more })),
+                (prop::sample::select(&["allOf", "anyOf", "oneOf", "prefixItems"][..]), list())
+                    .prop_map(|(k, s)| json!({ k: s })),
+                (prop::sample::select(&["not", "items", "additionalProperties", "propertyNames"][..]), inner.clone())
+                    .prop_map(|(k, s)| json!({ k: s })),
+                (inner.clone(), 0u64..3, 0u64..3)
+                    .prop_map(|(s, min, more)| json!({ "contains": s, "minContains": min, "maxContains": min + more })),
                 (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| json!({ "if": a, "then": b, "else": c })),
                 (map(), prop::option::of(inner.clone())).prop_map(|(s, rest)| match rest {
                     Some(rest) => json!({ "properties": s, "additionalProperties": rest }),
                     None => json!({ "properties": s }),
                 }),
-                (inner.clone(), inner.clone()).prop_map(|(s, rest)| json!({ "patternProperties": { "^[ab]": s }, "additionalProperties": rest })),
+                (inner.clone(), inner.clone())
+                    .prop_map(|(s, rest)| json!({ "patternProperties": { "^[ab]": s }, "additionalProperties": rest })),
                 (list(), inner.clone()).prop_map(|(s, rest)| json!({ "prefixItems": s, "items": rest })),
                 map().prop_map(|s| json!({ "dependentSchemas": s })),
                 inner.clone().prop_map(|s| json!({ "$defs": { "x": s }, "type": ["object", "array", "string", "number"] })),
