@@ -98,10 +98,10 @@ pub async fn edit(
     .await
 }
 
-/// The offer of a service. Read with the same reader as bodies of requests, so that it is compiled once for both.
+/// The offer of a service.
 fn offer_of(service: &Service) -> Result<Offer> {
     let text = service.offer.as_deref().map_or("{}", RawValue::get);
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text.as_bytes()))
+    serde_json::from_slice(text.as_bytes())
         .map_err(|error| Error::unavailable(format!("the offer of {} cannot be read: {error}", service.id)))
 }
 

@@ -15,8 +15,7 @@ pub async fn show(hub: Hub, _: Caller<permit::ServiceRead>) -> Result<Edited<Int
 /// An empty table, of no edits, before the first.
 async fn current(hub: &Hub) -> Result<(InteropTable, i64)> {
     let Some((content, version)) = interop::find(hub.db().await?).await? else { return Ok((InteropTable::default(), 0)) };
-    // With the same reader as bodies of requests, so that it is compiled once for both.
-    let table = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(content.as_bytes()))
+    let table = serde_json::from_slice(content.as_bytes())
         .map_err(|error| Error::unavailable(format!("the interop table cannot be read: {error}")))?;
     Ok((table, version))
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::database::{Database, Pooled};
 use super::gate::Held;
+use super::sync::Written;
 use super::{BUSY_TIMEOUT, Outcome};
 use crate::bindings::spin::sqlite::sqlite::{RowResult, Value};
 
@@ -19,6 +20,9 @@ const RESULT_BYTES: usize = 128 << 20;
 
 /// `SQLITE_BUSY_SNAPSHOT`: the transaction has read what another has since changed, so waiting is of no use.
 const BUSY_SNAPSHOT: i32 = 517;
+
+/// What begins a statement that changes rows.
+const CHANGES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
 
 /// How long to wait before trying again, in milliseconds; the last one repeats. SQLite's own schedule.
 const BACKOFF: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
@@ -39,11 +43,24 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct State {
     pooled: Option<Pooled>,
+    /// This guest's own connection while `pooled` is the database's writer.
+    aside: Option<Pooled>,
     /// The write gate, from the statement that begins to write until the transaction ends.
     gate: Option<Held>,
     closed: bool,
-    /// Whether this guest ran a statement: a pooled connection still has the counters of the guest before.
-    used: bool,
+    /// What the last commit wrote or saw, until it is known to be on the disk.
+    written: Option<Written>,
+    /// Whether this guest changed rows on `pooled`, which otherwise still has the counters of the guest before.
+    changed: bool,
+    /// What this guest last changed on a connection that it no longer has.
+    counters: Counters,
+}
+
+/// What a connection says of its last change.
+#[derive(Clone, Copy, Default)]
+struct Counters {
+    changes: u64,
+    last_insert_rowid: i64,
 }
 
 /// The right to be the running statement of a session.
@@ -53,6 +70,8 @@ pub(crate) type Turn = OwnedMutexGuard<()>;
 enum Attempt {
     Done(Outcome),
     NeedsGate,
+    /// It would write, on a connection that is not for that.
+    NeedsWriter,
     Busy(String),
     /// It would wait for the disk, on a thread that must not.
     Syncs,
@@ -73,11 +92,11 @@ impl Session {
 
     /// Runs one statement to its end.
     ///
-    /// Inline, on the thread that runs the guest: a read takes microseconds, less than handing it to another thread. So
-    /// does a commit on a disk that syncs in a tenth of a millisecond; where it takes longer, commits are handed over.
+    /// Inline, on the thread that runs the guest: that takes microseconds, less than handing it to another thread. Only
+    /// commits that SQLite itself brings to the disk are handed over; others wait for the database's syncer.
     pub(crate) async fn execute(&self, sql: &str, parameters: &[Value]) -> Outcome {
         // With one thread there is none to hand a statement to, and a simulated hub must not.
-        let may_block = self.0.database.syncs_fast() || !has_threads();
+        let may_block = !has_threads();
         let mut gate = None;
         let mut deadline = None;
         let mut tries = 0;
@@ -87,8 +106,8 @@ impl Session {
                 attempt = self.elsewhere(sql, parameters, &mut gate).await;
             }
             let failure = match attempt {
-                Attempt::Done(outcome) => return outcome,
-                Attempt::Syncs => "a statement was handed on twice".to_owned(),
+                Attempt::Done(outcome) => return self.durable(outcome).await,
+                Attempt::Syncs | Attempt::NeedsWriter => "a statement was handed on twice".to_owned(),
                 Attempt::Closed => std::future::pending().await,
                 Attempt::NeedsGate => {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + BUSY_TIMEOUT);
@@ -116,6 +135,16 @@ impl Session {
         }
     }
 
+    /// The outcome of a statement, once what it committed is on the disk.
+    async fn durable(&self, outcome: Outcome) -> Outcome {
+        let written = self.lock().written.take();
+        let (Some(written), Some(syncer), None) = (written, self.0.database.syncer(), &outcome.error) else { return outcome };
+        match syncer.durable(written).await {
+            Ok(()) => outcome,
+            Err(text) => Outcome::failed(text),
+        }
+    }
+
     /// Tries a statement on a thread that may block.
     async fn elsewhere(&self, sql: &str, parameters: &[Value], gate: &mut Option<Held>) -> Attempt {
         let (inner, sql, parameters) = (self.0.clone(), sql.to_owned(), parameters.to_vec());
@@ -134,17 +163,18 @@ impl Session {
     }
 
     pub(crate) fn changes(&self) -> u64 {
-        self.lock().counter(|connection| connection.changes())
+        self.lock().counters().changes
     }
 
     pub(crate) fn last_insert_rowid(&self) -> i64 {
-        self.lock().counter(|connection| connection.last_insert_rowid())
+        self.lock().counters().last_insert_rowid
     }
 
     /// Loses the connection as a network would: whatever was open on it is rolled back.
     pub(crate) fn disconnect(&self) {
         let mut state = self.lock();
         state.pooled = None;
+        state.aside = None;
         state.gate = None;
     }
 
@@ -157,7 +187,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.database.unregister(self.id);
         let mut state = lock(&self.state);
-        if let Some(pooled) = state.pooled.take() {
+        let state = &mut *state;
+        for pooled in state.pooled.take().into_iter().chain(state.aside.take()) {
             self.database.give_back(pooled);
         }
         state.gate = None;
@@ -173,13 +204,37 @@ impl State {
         let mut state = lock(state);
         state.closed = true;
         state.pooled = None;
+        state.aside = None;
         state.gate = None;
     }
 
-    fn counter<T: Default>(&self, read: impl FnOnce(&rusqlite::Connection) -> T) -> T {
+    fn counters(&self) -> Counters {
         match &self.pooled {
-            Some(pooled) if self.used => read(&pooled.connection),
-            _ => T::default(),
+            Some(Pooled { connection, .. }) if self.changed => {
+                Counters { changes: connection.changes(), last_insert_rowid: connection.last_insert_rowid() }
+            }
+            _ => self.counters,
+        }
+    }
+
+    /// Goes over to the database's one writing connection, with the gate held and nothing begun: what it has cached stays
+    /// true, while every commit of another empties a connection's cache.
+    fn to_writer(&mut self, database: &Database) -> rusqlite::Result<()> {
+        let writer = database.writer()?;
+        self.counters = self.counters();
+        self.changed = false;
+        self.aside = self.pooled.replace(writer);
+        Ok(())
+    }
+
+    /// Back to the guest's own connection, as soon as nothing is under way on the writer.
+    fn from_writer(&mut self, database: &Database) {
+        if let Some(own) = self.aside.take() {
+            self.counters = self.counters();
+            self.changed = false;
+            if let Some(writer) = self.pooled.replace(own) {
+                database.give_back(writer);
+            }
         }
     }
 
@@ -194,10 +249,38 @@ impl State {
         if self.closed {
             return Attempt::Closed;
         }
-        let pooled = match self.pooled.take().map_or_else(|| database.connect(), Ok) {
-            Ok(pooled) => self.pooled.insert(pooled),
-            Err(error) => return Attempt::failed(&error, true),
-        };
+        if self.pooled.is_none() {
+            match database.connect() {
+                Ok(pooled) => self.pooled = Some(pooled),
+                Err(error) => return Attempt::failed(&error, true),
+            }
+        }
+        let mut attempt = self.try_here(database, sql, parameters, gate, may_block);
+        if matches!(attempt, Attempt::NeedsWriter) {
+            attempt = match self.to_writer(database) {
+                Ok(()) => self.try_here(database, sql, parameters, gate, may_block),
+                Err(error) => Attempt::failed(&error, true),
+            };
+        }
+        let waits = matches!(attempt, Attempt::NeedsGate | Attempt::Syncs);
+        if !waits && self.pooled.as_ref().is_some_and(|pooled| pooled.connection.is_autocommit()) {
+            self.from_writer(database);
+            self.gate = None;
+            *gate = None;
+        }
+        attempt
+    }
+
+    /// Tries a statement on the connection that the session has.
+    fn try_here(
+        &mut self,
+        database: &Arc<Database>,
+        sql: &str,
+        parameters: &[Value],
+        gate: &mut Option<Held>,
+        may_block: bool,
+    ) -> Attempt {
+        let Some(pooled) = &self.pooled else { return Attempt::Closed };
         let connection = &pooled.connection;
         let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
         let mut statement = match connection.prepare_cached(sql) {
@@ -207,32 +290,35 @@ impl State {
         let writes = !statement.readonly();
         // A transaction that has read already gets its answer at once, as SQLite gives it: to wait would be to deadlock.
         let begins = before == TransactionState::None;
-        if writes && begins && database.is_shared() && self.gate.is_none() && gate.is_none() {
-            match database.gate.try_enter() {
-                Some(held) => *gate = Some(held),
-                None => return Attempt::NeedsGate,
+        if writes && begins && database.is_shared() {
+            if self.gate.is_none() && gate.is_none() {
+                match database.gate.try_enter() {
+                    Some(held) => *gate = Some(held),
+                    None => return Attempt::NeedsGate,
+                }
+            }
+            // Whoever has set something on their own connection keeps it.
+            if self.aside.is_none() && connection.is_autocommit() && !pooled.is_marked() {
+                return Attempt::NeedsWriter;
             }
         }
         let commits = match before {
             TransactionState::None => writes && connection.is_autocommit() && !says(sql, "BEGIN"),
             _ => says(sql, "COMMIT") || says(sql, "END"),
         };
-        if commits && !may_block {
+        if commits && !may_block && database.is_shared() && !pooled.only_writes() {
             return Attempt::Syncs;
         }
-        let began = commits.then(std::time::Instant::now);
         let columns = statement.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
-        self.used = true;
-        if let Some(began) = began {
-            database.committed(began.elapsed());
+        self.changed |= writes && CHANGES.iter().any(|word| says(sql, word));
+        if commits {
+            // Before the gate opens: whoever goes in next then waits for this as well.
+            self.written = database.committed(pooled.only_writes());
         }
-        if connection.is_autocommit() {
-            self.gate = None;
-            *gate = None;
-        } else if self.gate.is_none() {
+        if !connection.is_autocommit() && self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
             let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
             let late = || database.gate.try_enter();

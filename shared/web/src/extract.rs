@@ -1,6 +1,6 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
-use crate::{Describe, Headers, Hub, limits, route::LocalIn, secret};
+use crate::{Describe, Headers, Hub, limits, pointer::pointer, route::LocalIn, secret};
 use domain::{Error, FieldError, JsonSchema, Kind, Result};
 use serde::de::DeserializeOwned;
 use spin_sdk::wasip3::{http::types, wit_bindgen::StreamResult, wit_future};
@@ -76,18 +76,12 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
         media_type(incoming, "application/json")?;
         let bytes = read(hub).await?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let pointer = pointer(error.path());
-            refusal(&bytes, pointer, error.into_inner())
-        })?;
-        json.end().map_err(|error| refusal(&bytes, String::new(), error))?;
-        Ok(Self(value))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| refusal(&bytes, error))
     }
 }
 
 /// Syntax that is no JSON cannot be read (400); JSON that is not what was asked for can be corrected field by field (422).
-fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
+fn refusal(body: &[u8], error: serde_json::Error) -> Error {
     // A wrong field may stand before the place where the body breaks off, and then it is the break that counts.
     let broken = if error.is_data() { serde_json::from_slice::<serde::de::IgnoredAny>(body).err() } else { None };
     match broken {
@@ -95,8 +89,9 @@ fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
             let text = error.to_string();
             // serde_json adds where in the text it was; the pointer says it better.
             let detail = text.split(" at line ").next().unwrap_or(&text);
-            // What is missing has no place in the body, so serde points at what should hold it.
+            // What is missing has no place in the body, so the error is about what should hold it.
             let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            let pointer = pointer(body, &error, detail);
             Error::invalid_fields(vec![match missing {
                 Some(name) => {
                     FieldError { pointer: format!("{pointer}/{name}"), detail: format!("is missing; {name} is required") }
@@ -112,18 +107,6 @@ fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
             ),
         ),
     }
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .map(|segment| match segment {
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { variant } => format!("/{variant}"),
-            Segment::Unknown => String::new(),
-        })
-        .collect()
 }
 
 /// A body of another media type than JSON, as it came. `M` names the type.

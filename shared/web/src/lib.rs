@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod openapi;
 pub mod outbound;
 mod paging;
+mod pointer;
 mod problem;
 mod reply;
 mod route;
