@@ -2,6 +2,8 @@
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod catalogue_services;
+mod catalogue_validation;
 mod host_cache;
 mod host_faults;
 mod host_platform;
@@ -12,7 +14,8 @@ mod host_tick;
 mod main_job;
 mod onboarding_organizations;
 mod openapi;
-mod provisioning_services;
+mod packages_interop;
+mod packages_repositories;
 mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
