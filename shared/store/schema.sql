@@ -71,6 +71,13 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (principal_id, key_hash)
 );
 
+CREATE TABLE interop_tables (
+    id         BIGINT PRIMARY KEY CHECK (id = 1),
+    content    TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
 CREATE TABLE invoice_lines (
     invoice_id      TEXT NOT NULL REFERENCES invoices (id),
     line            BIGINT NOT NULL,
@@ -167,6 +174,42 @@ CREATE TABLE organizations (
     CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
+CREATE TABLE package_files (
+    -- Made by the job that read the index; they sort as the index lists them.
+    id            TEXT PRIMARY KEY,
+    repository_id TEXT NOT NULL REFERENCES package_repositories (id),
+    product_code  TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    path          TEXT NOT NULL,
+    size          BIGINT NOT NULL,
+    sha256        TEXT NOT NULL,
+    status        TEXT NOT NULL,
+    message       TEXT,
+    checked_at    BIGINT,
+    -- How far verification is inside this file: bytes seen, and SHA-256's state after them.
+    bytes_read    BIGINT NOT NULL DEFAULT 0,
+    hash_state    TEXT,
+    -- Failures in a row at reading it.
+    failures      BIGINT NOT NULL DEFAULT 0,
+    UNIQUE (repository_id, path)
+);
+
+CREATE TABLE package_repositories (
+    id                   TEXT PRIMARY KEY,
+    display_name         TEXT NOT NULL,
+    base_url             TEXT NOT NULL UNIQUE,
+    -- Reading the index.
+    refresh_status       TEXT NOT NULL,
+    refresh_message      TEXT,
+    refreshed_at         BIGINT,
+    -- Verifying the files.
+    verification_status  TEXT NOT NULL,
+    verification_message TEXT,
+    verified_at          BIGINT,
+    created_at           BIGINT NOT NULL,
+    updated_at           BIGINT NOT NULL
+);
+
 CREATE TABLE people (
     id                      TEXT PRIMARY KEY,
     -- In lower case, so that an address is one person however it is written.
@@ -188,9 +231,8 @@ CREATE TABLE services (
     display_name   TEXT NOT NULL,
     description    TEXT,
     product_family TEXT NOT NULL,
-    driver         TEXT NOT NULL CHECK (driver IN ('MANUAL', 'BUILTIN')),
     created_at     BIGINT NOT NULL
-);
+, kind TEXT NOT NULL DEFAULT 'SERVICE', status TEXT NOT NULL DEFAULT 'PUBLISHED', offer TEXT NOT NULL DEFAULT '{"plans":[],"regions":[],"versions":[],"serviceRoles":[],"usageMeters":[],"propertiesSchema":null}', asks BIGINT NOT NULL DEFAULT 0, version BIGINT NOT NULL DEFAULT 1, updated_at BIGINT NOT NULL DEFAULT 0, driver TEXT NOT NULL DEFAULT 'MANUAL');
 
 CREATE TABLE subscriptions (
     id              TEXT PRIMARY KEY,
@@ -205,7 +247,7 @@ CREATE TABLE subscriptions (
     task_id         TEXT NOT NULL,
     created_at      BIGINT NOT NULL,
     activated_at    BIGINT
-);
+, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT);
 
 CREATE TABLE task_steps (
     task_id    TEXT NOT NULL REFERENCES tasks (id),
@@ -316,7 +358,13 @@ CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kin
 
 CREATE INDEX organizations_parent ON organizations (parent_id, id);
 
+CREATE INDEX package_files_repository ON package_files (repository_id, id);
+
+CREATE INDEX package_files_status ON package_files (repository_id, status, id);
+
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
+
+CREATE INDEX subscriptions_service ON subscriptions (service_id, status, plan_code);
 
 CREATE INDEX tasks_organization ON tasks (organization_id, id);
 

@@ -150,7 +150,13 @@ fn an_edit_needs_the_newest_state_and_keeps_plans_that_are_in_use() {
         assert_eq!(renamed.at("/offer/plans/1/code"), "flat");
         edit("\"1\"", json!({ "displayName": "Late" })).await.expect_problem(412, "stale");
         edit("*", json!({ "code": "other" })).await.expect_problem(422, "invalid_request");
-        world.patch(&path, json!({})).by(&shop.admin).header("if-match", "*").send().await.expect_problem(403, "permission_missing");
+        world
+            .patch(&path, json!({}))
+            .by(&shop.admin)
+            .header("if-match", "*")
+            .send()
+            .await
+            .expect_problem(403, "permission_missing");
 
         let order = json!({
             "organizationId": shop.customer, "serviceId": service, "planCode": "seats", "region": "eu-1", "version": "10.5",
@@ -179,7 +185,8 @@ fn a_service_is_published_deprecated_and_retired() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        let draft = json!({ "code": "new", "displayName": "New", "productFamily": "MSP", "driver": "BUILTIN", "status": "DRAFT" });
+        let draft =
+            json!({ "code": "new", "displayName": "New", "productFamily": "MSP", "driver": "BUILTIN", "status": "DRAFT" });
         let service = add(&world, &shop, draft).await.text("/id");
         let path = format!("/v1/services/{service}");
         let go = |verb: &str| world.post(&format!("{path}/{verb}"), json!({})).by(&shop.operator).send();
@@ -212,7 +219,12 @@ fn a_service_is_published_deprecated_and_retired() {
         assert_eq!(go("retire").await.expect(200).text("/status"), "RETIRED");
         for verb in ["publish", "deprecate", "retire"] {
             go(verb).await.expect_problem(409, "service_status");
-            world.post(&format!("{path}/{verb}"), json!({})).by(&shop.admin).send().await.expect_problem(403, "permission_missing");
+            world
+                .post(&format!("{path}/{verb}"), json!({}))
+                .by(&shop.admin)
+                .send()
+                .await
+                .expect_problem(403, "permission_missing");
         }
         let edit = world.patch(&path, json!({ "displayName": "x" })).by(&shop.operator).header("if-match", "*").send().await;
         edit.expect_problem(409, "service_status");
@@ -237,7 +249,10 @@ fn whether_a_plan_is_in_use_is_found_by_the_index() {
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();
-            assert!(steps.iter().all(|step| step.contains("USING INDEX subscriptions_service (service_id=? AND status=?")), "{steps:?}");
+            assert!(
+                steps.iter().all(|step| step.contains("USING INDEX subscriptions_service (service_id=? AND status=?")),
+                "{steps:?}"
+            );
         }
     });
 }

@@ -95,7 +95,8 @@ fn a_service_that_offers_no_choice_takes_none() {
         // And where nothing is asked for, the catalogue is not asked either.
         world.hub.faults().push(Fault::on(Target::Outbound("catalogue".into())).fail("down"));
         subscribe(&world, &shop, &shop.builtin).send().await.expect(202);
-        let product = json!({ "code": "VCD", "kind": "PRODUCT", "displayName": "VCD", "productFamily": "RENTAL", "driver": "MANUAL" });
+        let product =
+            json!({ "code": "VCD", "kind": "PRODUCT", "displayName": "VCD", "productFamily": "RENTAL", "driver": "MANUAL" });
         let product = add(&world, &shop, product).await.text("/id");
         let refused = subscribe(&world, &shop, &product).send().await;
         refused.expect_problem(422, "invalid_request");
@@ -146,7 +147,13 @@ fn an_order_does_not_outrun_an_edit() {
         let edit = async {
             tokio::time::sleep(std::time::Duration::from_secs(2)).await;
             let path = format!("/v1/services/{service}");
-            world.patch(&path, json!({ "displayName": "Edited" })).by(&shop.operator).header("if-match", "*").send().await.expect(200);
+            world
+                .patch(&path, json!({ "displayName": "Edited" }))
+                .by(&shop.operator)
+                .header("if-match", "*")
+                .send()
+                .await
+                .expect(200);
         };
         let (ordered, ()) = futures::join!(order(&world, &shop, &service, json!({})), edit);
         ordered.expect_problem(409, "service_edited");

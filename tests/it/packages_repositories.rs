@@ -120,7 +120,8 @@ impl Repository {
     }
 
     fn index(&self, files: &[Value]) {
-        let index = json!({ "formatVersion": 1, "products": [{ "code": "VCD", "versions": [{ "version": "10.5", "files": files }] }] });
+        let index =
+            json!({ "formatVersion": 1, "products": [{ "code": "VCD", "versions": [{ "version": "10.5", "files": files }] }] });
         self.put("index.json", index.to_string());
     }
 }
@@ -158,7 +159,8 @@ async fn report(world: &World, by: &Actor, path: &str) -> (Value, BTreeMap<Strin
     let found = world.get(path).by(&by).send().await.expect(200).json();
     let files = world.get(&format!("{path}/files?limit=200")).by(&by).send().await.expect(200).at("/items");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let files = files.as_array().unwrap().iter().map(|file| (text(&file["path"]), (text(&file["status"]), text(&file["message"]))));
+    let files =
+        files.as_array().unwrap().iter().map(|file| (text(&file["path"]), (text(&file["status"]), text(&file["message"]))));
     (found, files.collect())
 }
 
@@ -180,7 +182,14 @@ fn an_index_is_read_and_every_file_is_compared_with_it() {
         let operator = world.bootstrap().await;
         let repository = Repository::new(&world);
         let large = content(2 * PIECE as usize + 100);
-        repository.fill(&[("a/whole.ova", &content(1000)), ("a/large.ova", &large), ("a/empty", b""), ("b/gone", b"x"), ("b/longer", b"xx"), ("b/other", b"abc")]);
+        repository.fill(&[
+            ("a/whole.ova", &content(1000)),
+            ("a/large.ova", &large),
+            ("a/empty", b""),
+            ("b/gone", b"x"),
+            ("b/longer", b"xx"),
+            ("b/other", b"abc"),
+        ]);
         repository.0.lock().unwrap().files.remove("b/gone");
         repository.put("b/longer", "xxx");
         repository.put("b/other", "abd");
@@ -198,7 +207,10 @@ fn an_index_is_read_and_every_file_is_compared_with_it() {
         repository.asked();
 
         let asked = world.post(&format!("{path}/verify"), json!({})).by(&operator).send().await;
-        assert_eq!((asked.expect(202).text("/verificationStatus"), asked.header("location")), ("IN_PROGRESS".into(), path.as_str()));
+        assert_eq!(
+            (asked.expect(202).text("/verificationStatus"), asked.header("location")),
+            ("IN_PROGRESS".into(), path.as_str())
+        );
         let refused = world.post(&format!("{path}/refresh"), json!({})).by(&operator).send().await;
         refused.expect_problem(409, "package_repository_busy");
         world.delete(&path).by(&operator).send().await.expect_problem(409, "package_repository_busy");
@@ -207,15 +219,20 @@ fn an_index_is_read_and_every_file_is_compared_with_it() {
         assert_eq!(
             statuses,
             [
-                ("a/empty", "VERIFIED"), ("a/large.ova", "VERIFIED"), ("a/whole.ova", "VERIFIED"),
-                ("b/gone", "MISSING"), ("b/longer", "WRONG_SIZE"), ("b/other", "WRONG_HASH"),
+                ("a/empty", "VERIFIED"),
+                ("a/large.ova", "VERIFIED"),
+                ("a/whole.ova", "VERIFIED"),
+                ("b/gone", "MISSING"),
+                ("b/longer", "WRONG_SIZE"),
+                ("b/other", "WRONG_HASH"),
             ],
             "{files:?}"
         );
         assert_eq!(read["verificationStatus"], "ERROR");
         assert_eq!(read["verificationMessage"], "3 of 6 files are not as the index says: 1 MISSING, 1 WRONG_HASH, 1 WRONG_SIZE.");
         // No request asks for more than a piece, and none twice.
-        let mut ranges: Vec<_> = repository.asked().into_iter().filter(|(path, _)| path == "a/large.ova").map(|(_, range)| range).collect();
+        let mut ranges: Vec<_> =
+            repository.asked().into_iter().filter(|(path, _)| path == "a/large.ova").map(|(_, range)| range).collect();
         ranges.sort();
         let piece = |from: u64, to: u64| format!("bytes={from}-{to}");
         assert_eq!(ranges, [piece(0, PIECE - 1), piece(PIECE, 2 * PIECE - 1), piece(2 * PIECE, 2 * PIECE + 99)]);
@@ -400,6 +417,8 @@ fn a_verification_goes_on_after_a_crash_where_it_was() {
             world.hub.faults().push(Fault::on(Target::Any).nth(nth).crash_after());
             let tick = world.post("/internal/tick", json!({})).bearer(tests::INTERNAL_SECRET).try_send().await;
             let crashed = tick.is_err();
+            // Where the tick made fewer calls, the fault must not wait for what comes after it.
+            world.hub.faults().clear();
             if crashed {
                 world.restart().await;
                 let peer = repository.clone();
