@@ -190,13 +190,14 @@ impl Offer {
         for (index, plan) in self.plans.iter().enumerate() {
             wrong.extend(plan.wrong().map(|(field, detail)| error(format!("/plans/{index}/{field}"), detail)));
         }
-        let flags: [(_, fn(&ServiceRole) -> bool); 3] = [
-            ("defaultRole", |role| role.default_role),
-            ("mspDefaultRole", |role| role.msp_default_role),
-            ("mspDefaultRoleOfProviderAtTenant", |role| role.msp_default_role_of_provider_at_tenant),
+        let roles = || self.service_roles.iter();
+        let flags = [
+            ("defaultRole", roles().map(|role| role.default_role).collect::<Vec<_>>()),
+            ("mspDefaultRole", roles().map(|role| role.msp_default_role).collect()),
+            ("mspDefaultRoleOfProviderAtTenant", roles().map(|role| role.msp_default_role_of_provider_at_tenant).collect()),
         ];
-        for (name, is) in flags {
-            for (index, _) in self.service_roles.iter().enumerate().filter(|(_, role)| is(role)).skip(1) {
+        for (name, are) in flags {
+            for (index, _) in are.iter().enumerate().filter(|(_, is)| **is).skip(1) {
                 wrong.push(error(
                     format!("/serviceRoles/{index}/{name}"),
                     "is true for another role already; one role can be this",

@@ -306,13 +306,13 @@ impl Looking<'_> {
                 }
                 match outcomes.iter().filter(|wrong| wrong.is_empty()).count() {
                     1 => {}
-                    0 => match outcomes.into_iter().min_by_key(nearness) {
-                        // What is wrong with the alternative that was most likely meant.
-                        Some(nearest) => nearest.into_iter().for_each(|error| {
+                    // What is wrong with the alternative that was most likely meant.
+                    0 => {
+                        let nearest = outcomes.into_iter().min_by_key(|wrong| nearness(wrong)).unwrap_or_default();
+                        for error in nearest {
                             found.add(&error.pointer, format!("{} (of {} alternatives, none fits)", error.detail, schemas.len()));
-                        }),
-                        None => {}
-                    },
+                        }
+                    }
                     several if keyword == "oneOf" => {
                         found.add(at, format!("fits {several} alternatives where exactly one is to fit"));
                     }
@@ -445,7 +445,7 @@ impl Looking<'_> {
 }
 
 /// How far an alternative is from what was meant: one that says the value is of another type, or another constant, was not.
-fn nearness(wrong: &Vec<Wrong>) -> (bool, usize) {
+fn nearness(wrong: &[Wrong]) -> (bool, usize) {
     let other = wrong.iter().any(|error| error.detail.starts_with("must be ") || error.detail.contains("; it must be "));
     (other, wrong.len())
 }
