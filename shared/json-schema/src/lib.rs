@@ -802,10 +802,11 @@ mod tests {
         })
     }
 
-    fn any_schema() -> impl Strategy<Value = Value> {
+    /// A schema of one keyword without schemas in it.
+    fn one_schema() -> impl Strategy<Value = Value> {
         let names = || prop::collection::btree_set("[abc]", 0..3);
         let small = 0u64..4;
-        let one = prop_oneof![
+        prop_oneof![
             any::<bool>().prop_map(|b| json!(b)),
             prop::sample::select(TYPES).prop_map(|name| json!({ "type": name })),
             prop::collection::btree_set(prop::sample::select(TYPES), 1..3).prop_map(|names| json!({ "type": names })),
@@ -823,8 +824,11 @@ mod tests {
             prop::sample::select(&["a", "^b", "a$", "^[ab]{2}$", "a|bb"][..]).prop_map(|p| json!({ "pattern": p })),
             names().prop_map(|names| json!({ "required": names })),
             names().prop_map(|names| json!({ "dependentRequired": { "a": names } })),
-        ];
-        one.prop_recursive(3, 24, 4, move |inner| {
+        ]
+    }
+
+    fn any_schema() -> impl Strategy<Value = Value> {
+        one_schema().prop_recursive(3, 24, 4, move |inner| {
             let list = || prop::collection::vec(inner.clone(), 1..4);
             let map = || prop::collection::btree_map("[abc]", inner.clone(), 0..3);
             prop_oneof![
@@ -857,6 +861,18 @@ mod tests {
             let validator = jsonschema::draft202012::new(&schema).unwrap();
             let wrong = errors(&schema, &instance);
             prop_assert_eq!(wrong.is_empty(), validator.is_valid(&instance), "{} {} {:?}", schema, instance, wrong);
+        }
+
+        /// The same for one keyword and one value, of few kinds, so that every keyword meets its bounds.
+        #[test]
+        fn each_keyword_says_what_the_standard_says(schemas in prop::collection::vec(one_schema(), 15), values in prop::collection::vec(any_value(), 15)) {
+            for schema in &schemas {
+                let validator = jsonschema::draft202012::new(schema).unwrap();
+                for value in &values {
+                    let wrong = errors(schema, value);
+                    prop_assert_eq!(wrong.is_empty(), validator.is_valid(value), "{} {} {:?}", schema, value, wrong);
+                }
+            }
         }
 
         #[test]
