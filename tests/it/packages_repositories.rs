@@ -15,7 +15,8 @@ use std::{
 use tests::{Actor, Answer, World, simulated};
 
 const HOST: &str = "packages.example";
-const BASE: &str = "https://packages.example/vcd";
+/// A URL that the hub may reach.
+pub const BASE: &str = "https://packages.example/vcd";
 
 /// What a repository does with requests for a path, beside serving it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +33,7 @@ enum Habit {
 
 /// A repository in the test's hand.
 #[derive(Clone, Default)]
-struct Repository(Arc<Mutex<State>>);
+pub struct Repository(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -44,7 +45,7 @@ struct State {
 
 impl Repository {
     /// One that the world's hub can reach.
-    fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         let repository = Self::default();
         let peer = repository.clone();
         world.hub.outbound(HOST, move |request| {
@@ -111,7 +112,7 @@ impl Repository {
     }
 
     /// Puts these files there, and the index that lists them.
-    fn fill(&self, files: &[(&str, &[u8])]) {
+    pub fn fill(&self, files: &[(&str, &[u8])]) {
         let listed: Vec<Value> = files.iter().map(|(path, content)| entry(path, content)).collect();
         for (path, content) in files {
             self.put(path, content.to_vec());

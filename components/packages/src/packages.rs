@@ -2,9 +2,12 @@
 
 use crate::peer::{self, Wrong};
 use domain::{
-    Error, Result, id,
+    Error, Result,
+    audit::{AuditPrincipal, AuditResult},
+    id,
     job::{is_tried_again, wait_after},
     package::{INDEX, IndexedFile, MAX_INDEX, PIECE, PackageFileStatus, PackageWorkStatus, Piece, read_index, read_piece},
+    text::hex,
 };
 use sha2::{
     Digest, Sha256,
@@ -12,10 +15,11 @@ use sha2::{
 };
 use std::time::{Duration, Instant};
 use store::{
+    Tx,
     jobs::{self, Job},
     package_repositories::{self as repositories, PackageFile, PackageRepository},
 };
-use web::{Hub, outbound::Answered, secret::hex};
+use web::{Hub, Record, outbound::Answered};
 
 /// The job that reads a repository's index.
 pub const REFRESH: &str = "packages.refresh";
@@ -76,9 +80,23 @@ pub async fn refresh(hub: Hub, job: Job) -> Result<()> {
         .await?
         .in_transaction(async |tx| {
             jobs::finish(tx, &job).await?;
+            recorded(tx, &hub, &job, "package_repositories.end_refresh", PackageWorkStatus::Error).await?;
             repositories::set_refresh(tx, id, PackageWorkStatus::Error, Some(&why), now).await
         })
         .await
+}
+
+/// Tells the audit, of whoever asked for the work, what came of it.
+async fn recorded(tx: &Tx<'_>, hub: &Hub, job: &Job, action: &str, status: PackageWorkStatus) -> Result<()> {
+    hub.audit_change("status", Some(PackageWorkStatus::InProgress.as_str()), Some(status.as_str()));
+    let what = Record {
+        organization_id: job.organization_id,
+        action,
+        principal: AuditPrincipal::Job(job.id),
+        subject_id: Some(job.payload.clone()),
+        result: AuditResult::Success,
+    };
+    hub.record(tx, what).await
 }
 
 async fn index(repository: &PackageRepository) -> Result<Vec<IndexedFile>, Wrong> {
@@ -111,6 +129,7 @@ async fn replace(hub: &Hub, job: &Job, repository: &PackageRepository, files: &[
             // What was found of the files before says nothing about those that are new.
             repositories::set_verification(tx, id, PackageWorkStatus::NotStarted, None, now).await?;
         }
+        recorded(tx, hub, job, "package_repositories.end_refresh", PackageWorkStatus::Success).await?;
         repositories::set_refresh(tx, id, PackageWorkStatus::Success, None, now).await
     })
     .await
@@ -187,6 +206,7 @@ async fn conclude(hub: &Hub, job: &Job, repository: &PackageRepository, broken_o
     let status = if message.is_none() { PackageWorkStatus::Success } else { PackageWorkStatus::Error };
     db.in_transaction(async |tx| {
         jobs::finish(tx, job).await?;
+        recorded(tx, hub, job, "package_repositories.end_verification", status).await?;
         repositories::set_verification(tx, repository.id, status, message.as_deref(), hub.now()).await
     })
     .await

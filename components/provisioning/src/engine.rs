@@ -7,7 +7,9 @@
 
 use crate::steps::{self, Work};
 use domain::{
-    Error, Id, Instant, Kind, Result, id,
+    Error, Id, Instant, Kind, Result,
+    audit::{AuditPrincipal, AuditResult},
+    id,
     job::is_tried_again,
     task::{Next, Outcome, StepName, StepStatus, Turn, Way, next, status},
 };
@@ -18,7 +20,7 @@ use store::{
     jobs::{self, Job, NewJob},
     tasks::{self, NewTask, Task},
 };
-use web::{Accepted, Hub, Identity, Prefer, Sent, Shown};
+use web::{Accepted, Hub, Identity, Prefer, Record, Sent, Shown};
 
 /// The job that takes the next turn of a task.
 pub const ADVANCE: &str = "task.advance";
@@ -90,9 +92,29 @@ async fn settle(work: &Work<'_>, turn: Turn, outcome: &Outcome) -> Result<()> {
             jobs::finish(tx, work.job).await?;
         }
         steps::settle(tx, work.scope, &after, turn, now).await?;
+        if after.ended_at.is_some() {
+            told(work.hub, work.task, &after);
+            let what = Record {
+                organization_id: after.organization_id,
+                action: "tasks.end",
+                principal: AuditPrincipal::Job(work.job.id),
+                subject_id: Some(after.id.to_string()),
+                result: AuditResult::Success,
+            };
+            work.hub.record(tx, what).await?;
+        }
         tasks::update(tx, work.scope, work.task, &after).await
     })
     .await
+}
+
+/// What the audit is told of a task that comes to another status.
+fn told(hub: &Hub, before: &Task, after: &Task) {
+    hub.concerns(after.organization_id);
+    hub.audit_change("status", Some(before.status.as_str()), Some(after.status.as_str()));
+    if let Some(id) = after.subscription_id {
+        hub.audit("subscriptionId", &id.to_string());
+    }
 }
 
 /// A turn could not be taken, for a fault or because this hub does not know how. The job is tried again or parked by
@@ -191,6 +213,7 @@ pub async fn answered(
         }
         steps::settle(tx, &scope, &after, turn, hub.now()).await?;
         tasks::update(tx, &scope, &task, &after).await?;
+        told(hub, &task, &after);
         Ok(Shown(after))
     })
     .await

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
     contracts,
-    organizations::{self, Organization},
+    organizations::{self, OrganizationHead},
     services,
     subscriptions::{self, NewSubscription, Subscription},
     tasks::{NewTask, Task},
@@ -33,11 +33,12 @@ pub async fn create(
     let fits = fits(&hub, &caller, &new).await;
     let sent = hub
         .write(&caller, async |tx| {
-            let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+            let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
             let service = services::find(tx, new.service_id).await?;
             service.check_published(caller.permissions().has(Permission::ServiceWrite))?;
-            let contract = contracts::provisionable(tx, &customer.path, provider_id, new.service_id, new.contract_id).await?;
+            let contract_id =
+                contracts::allows(tx, &customer.path, provider_id, new.service_id, new.contract_id, hub.now()).await?;
             if fits.clone()? != service.version {
                 return Err(Error::conflict(
                     "service_edited",
@@ -49,7 +50,7 @@ pub async fn create(
                 organization_id: customer.id,
                 provider_id,
                 service_id: new.service_id,
-                contract_id: contract.id,
+                contract_id,
                 plan_code: new.plan_code.clone(),
                 region: new.region.clone(),
                 service_version: new.version.clone(),
@@ -62,6 +63,10 @@ pub async fn create(
                 activated_at: None,
             };
             subscriptions::insert(tx, &subscription).await?;
+            hub.concerns(customer.id);
+            hub.audit_subject(id.to_string());
+            hub.audit("serviceId", &new.service_id.to_string());
+            hub.audit("quantity", &new.quantity.to_string());
             let task = NewTask {
                 id: task_id,
                 task_type: TaskType::SubscriptionProvision,
@@ -110,7 +115,7 @@ async fn fits(hub: &Hub, caller: &Identity, new: &NewSubscription) -> Result<i64
 }
 
 /// A customer's provider is the organization right above it.
-fn provider_of(customer: &Organization) -> Result<Id<id::Organization>> {
+fn provider_of(customer: &OrganizationHead) -> Result<Id<id::Organization>> {
     match (customer.kind, customer.parent_id) {
         (OrganizationKind::Customer, Some(provider_id)) => Ok(provider_id),
         _ => Err(Error::invalid(

@@ -9,8 +9,26 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 9] =
-    ["onboarding", "catalogue", "packages", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 18] = [
+    "access",
+    "sign-in",
+    "federation",
+    "onboarding",
+    "members",
+    "roles",
+    "contracts",
+    "enrollment",
+    "branding",
+    "catalogue",
+    "packages",
+    "provisioning",
+    "invitations",
+    "billing",
+    "discovery",
+    "support",
+    "marketplaces",
+    "audit",
+];
 
 /// The route table.
 pub fn routes() -> Routes {

@@ -22,6 +22,8 @@ const CACHED_STATEMENTS: usize = 256;
 /// What each connection keeps of the database. SQLite's own 2 MB, for every pooled connection, would be most of the
 /// hub's memory; what is not in here is in the operating system's cache.
 const CACHE_KIB: i32 = 512;
+/// This many open sessions are a crowd.
+const CROWD: usize = 4;
 /// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
 /// own 1000, as a page that many commits change is then written once for all of them.
 const CHECKPOINT_PAGES: u32 = 4000;
@@ -106,6 +108,11 @@ impl Database {
     /// Whether its connections see each other's data, and so must wait for each other.
     pub(super) fn is_shared(&self) -> bool {
         self.path.is_some()
+    }
+
+    /// Whether so many sessions are open that one should not hold up the others.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lock().sessions.len() >= CROWD
     }
 
     /// Registers a session, so that `close` reaches it.

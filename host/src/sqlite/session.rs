@@ -139,7 +139,7 @@ impl Session {
     async fn durable(&self, outcome: Outcome) -> Outcome {
         let written = self.lock().written.take();
         let (Some(written), Some(syncer), None) = (written, self.0.database.syncer(), &outcome.error) else { return outcome };
-        match syncer.durable(written).await {
+        match syncer.durable(written, self.0.database.is_crowded()).await {
             Ok(()) => outcome,
             Err(text) => Outcome::failed(text),
         }

@@ -4,8 +4,12 @@
 //! value that a rule needs is an argument. That is why these rules can be tested natively in microseconds, and why
 //! every other crate may depend on this one while it depends on none of them.
 
+pub mod acting;
+pub mod audit;
+pub mod branding;
 pub mod contract;
 pub mod country;
+pub mod credential;
 pub mod error;
 pub mod id;
 pub mod instant;
@@ -13,7 +17,10 @@ pub mod interop;
 pub mod invoice;
 pub mod job;
 pub mod json;
+pub mod member;
 pub mod money;
+pub mod oidc;
+pub mod onboarding_invitation;
 pub mod organization;
 pub mod package;
 pub mod period;
@@ -21,7 +28,10 @@ pub mod person;
 pub mod principal;
 pub mod role;
 pub mod service;
+pub mod sign_in;
+pub mod subdivision;
 pub mod subscription;
+pub mod table;
 pub mod task;
 pub mod text;
 pub mod time;

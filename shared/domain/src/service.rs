@@ -4,7 +4,6 @@ use crate::{Decimal, Error, FieldError, JsonSchema, List, Result, Text, text_enu
 use json_schema::{MAX_BYTES, Schema, Wrong};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
-use std::collections::BTreeSet;
 
 text_enum! {
     /// What carries a service out.
@@ -172,6 +171,8 @@ impl Offer {
     }
 
     /// Refuses an offer that contradicts itself, naming every place that does. `at` is where it stands in the request.
+    // `inline`, here and below, so that it is compiled where it is used, which is built for size.
+    #[inline]
     pub fn check(&self, at: &str) -> Result<()> {
         let mut wrong = self.wrong();
         for error in &mut wrong {
@@ -180,28 +181,37 @@ impl Offer {
         refuse(wrong)
     }
 
+    #[inline]
     fn wrong(&self) -> Vec<FieldError> {
         let mut wrong = Vec::new();
-        twice(self.plans.iter().map(|plan| &*plan.code), "/plans", "/code", &mut wrong);
-        twice(self.regions.iter().map(|region| &**region), "/regions", "", &mut wrong);
-        twice(self.versions.iter().map(|version| &**version), "/versions", "", &mut wrong);
-        twice(self.service_roles.iter().map(|role| &*role.name), "/serviceRoles", "/name", &mut wrong);
-        twice(self.usage_meters.iter().map(|meter| &*meter.code), "/usageMeters", "/code", &mut wrong);
-        for (index, plan) in self.plans.iter().enumerate() {
-            wrong.extend(plan.wrong().map(|(field, detail)| error(format!("/plans/{index}/{field}"), detail)));
+        for (list, field, names) in [
+            ("/plans", "/code", self.plans.iter().map(|plan| &*plan.code).collect::<Vec<_>>()),
+            ("/regions", "", self.regions.iter().map(|region| &**region).collect()),
+            ("/versions", "", self.versions.iter().map(|version| &**version).collect()),
+            ("/serviceRoles", "/name", self.service_roles.iter().map(|role| &*role.name).collect()),
+            ("/usageMeters", "/code", self.usage_meters.iter().map(|meter| &*meter.code).collect()),
+        ] {
+            for (index, name) in names.iter().enumerate() {
+                if names[..index].contains(name) {
+                    wrong.push(error(format!("{list}/{index}{field}"), "is there twice; each can be there once"));
+                }
+            }
         }
-        let roles = || self.service_roles.iter();
-        let flags = [
-            ("defaultRole", roles().map(|role| role.default_role).collect::<Vec<_>>()),
-            ("mspDefaultRole", roles().map(|role| role.msp_default_role).collect()),
-            ("mspDefaultRoleOfProviderAtTenant", roles().map(|role| role.msp_default_role_of_provider_at_tenant).collect()),
-        ];
-        for (name, are) in flags {
-            for (index, _) in are.iter().enumerate().filter(|(_, is)| **is).skip(1) {
-                wrong.push(error(
-                    format!("/serviceRoles/{index}/{name}"),
-                    "is true for another role already; one role can be this",
-                ));
+        for (index, plan) in self.plans.iter().enumerate() {
+            wrong.extend(plan.wrong().into_iter().map(|(field, detail)| error(format!("/plans/{index}/{field}"), detail)));
+        }
+        let mut had = [false; 3];
+        for (index, role) in self.service_roles.iter().enumerate() {
+            let flags = [
+                ("defaultRole", role.default_role),
+                ("mspDefaultRole", role.msp_default_role),
+                ("mspDefaultRoleOfProviderAtTenant", role.msp_default_role_of_provider_at_tenant),
+            ];
+            for ((name, is), had) in flags.into_iter().zip(&mut had) {
+                if is && std::mem::replace(had, true) {
+                    let detail = "is true for another role already; one role can be this";
+                    wrong.push(error(format!("/serviceRoles/{index}/{name}"), detail));
+                }
             }
         }
         match self.properties_schema.as_deref().map(parsed) {
@@ -221,6 +231,7 @@ impl Offer {
     }
 
     /// Refuses a request that does not fit, naming every place that does not.
+    #[inline]
     pub fn validate(&self, request: &ServiceRequest) -> Result<()> {
         let mut wrong = Vec::new();
         let plan = one_of(&request.plan_code, self.plans.as_slice(), |plan| &plan.code, "planCode", "plans", &mut wrong);
@@ -243,6 +254,7 @@ impl Offer {
         refuse(wrong)
     }
 
+    #[inline]
     fn wrong_properties(&self, properties: Option<&RawValue>) -> Vec<FieldError> {
         let wrong = |detail| vec![error("/properties".into(), detail)];
         let properties = match properties.map(parsed) {
@@ -250,7 +262,7 @@ impl Offer {
             Some(Ok(properties @ Value::Object(_))) => properties,
             Some(_) => return wrong("is not an object; write {\"name\": value}"),
         };
-        if properties.to_string().len() > MAX_BYTES {
+        if serde_json::to_string(&properties).is_ok_and(|text| text.len() > MAX_BYTES) {
             return wrong("are longer than 65536 bytes");
         }
         match self.properties_schema.as_deref().map(parsed) {
@@ -262,9 +274,10 @@ impl Offer {
     }
 }
 
-/// Kept as they were written, and read where they are looked into: that way only one reader of JSON values is compiled.
+/// Kept as they were written, and read where they are looked into. From a `str`: serde_json reads values from those in any
+/// case, for the sake of raw values, so that only one reader of them is compiled.
 fn parsed(raw: &RawValue) -> serde_json::Result<Value> {
-    serde_json::from_slice(raw.get().as_bytes())
+    serde_json::from_str(raw.get())
 }
 
 /// What is asked of a service.
@@ -289,7 +302,8 @@ pub struct ServiceRequest {
 
 impl Plan {
     /// What is wrong with it, and in which field.
-    fn wrong(&self) -> impl Iterator<Item = (String, &'static str)> {
+    #[inline]
+    fn wrong(&self) -> Vec<(String, &'static str)> {
         let mut wrong = Vec::new();
         let bounds =
             [("minQuantity", self.min_quantity), ("maxQuantity", self.max_quantity), ("quantityStep", self.quantity_step)];
@@ -314,10 +328,11 @@ impl Plan {
                 wrong.push((format!("termMonths/{index}"), "is there twice"));
             }
         }
-        wrong.into_iter()
+        wrong
     }
 
     /// What of a request is outside of its bounds.
+    #[inline]
     fn unfit(&self, request: &ServiceRequest) -> Vec<FieldError> {
         let (mut wrong, quantity, unit) = (Vec::new(), request.quantity, &self.billing_unit);
         let mut add = |pointer: &str, detail: String| wrong.push(FieldError { pointer: pointer.to_owned(), detail });
@@ -380,15 +395,6 @@ fn field(Wrong { pointer, detail }: Wrong) -> FieldError {
 
 fn error(pointer: String, detail: &str) -> FieldError {
     FieldError { pointer, detail: detail.to_owned() }
-}
-
-fn twice<'a>(names: impl Iterator<Item = &'a str>, list: &str, field: &str, wrong: &mut Vec<FieldError>) {
-    let mut seen = BTreeSet::new();
-    for (index, name) in names.enumerate() {
-        if !seen.insert(name) {
-            wrong.push(error(format!("{list}/{index}{field}"), "is there twice; each can be there once"));
-        }
-    }
 }
 
 fn refuse(wrong: Vec<FieldError>) -> Result<()> {

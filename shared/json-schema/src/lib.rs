@@ -3,7 +3,7 @@
 //!
 //! A schema is checked once, when it is registered: a keyword that is not known here is refused by name instead of being
 //! passed over, so a schema never promises a check that does not happen. Which keywords there are, and why not all, is in
-//! `docs/decisions/0008`. A schema that passed is then read directly at each use. Numbers are compared as decimals.
+//! `docs/decisions/0015`. A schema that passed is then read directly at each use. Numbers are compared as decimals.
 
 use chrono::NaiveDate;
 use regex_lite::{Regex, RegexBuilder};
@@ -53,7 +53,7 @@ impl<'a> Schema<'a> {
     /// request, as a JSON Pointer.
     pub fn new(schema: &'a Value, at: &str) -> Result<Self, Vec<Wrong>> {
         let mut found = Found::default();
-        if schema.to_string().len() > MAX_BYTES {
+        if written(schema).len() > MAX_BYTES {
             found.add(at, format!("is longer than {MAX_BYTES} bytes"));
         } else {
             Checking { root: schema, found: &mut found }.schema(schema, at.to_owned(), 0);
@@ -94,6 +94,11 @@ impl Found {
 /// The pointer of a member.
 fn below(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Through the writer that everything else is written with: a value's own `Display` would be compiled beside it.
+fn written(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn pattern(text: &str) -> Result<Regex, String> {
@@ -291,11 +296,11 @@ impl Looking<'_> {
                 }
             }
             "enum" if !schemas.iter().any(|one| same(one, value)) => {
-                let values: Vec<String> = schemas.iter().take(20).map(Value::to_string).collect();
+                let values: Vec<String> = schemas.iter().take(20).map(written).collect();
                 let more = if schemas.len() > values.len() { ", …" } else { "" };
                 found.add(at, format!("is not one of {}{more}", values.join(", ")));
             }
-            "const" if !same(argument, value) => found.add(at, format!("must be {argument}")),
+            "const" if !same(argument, value) => found.add(at, format!("must be {}", written(argument))),
             "allOf" => schemas.iter().for_each(|schema| self.at(schema, value, at, depth + 1, found)),
             "anyOf" | "oneOf" => {
                 let mut outcomes = Vec::new();

@@ -1,6 +1,6 @@
 //! The catalogue. It is the operator's and the same for everybody, so it is read without a scope.
 
-use crate::{Db, Row, Tx, params, subscriptions, value::start};
+use crate::{Db, Row, Tx, params, stale, subscriptions, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Result, Text, id,
     service::{Driver, Offer, ProductFamily, ServiceKind, ServiceStatus},
@@ -102,6 +102,8 @@ const COLUMNS: &str =
 const BRIEF: &str =
     "id, code, kind, display_name, description, product_family, driver, status, NULL, created_at, updated_at, version, asks";
 
+// `inline`, as the writing of an offer, so that it is compiled in the component, which is built for size.
+#[inline]
 fn read(row: &mut Row) -> Result<Service> {
     Ok(Service {
         id: row.take()?,
@@ -124,6 +126,7 @@ fn unreadable(error: serde_json::Error) -> Error {
     Error::unavailable(format!("an offer cannot be read: {error}"))
 }
 
+#[inline]
 fn written(offer: &Offer) -> Result<String> {
     serde_json::to_string(offer).map_err(|error| Error::unavailable(format!("an offer cannot be written: {error}")))
 }
@@ -225,11 +228,7 @@ pub async fn list(db: &Db, filter: ServiceFilter<'_>, after: Option<Id<id::Servi
 pub async fn find_to_edit(tx: &Tx<'_>, id: Id<id::Service>, version: Option<i64>) -> Result<Service> {
     let current = find_detail(tx, id, true).await?;
     if version.is_some_and(|version| version != current.version) {
-        return Err(Error::new(
-            domain::Kind::Stale,
-            "stale",
-            "The service was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match.",
-        ));
+        return Err(stale("service"));
     }
     if current.status == ServiceStatus::Retired {
         return Err(Error::conflict(
