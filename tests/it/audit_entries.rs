@@ -42,20 +42,27 @@ pub async fn verify_all(world: &World, operator: &str) {
 }
 
 /// What a caller is answered with when it changes something is made by `Hub::write` alone, which records it: and what `Hub::write`
-/// makes takes an Idempotency-Key. The one route without a caller gives a token and changes nothing.
+/// makes takes an Idempotency-Key. Routes without a caller say themselves what they record, and who signs out changes nothing.
 #[test]
 fn every_route_that_changes_something_goes_through_the_one_door_that_records_it() {
     let mut document = Document::default();
     tables().iter().for_each(|table| table.document(&mut document));
     let document = document.whole("test");
+    // These are questions with a body: they write nothing, as the test of all routes and roles sees in the database.
+    let asked_only = ["/v1/interop/check", "/v1/services/{serviceId}/validate"];
     let mut walked = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap().iter().filter(|(method, _)| *method != "get") {
-            if (method.as_str(), path.as_str()) == ("post", "/v1/access-tokens") {
+            // Whoever is not known yet has no key; what they change is recorded by hand.
+            if operation["security"] == json!([]) || asked_only.contains(&path.as_str()) {
                 continue;
             }
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-            assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{method} {path}");
+            let name = |parameter: &Value| match parameter["$ref"].as_str() {
+                None => parameter["name"].clone(),
+                Some(shared) => document.pointer(shared.trim_start_matches('#')).unwrap()["name"].clone(),
+            };
+            assert!(parameters.iter().any(|parameter| name(parameter) == "Idempotency-Key"), "{method} {path}");
             walked += 1;
         }
     }
@@ -181,7 +188,8 @@ fn a_contract_that_comes_into_force_by_itself_was_put_in_force_by_the_job() {
         let world = World::new().await;
         let shop = world.shop().await;
         let body = json!({
-            "providerId": shop.provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": "2026-12-01", "currency": "USD"
+            "providerId": shop.provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": "2026-12-01", "currency": "USD",
+            "threshold": { "minorUnits": 1, "currency": "USD" }
         });
         let contract = world.post("/v1/contracts", body).by(&shop.operator).send().await.expect(201).text("/id");
         world.post(&format!("/v1/contracts/{contract}/approve"), json!({})).by(&shop.operator).send().await.expect(200);
@@ -191,7 +199,7 @@ fn a_contract_that_comes_into_force_by_itself_was_put_in_force_by_the_job() {
         let operator = world.sign_in(&shop.operator.api_token, &shop.operator.organization).await;
         for organization in [&shop.operator.organization, &shop.provider] {
             let chain = entries(&world, &operator, organization, &format!("&subjectId={contract}")).await;
-            assert_eq!(actions(&chain), ["contracts.create", "contracts.approve", "contracts.activate"]);
+            assert_eq!(actions(&chain), ["contracts.create", "contracts.approve", "contracts.advance"]);
             let last = chain.last().unwrap();
             assert_eq!((&last["principal"], &last["actingOrganizationId"]), (&json!(job), &Value::Null));
             assert_eq!(last["details"]["status"], json!({ "from": "PENDING_EFFECTIVE_DATE", "to": "ACTIVE" }));

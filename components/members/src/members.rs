@@ -111,7 +111,8 @@ pub async fn add(hub: Hub, caller: Caller<permit::MemberWrite>, Body(new): Body<
     hub.write(&caller, async |tx| {
         let (place, admission) =
             admission(tx, &caller.scope(), organization, &grants, |path| (caller.principal(), caller.authority_in(path))).await?;
-        (hub.concerns(place.id), hub.audit_each());
+        hub.concerns(place.id);
+        hub.audit_each();
         let mut results = Results::<Added>::default();
         for (person, draft) in new.people.iter().zip(&drafts) {
             let known = people::find_by_email(tx, &person.email).await?;
@@ -202,7 +203,8 @@ pub async fn change_roles(
         bindings::lock(tx, place.id).await?;
         let first = !bindings::any_administrator(tx, place.id, None).await?;
         changes.add_roles.iter().try_for_each(|role| authority.check(*role, first))?;
-        (hub.concerns(place.id), hub.audit_each());
+        hub.concerns(place.id);
+        hub.audit_each();
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
             let outcome = change(tx, &scope, &place, person, &changes, (caller.principal(), &authority, hub.now())).await;
@@ -309,7 +311,8 @@ pub async fn change_service_roles(
         let scope = caller.scope();
         let place = members::place(tx, &scope, organization).await?;
         check_service_roles(tx, &changes.add_service_role_ids).await?;
-        (hub.concerns(place.id), hub.audit_each());
+        hub.concerns(place.id);
+        hub.audit_each();
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
             let outcome = change_services(tx, &scope, place.id, person, &changes).await;

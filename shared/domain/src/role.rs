@@ -251,6 +251,8 @@ const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     SubscriptionWrite,
     TaskWrite,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
 
 /// What whoever looks after a customer may do there.
@@ -333,7 +335,12 @@ pub const ROLES: &[RoleRow] = &[
         Reach::Tree,
         &[OrganizationRead, ServiceRead, SubscriptionRead, UsageRead, UsageWrite, InvoiceRead, InvoiceWrite],
     ),
-    row(Role::ProviderSupportUser, Provider, Reach::Tree, USER),
+    row(
+        Role::ProviderSupportUser,
+        Provider,
+        Reach::Tree,
+        &[OrganizationRead, ServiceRead, SubscriptionRead, ActingSessionRead, ActingSessionWrite],
+    ),
     row(
         Role::ProviderServiceManager,
         Provider,
