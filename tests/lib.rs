@@ -305,6 +305,7 @@ async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
         .data_dir(dir)
         .variable("internal_secret", INTERNAL_SECRET)
         .variable("data_key", DATA_KEY)
+        .variable("package_repository", "https://packages.example")
         .tick("/internal/tick", "internal_secret")
         .simulated(seed, now)
         .start()

@@ -188,6 +188,13 @@ CREATE TABLE identity_providers (
     updated_at            BIGINT NOT NULL
 );
 
+CREATE TABLE interop_tables (
+    id         BIGINT PRIMARY KEY CHECK (id = 1),
+    content    TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
 CREATE TABLE invoice_lines (
     invoice_id      TEXT NOT NULL REFERENCES invoices (id),
     line            BIGINT NOT NULL,
@@ -338,6 +345,42 @@ CREATE TABLE organizations (
     CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
+CREATE TABLE package_files (
+    -- Made by the job that read the index; they sort as the index lists them.
+    id            TEXT PRIMARY KEY,
+    repository_id TEXT NOT NULL REFERENCES package_repositories (id),
+    product_code  TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    path          TEXT NOT NULL,
+    size          BIGINT NOT NULL,
+    sha256        TEXT NOT NULL,
+    status        TEXT NOT NULL,
+    message       TEXT,
+    checked_at    BIGINT,
+    -- How far verification is inside this file: bytes seen, and SHA-256's state after them.
+    bytes_read    BIGINT NOT NULL DEFAULT 0,
+    hash_state    TEXT,
+    -- Failures in a row at reading it.
+    failures      BIGINT NOT NULL DEFAULT 0,
+    UNIQUE (repository_id, path)
+);
+
+CREATE TABLE package_repositories (
+    id                   TEXT PRIMARY KEY,
+    display_name         TEXT NOT NULL,
+    base_url             TEXT NOT NULL UNIQUE,
+    -- Reading the index.
+    refresh_status       TEXT NOT NULL,
+    refresh_message      TEXT,
+    refreshed_at         BIGINT,
+    -- Verifying the files.
+    verification_status  TEXT NOT NULL,
+    verification_message TEXT,
+    verified_at          BIGINT,
+    created_at           BIGINT NOT NULL,
+    updated_at           BIGINT NOT NULL
+);
+
 CREATE TABLE passwords (
     person_id  TEXT PRIMARY KEY REFERENCES people (id),
     -- Argon2id in the PHC string format, with its parameters and its salt.
@@ -403,9 +446,8 @@ CREATE TABLE services (
     display_name   TEXT NOT NULL,
     description    TEXT,
     product_family TEXT NOT NULL,
-    driver         TEXT NOT NULL CHECK (driver IN ('MANUAL', 'BUILTIN')),
     created_at     BIGINT NOT NULL
-);
+, kind TEXT NOT NULL DEFAULT 'SERVICE', status TEXT NOT NULL DEFAULT 'PUBLISHED', offer TEXT NOT NULL DEFAULT '{"plans":[],"regions":[],"versions":[],"serviceRoles":[],"usageMeters":[],"propertiesSchema":null}', asks BIGINT NOT NULL DEFAULT 0, version BIGINT NOT NULL DEFAULT 1, updated_at BIGINT NOT NULL DEFAULT 0, driver TEXT NOT NULL DEFAULT 'MANUAL');
 
 CREATE TABLE sessions (
     -- SHA-256 of the first half of its refresh tokens, which all of them share.
@@ -441,7 +483,7 @@ CREATE TABLE subscriptions (
     task_id         TEXT NOT NULL,
     created_at      BIGINT NOT NULL,
     activated_at    BIGINT
-);
+, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT);
 
 CREATE TABLE task_steps (
     task_id    TEXT NOT NULL REFERENCES tasks (id),
@@ -612,6 +654,10 @@ CREATE INDEX organizations_removed ON organizations (path) WHERE removed_at IS N
 
 CREATE INDEX organizations_tag ON organizations (tag, path) WHERE tag IS NOT NULL;
 
+CREATE INDEX package_files_repository ON package_files (repository_id, id);
+
+CREATE INDEX package_files_status ON package_files (repository_id, status, id);
+
 CREATE UNIQUE INDEX person_identities_person ON person_identities (person_id, issuer);
 
 CREATE INDEX service_roles_service ON service_roles (service_id, id);
@@ -623,6 +669,8 @@ CREATE INDEX sessions_person ON sessions (person_id);
 CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
+
+CREATE INDEX subscriptions_service ON subscriptions (service_id, status, plan_code);
 
 CREATE INDEX tasks_organization ON tasks (organization_id, id);
 

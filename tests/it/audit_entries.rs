@@ -48,11 +48,13 @@ fn every_route_that_changes_something_goes_through_the_one_door_that_records_it(
     let mut document = Document::default();
     tables().iter().for_each(|table| table.document(&mut document));
     let document = document.whole("test");
+    // These are questions with a body: they write nothing, as the test of all routes and roles sees in the database.
+    let asked_only = ["/v1/interop/check", "/v1/services/{serviceId}/validate"];
     let mut walked = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap().iter().filter(|(method, _)| *method != "get") {
             // Whoever is not known yet has no key; what they change is recorded by hand.
-            if operation["security"] == json!([]) {
+            if operation["security"] == json!([]) || asked_only.contains(&path.as_str()) {
                 continue;
             }
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();

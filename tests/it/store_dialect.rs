@@ -4,6 +4,7 @@
 use crate::{
     federation_support::{Idp, sign_in, trust},
     main_job::Caller,
+    packages_repositories::{BASE, Repository},
 };
 use http::Method;
 use serde_json::json;
@@ -59,6 +60,7 @@ fn statements() -> BTreeSet<String> {
         members(&world, &operator, &caller).await;
         organizations(&world, &operator, &admin, &caller).await;
         contracts(&world, &operator, &caller).await;
+        catalogue(&world, &operator, &caller).await;
         // A job that keeps failing, is parked and replayed.
         let order = json!({ "organizationId": customer, "serviceId": caller.text("manual", "/id"), "quantity": "1" });
         let task = world.post("/v1/subscriptions", order).bearer(&admin).send().await.text("/id");
@@ -220,6 +222,52 @@ async fn contracts(world: &World, operator: &str, caller: &Caller) {
     let secret = post(&format!("{invitation}/resend"), json!({})).await.expect(200).text("/secret");
     let acceptance = json!({ "secret": secret, "name": "Ada" });
     world.post("/v1/onboarding-invitations/accept", acceptance).send().await.expect(201);
+}
+
+/// What the catalogue and the package repositories offer: edited, asked for by plan, ended, refreshed, verified and removed.
+async fn catalogue(world: &World, operator: &str, caller: &Caller) {
+    let post = async |path: &str, body| world.post(path, body).bearer(operator).send().await;
+    let (provider, customer) = (caller.text("provider", "/id"), caller.text("customer", "/id"));
+    let plan = json!({ "code": "flat", "displayName": "Flat", "billingUnit": "site" });
+    let offer = json!({ "plans": [plan, { "code": "other", "displayName": "Other", "billingUnit": "site" }] });
+    let body = json!({ "code": "planned", "displayName": "P", "productFamily": "MSP", "driver": "BUILTIN", "offer": offer });
+    let service = post("/v1/services", body).await.expect(201).text("/id");
+    let path = format!("/v1/services/{service}");
+    let operator_too = Actor { access_token: operator.into(), api_token: String::new(), organization: String::new() };
+    world.contract(&operator_too, &provider, &service).await;
+    let order = json!({ "organizationId": customer, "serviceId": service, "planCode": "flat", "quantity": "1" });
+    let admin = caller.token("admin");
+    assert_eq!(world.post("/v1/subscriptions", order).bearer(&admin).send().await.status(), 202);
+    world.settle().await;
+    let edit = json!({ "displayName": "Q", "offer": { "plans": [plan] } });
+    world.patch(&path, edit).bearer(operator).header("if-match", "*").send().await.expect(200);
+    post(&format!("{path}/validate"), json!({ "planCode": "flat", "quantity": "1" })).await.expect(200);
+    post(&format!("{path}/deprecate"), json!({})).await.expect(200);
+    post(&format!("{path}/retire"), json!({})).await.expect(409);
+    let filter = format!("code=planned&kind=SERVICE&status=DEPRECATED&productFamily=MSP&driver=BUILTIN&cursor={service}");
+    world.get(&format!("/v1/services?{filter}")).bearer(operator).send().await.expect(200);
+
+    let peer = Repository::new(world);
+    peer.fill(&[("a", b"a"), ("b", b"b")]);
+    let repository = post("/v1/package-repositories", json!({ "displayName": "P", "baseUrl": BASE })).await;
+    let path = repository.expect(201).header("location").to_owned();
+    world.settle().await;
+    for work in ["refresh", "verify"] {
+        post(&format!("{path}/{work}"), json!({})).await.expect(202);
+        world.settle().await;
+    }
+    for path in
+        ["/v1/package-repositories?limit=1", &format!("{path}/files?productCode=VCD&version=10.5&status=VERIFIED&limit=1")]
+    {
+        world.get(path).bearer(operator).send().await.expect(200);
+    }
+    world.delete(&path).bearer(operator).send().await.expect(204);
+
+    let table = json!({ "compatibilities": [], "upgrades": [{ "code": "VCD", "from": "1", "to": "2" }] });
+    for _ in 0..2 {
+        world.put("/v1/interop", table.clone()).bearer(operator).header("if-match", "*").send().await.expect(200);
+    }
+    post("/v1/interop/check", json!({ "products": [] })).await.expect(200);
 }
 
 /// Whatever access, sign-in and federation say.

@@ -153,10 +153,28 @@ const ROUTES: &[Route] = &[
     route(One(ServiceRead), "GET /v1/service-roles/{serviceRoleId}"),
     route(One(ServiceWrite), "PATCH /v1/service-roles/{serviceRoleId}"),
     route(One(ServiceWrite), "DELETE /v1/service-roles/{serviceRoleId}"),
-    // provisioning
+    // catalogue
     route(One(ServiceWrite), "POST /v1/services"),
     route(One(ServiceRead), "GET /v1/services"),
     route(One(ServiceRead), "GET /v1/services/{serviceId}"),
+    route(One(ServiceWrite), "PATCH /v1/services/{serviceId}"),
+    route(One(ServiceWrite), "POST /v1/services/{serviceId}/publish"),
+    route(One(ServiceWrite), "POST /v1/services/{serviceId}/deprecate"),
+    route(One(ServiceWrite), "POST /v1/services/{serviceId}/retire"),
+    route(One(ServiceRead), "POST /v1/services/{serviceId}/validate").body(r#"{"quantity":"1"}"#),
+    // packages
+    route(One(ServiceWrite), "POST /v1/package-repositories")
+        .body(r#"{"displayName":"X","baseUrl":"https://other.packages.example/x"}"#),
+    route(One(ServiceRead), "GET /v1/package-repositories"),
+    route(One(ServiceRead), "GET /v1/package-repositories/{packageRepositoryId}"),
+    route(One(ServiceWrite), "DELETE /v1/package-repositories/{packageRepositoryId}"),
+    route(One(ServiceRead), "GET /v1/package-repositories/{packageRepositoryId}/files"),
+    route(One(ServiceWrite), "POST /v1/package-repositories/{packageRepositoryId}/refresh"),
+    route(One(ServiceWrite), "POST /v1/package-repositories/{packageRepositoryId}/verify"),
+    route(One(ServiceRead), "GET /v1/interop"),
+    route(One(ServiceWrite), "PUT /v1/interop").body(r#"{"compatibilities":[],"upgrades":[]}"#),
+    route(One(ServiceRead), "POST /v1/interop/check").body(r#"{"products":[]}"#),
+    // provisioning
     route(One(SubscriptionWrite), "POST /v1/subscriptions")
         .body(r#"{"organizationId":"{organizationId}","serviceId":"{serviceId}","quantity":"1"}"#),
     route(One(SubscriptionRead), "GET /v1/subscriptions").lists("subscriptionId"),
@@ -267,6 +285,8 @@ impl Ground {
         let service = world.service(&operator, "builtin", "BUILTIN").await;
         let body = json!({ "serviceId": service, "name": "user", "displayName": "User" });
         let service_role = world.post("/v1/service-roles", body).by(&operator).send().await.expect(201).text("/id");
+        let body = json!({ "displayName": "Packages", "baseUrl": "https://packages.example/vcd" });
+        let repository = world.post("/v1/package-repositories", body).by(&operator).send().await.expect(201).text("/id");
         let mut things: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
         for &(place, parent, kind) in TREE {
             let id = match things.get(parent) {
@@ -278,6 +298,7 @@ impl Ground {
                 ("organizationId", id.clone()),
                 ("serviceId", service.clone()),
                 ("serviceRoleId", service_role.clone()),
+                ("packageRepositoryId", repository.clone()),
                 ("jobId", "job_01h455vb4pex5vsknk084sn02q".into()),
                 ("role", role.into()),
                 ("line", "1".into()),
@@ -330,7 +351,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a name stands for something that belongs to an organization.
 fn is_owned(name: &str) -> bool {
-    !["serviceId", "serviceRoleId", "jobId", "role", "line", "step"].contains(&name)
+    !["serviceId", "serviceRoleId", "packageRepositoryId", "jobId", "role", "line", "step"].contains(&name)
 }
 
 /// An onboarding invitation of an issuer, to a provider that it has a contract with.

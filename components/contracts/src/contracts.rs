@@ -1,7 +1,7 @@
 //! `/v1/contracts`
 
 use domain::{
-    Date, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, Result, Text,
+    Date, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, Permission, Result, Text,
     audit::{AuditPrincipal, AuditResult},
     contract::{ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
     id,
@@ -32,7 +32,7 @@ pub async fn create(
     check_issuer(caller.acting().kind)?;
     let id = hub.id();
     hub.write(&caller, async |tx| {
-        let contract = drawn_up(tx, id, caller.acting(), &new, hub.now()).await?;
+        let contract = drawn_up(tx, &caller, id, caller.acting(), &new, hub.now()).await?;
         contracts::insert(tx, &contract).await?;
         hub.concerns(contract.owner_id());
         hub.audit("serviceId", &contract.service_id.to_string());
@@ -43,7 +43,14 @@ pub async fn create(
 }
 
 /// A contract of this issuer as it is said to be, if nothing is against the rules.
-async fn drawn_up(tx: &Tx<'_>, id: Id<id::Contract>, issuer: &Place, new: &NewContract, now: Instant) -> Result<Contract> {
+async fn drawn_up(
+    tx: &Tx<'_>,
+    caller: &Identity,
+    id: Id<id::Contract>,
+    issuer: &Place,
+    new: &NewContract,
+    now: Instant,
+) -> Result<Contract> {
     let provider_id = match (new.provider_id, &new.provider) {
         (Some(id), None) => {
             let provider = organizations::find_in_use(tx, &Scope::below(issuer.path.clone()), id).await?;
@@ -62,6 +69,7 @@ async fn drawn_up(tx: &Tx<'_>, id: Id<id::Contract>, issuer: &Place, new: &NewCo
         }
     };
     let service = services::find(tx, new.service_id).await?;
+    service.check_seen(caller.permissions().has(Permission::ServiceWrite))?;
     let frame = Frame {
         contract_type: new.contract_type,
         family: service.product_family,
@@ -152,7 +160,7 @@ pub async fn amend(
             renews_id: current.renews_id,
             created_at: current.created_at,
             version: current.version + 1,
-            ..drawn_up(tx, id, &issuer, &new, hub.now()).await?
+            ..drawn_up(tx, &caller, id, &issuer, &new, hub.now()).await?
         };
         check_renewal(tx, &caller, &amended).await?;
         contracts::amend(tx, &amended).await?;
@@ -434,7 +442,7 @@ pub async fn renew(
         let mut not_edited = Contract::NOT_EDITED.to_vec();
         not_edited.push("endDate");
         let new = patch.onto(&begins, &not_edited)?;
-        let renewal = Contract { renews_id: Some(id), ..drawn_up(tx, renewal_id, &issuer, &new, hub.now()).await? };
+        let renewal = Contract { renews_id: Some(id), ..drawn_up(tx, &caller, renewal_id, &issuer, &new, hub.now()).await? };
         check_follows(&renewal, &begins)?;
         contracts::insert(tx, &renewal).await?;
         let location = format!("/v1/contracts/{renewal_id}");

@@ -1,8 +1,7 @@
-//! The catalogue, what customers have of it, and the tasks that get it for them.
+//! What customers have of the catalogue, and the tasks that get it for them.
 
 mod drivers;
 mod engine;
-mod services;
 mod steps;
 mod subscriptions;
 mod tasks;
@@ -14,9 +13,6 @@ use web::{Hub, Routes};
 /// The route table.
 pub fn routes() -> Routes {
     Routes::new("provisioning")
-        .post("/v1/services", services::create, "Add a service to the catalogue")
-        .get("/v1/services", services::list, "List the catalogue")
-        .get("/v1/services/{serviceId}", services::show, "Read a service")
         .post("/v1/subscriptions", subscriptions::create, "Provision a service to a customer")
         .get("/v1/subscriptions", subscriptions::list, "List subscriptions")
         .get("/v1/subscriptions/{subscriptionId}", subscriptions::show, "Read a subscription")

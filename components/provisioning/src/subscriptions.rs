@@ -1,8 +1,12 @@
 //! `/v1/subscriptions`
 
 use crate::engine;
-use domain::{Decimal, Error, Id, JsonSchema, OrganizationKind, Result, id, subscription::SubscriptionStatus, task::TaskType};
-use serde::Deserialize;
+use domain::{
+    Decimal, Error, Id, JsonSchema, OrganizationKind, Permission, Result, id, service::Code, subscription::SubscriptionStatus,
+    task::TaskType,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use store::{
     contracts,
     organizations::{self, OrganizationHead},
@@ -10,7 +14,7 @@ use store::{
     subscriptions::{self, NewSubscription, Subscription},
     tasks::{NewTask, Task},
 };
-use web::{Accepted, Body, Caller, Hub, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
+use web::{Accepted, Body, Caller, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
 
 /// Refuses at once what can be known at once; the rest is for the task, which the first transaction writes with the
 /// subscription.
@@ -24,20 +28,35 @@ pub async fn create(
         return Err(Error::invalid("/quantity", "is not above zero; say how much the customer is to get"));
     }
     let (id, task_id, job_id) = (hub.id(), hub.id(), hub.id());
+    // Asked before the transaction, which must not wait for another component; said inside it, where a request that is
+    // repeated gets its first answer whatever the catalogue has become.
+    let fits = fits(&hub, &caller, &new).await;
     let sent = hub
         .write(&caller, async |tx| {
             let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
-            services::find(tx, new.service_id).await?;
+            let service = services::find(tx, new.service_id).await?;
+            service.check_published(caller.permissions().has(Permission::ServiceWrite))?;
             let contract_id =
                 contracts::allows(tx, &customer.path, provider_id, new.service_id, new.contract_id, hub.now()).await?;
+            if fits.clone()? != service.version {
+                return Err(Error::conflict(
+                    "service_edited",
+                    format!("The service {} was edited while this was looked at. Send the same request again.", service.code),
+                ));
+            }
             let subscription = Subscription {
                 id,
                 organization_id: customer.id,
                 provider_id,
                 service_id: new.service_id,
                 contract_id,
+                plan_code: new.plan_code.clone(),
+                region: new.region.clone(),
+                service_version: new.version.clone(),
                 quantity: new.quantity,
+                term_months: new.term_months,
+                properties: new.properties.clone(),
                 status: SubscriptionStatus::Provisioning,
                 task_id,
                 created_at: hub.now(),
@@ -61,6 +80,38 @@ pub async fn create(
         })
         .await?;
     engine::waited(&hub, &caller, sent, prefer).await
+}
+
+/// What is asked of the service: what the catalogue takes as a `ServiceRequest`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked<'a> {
+    plan_code: &'a Option<Code>,
+    region: &'a Option<Code>,
+    version: &'a Option<Code>,
+    quantity: Decimal,
+    term_months: Option<u32>,
+    properties: &'a Option<Box<RawValue>>,
+}
+
+/// The version of the service that the request was found to fit. A service whose offer asks nothing takes every request
+/// that asks nothing of it, so the catalogue, which alone knows the rules of offers, is not asked.
+async fn fits(hub: &Hub, caller: &Identity, new: &NewSubscription) -> Result<i64> {
+    let service = services::find(hub.db().await?, new.service_id).await?;
+    service.check_published(caller.permissions().has(Permission::ServiceWrite))?;
+    let asked = new.plan_code.is_some() || new.region.is_some() || new.version.is_some();
+    if service.asks || asked || new.term_months.is_some() || new.properties.is_some() {
+        let request = Asked {
+            plan_code: &new.plan_code,
+            region: &new.region,
+            version: &new.version,
+            quantity: new.quantity,
+            term_months: new.term_months,
+            properties: &new.properties,
+        };
+        web::ask(hub, "catalogue", &format!("/internal/services/{}/validate", service.id), &request).await?;
+    }
+    Ok(service.version)
 }
 
 /// A customer's provider is the organization right above it.

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 18] = [
     "access",
     "sign-in",
     "federation",
@@ -19,6 +19,8 @@ const OTHERS: [&str; 16] = [
     "contracts",
     "enrollment",
     "branding",
+    "catalogue",
+    "packages",
     "provisioning",
     "invitations",
     "billing",

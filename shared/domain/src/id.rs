@@ -62,6 +62,10 @@ nouns! {
     UsageReport "usr" "usage report";
     /// One row of usage.
     Usage "use" "usage row";
+    /// A package repository.
+    PackageRepository "rep" "package repository";
+    /// A file of a package repository.
+    PackageFile "pkf" "package file";
     /// An invoice.
     Invoice "inv" "invoice";
     /// A time in which a provider's principal may act in a customer.

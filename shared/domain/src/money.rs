@@ -106,6 +106,11 @@ impl Decimal {
         (sum.trunc().abs() < Self::limit()).then_some(Self(sum))
     }
 
+    /// Whether it is a whole number of times the other, which is not zero.
+    pub fn is_multiple_of(self, other: Self) -> bool {
+        self.0.checked_rem(other.0).is_some_and(|rest| rest.is_zero())
+    }
+
     fn limit() -> rust_decimal::Decimal {
         rust_decimal::Decimal::from(10i64.pow(Self::DIGITS))
     }

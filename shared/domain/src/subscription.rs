@@ -13,3 +13,13 @@ text_enum! {
         Failed = "FAILED",
     }
 }
+
+impl SubscriptionStatus {
+    /// Whether whoever has the subscription counts on its service and plan.
+    pub fn is_in_use(self) -> bool {
+        match self {
+            Self::Provisioning | Self::Active => true,
+            Self::Failed => false,
+        }
+    }
+}

@@ -123,6 +123,11 @@ impl<T, const MAX: usize> List<T, MAX> {
         Ok(Self(items))
     }
 
+    /// The items, to be looked at.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
     /// Whether an error is about a list that is too long, and not about what is in it.
     pub fn is_too_long(error: &str) -> bool {
         error.contains(" items; at most ")

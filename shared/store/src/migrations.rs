@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     7 "0007_audit",
     8 "0008_organizations_contracts",
     9 "0009_sign_in",
+    10 "0010_catalogue",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -1,8 +1,12 @@
 //! Subscriptions: services that customers have.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
-use domain::{Decimal, Error, Id, Instant, JsonSchema, Result, id, subscription::SubscriptionStatus};
+use crate::{
+    Db, Row, Scope, Stored, Tx, params,
+    value::{numbers, start},
+};
+use domain::{Decimal, Error, Id, Instant, JsonSchema, Result, id, service::Code, subscription::SubscriptionStatus};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// A service that a customer has, or is to get.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -18,8 +22,20 @@ pub struct Subscription {
     pub service_id: Id<id::Service>,
     /// The commit contract that it runs on.
     pub contract_id: Id<id::Contract>,
+    /// Which of the service's plans, where it has some.
+    pub plan_code: Option<Code>,
+    /// Where, where the service has regions.
+    pub region: Option<Code>,
+    /// In which version, where the service has some.
+    #[serde(rename = "version")]
+    pub service_version: Option<Code>,
     /// How much of it.
     pub quantity: Decimal,
+    /// For how many months, where the plan has terms.
+    pub term_months: Option<u32>,
+    /// What else was asked, as the service's schema has it.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub properties: Option<Box<RawValue>>,
     /// Where it stands.
     pub status: SubscriptionStatus,
     /// The task that works on it, or did so last.
@@ -40,11 +56,23 @@ pub struct NewSubscription {
     pub service_id: Id<id::Service>,
     /// The commit contract to run on; needed when the provider has several active ones for the service.
     pub contract_id: Option<Id<id::Contract>>,
-    /// How much of it; above zero.
+    /// Which of the service's plans; needed when it has some.
+    pub plan_code: Option<Code>,
+    /// Where; needed when the service has regions.
+    pub region: Option<Code>,
+    /// In which version; needed when the service has some.
+    pub version: Option<Code>,
+    /// How much of it; above zero and within the plan's bounds.
     pub quantity: Decimal,
+    /// For how many months; needed when the plan has terms.
+    pub term_months: Option<u32>,
+    /// What else it is to be like: an object that the service's schema takes, of at most 64 KiB. Whoever sees the
+    /// subscription sees them, so they are no place for secrets.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub properties: Option<Box<RawValue>>,
 }
 
-const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.quantity, s.status, s.task_id, s.created_at, s.activated_at";
+const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at";
 /// A subscription belongs to its customer, so whoever is above the customer sees it.
 const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
 
@@ -55,7 +83,12 @@ fn read(row: &mut Row) -> Result<Subscription> {
         provider_id: row.take()?,
         service_id: row.take()?,
         contract_id: row.take()?,
+        plan_code: row.take()?,
+        region: row.take()?,
+        service_version: row.take()?,
         quantity: row.take()?,
+        term_months: row.take()?,
+        properties: properties(row.take()?)?,
         status: row.take()?,
         task_id: row.take()?,
         created_at: row.take()?,
@@ -63,14 +96,34 @@ fn read(row: &mut Row) -> Result<Subscription> {
     })
 }
 
+/// Not looked into here: what it is was found to be right by the catalogue.
+fn properties(text: Option<String>) -> Result<Option<Box<RawValue>>> {
+    let read = text.map(RawValue::from_string).transpose();
+    read.map_err(|error| Error::unavailable(format!("a subscription's properties cannot be read: {error}")))
+}
+
 /// Writes a subscription; its customer, service and contract were found by the caller.
 pub async fn insert(tx: &Tx<'_>, new: &Subscription) -> Result<()> {
     tx.exec(
-        "INSERT INTO subscriptions (id, organization_id, provider_id, service_id, contract_id, quantity, status, task_id, created_at, activated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO subscriptions (id, organization_id, provider_id, service_id, contract_id, plan_code, region,
+             service_version, quantity, term_months, properties, status, task_id, created_at, activated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
-            new.id, new.organization_id, new.provider_id, new.service_id, new.contract_id, new.quantity, new.status, new.task_id,
-            new.created_at, new.activated_at
+            new.id,
+            new.organization_id,
+            new.provider_id,
+            new.service_id,
+            new.contract_id,
+            new.plan_code,
+            new.region,
+            new.service_version,
+            new.quantity,
+            new.term_months,
+            new.properties.as_ref().map(|properties| properties.get()),
+            new.status,
+            new.task_id,
+            new.created_at,
+            new.activated_at
         ],
     )
     .await
@@ -125,4 +178,19 @@ pub async fn set_status(
         )
         .await?;
     changed.map(drop).ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))
+}
+
+/// Whether anybody has a service, or a plan of it. It is asked of everybody's, for the catalogue is everybody's.
+pub(crate) async fn any_in_use(tx: &Tx<'_>, service_id: Id<id::Service>, plan_code: Option<&str>) -> Result<bool> {
+    let in_use: Vec<_> = SubscriptionStatus::ALL.iter().filter(|status| status.is_in_use()).collect();
+    let mut values = params![service_id];
+    values.extend(in_use.iter().map(|status| status.to_value()));
+    let mut sql = format!("SELECT id FROM subscriptions WHERE service_id = ?1 AND status IN ({})", numbers(2, in_use.len()));
+    if let Some(plan_code) = plan_code {
+        values.push(plan_code.to_value());
+        sql += &format!(" AND plan_code = ?{}", values.len());
+    }
+    sql += " LIMIT 1";
+    let found: Option<Id<id::Subscription>> = tx.query_opt(&sql, values, |row| row.take()).await?;
+    Ok(found.is_some())
 }

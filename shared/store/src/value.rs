@@ -161,7 +161,9 @@ stored_as_text! {
     [] domain::organization::TenantType; [] domain::organization::ProviderStatus; [] domain::organization::ProviderType;
     [] domain::onboarding_invitation::OnboardingInvitationStatus; [] domain::branding::HttpsUrl; [] domain::branding::Color;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
-    [] domain::service::Driver; [] domain::service::ProductFamily;
+    [] domain::service::Driver; [] domain::service::ProductFamily; [] domain::service::ServiceKind; [] domain::service::ServiceStatus;
+    [] domain::package::BaseUrl; [] domain::package::FilePath; [] domain::package::Sha256;
+    [] domain::package::PackageWorkStatus; [] domain::package::PackageFileStatus;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }

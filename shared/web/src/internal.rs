@@ -5,12 +5,14 @@ use crate::{
     hub::variable,
     identity::bearer,
     jobs::{self, Round},
-    limits, secret,
+    limits,
+    outbound::{self, NoAnswer, Outgoing},
+    problem,
+    route::LocalIn,
+    secret,
 };
 use domain::{Error, JsonSchema, Kind, Result};
-use http_body_util::BodyExt;
 use serde::Serialize;
-use spin_sdk::http::FullBody;
 
 /// Proof that the request came from a part of the hub or from its scheduler: it held the internal secret.
 pub struct Internal;
@@ -55,18 +57,41 @@ pub(crate) async fn run_jobs(hub: Hub, _: Internal) -> Result<Shown<Round>> {
 /// Asks another component, over the private route that only the hub's own parts can reach. The trace goes along; the
 /// caller's identity does not, for what one component does for another it does as the hub.
 pub async fn call(hub: &Hub, component: &str, method: http::Method, path: &str) -> Result<Answer> {
-    let fault = |what: String| Error::unavailable(format!("{component}{path}: {what}"));
-    let internal_secret = variable("internal_secret").await?;
-    let request = http::Request::builder()
-        .method(method)
-        .uri(format!("http://{component}.spin.internal{path}"))
-        .header("authorization", format!("Bearer {internal_secret}"))
-        .header("traceparent", hub.traceparent())
-        .body(FullBody::new(bytes::Bytes::new()))
-        .map_err(|error| fault(error.to_string()))?;
-    let response = spin_sdk::http::send(request).await.map_err(|error| fault(format!("{error:?}")))?;
-    let mut answer = Answer::new(response.status().as_u16());
-    let body = http_body_util::Limited::new(response.into_body(), 4 * limits::BODY);
-    answer.body = Some(body.collect().await.map_err(|error| fault(format!("{error:?}")))?.to_bytes().to_vec());
-    Ok(answer)
+    send(hub, component, method, path, Vec::new()).await
+}
+
+/// Asks another component something that takes a JSON body, with a POST. Its refusal is an error here as it was there.
+pub async fn ask(hub: &Hub, component: &str, path: &str, body: &impl Serialize) -> Result<Answer> {
+    let body = serde_json::to_vec(body).map_err(|error| Error::unavailable(format!("{component}{path}: {error}")))?;
+    let answer = send(hub, component, http::Method::POST, path, body).await?;
+    match answer.status {
+        200..=299 => Ok(answer),
+        422 => Err(problem::read(answer.body.as_deref().unwrap_or_default())),
+        status => Err(Error::unavailable(format!("{component}{path} answered {status}"))),
+    }
+}
+
+/// Boxed, because it would otherwise be compiled into every handler that asks.
+fn send<'a>(hub: &'a Hub, component: &'a str, method: http::Method, path: &'a str, body: Vec<u8>) -> LocalIn<'a, Result<Answer>> {
+    Box::pin(async move {
+        let fault = |error: NoAnswer| Error::unavailable(format!("{component}{path}: {error:?}"));
+        let request = Outgoing {
+            method,
+            url: &format!("http://{component}.spin.internal{path}"),
+            headers: vec![
+                ("authorization", format!("Bearer {}", variable("internal_secret").await?)),
+                ("traceparent", hub.traceparent()),
+                ("content-type", "application/json".to_owned()),
+            ],
+            body,
+        };
+        let answered = outbound::send(request).await.map_err(fault)?;
+        let mut answer = Answer::new(answered.status());
+        let (limit, mut body) = (4 * limits::BODY as u64, Vec::new());
+        if answered.read(limit, |piece| body.extend_from_slice(piece)).await.map_err(fault)? > limit {
+            return Err(Error::unavailable(format!("{component}{path} answered with more than {limit} bytes")));
+        }
+        answer.body = Some(body);
+        Ok(answer)
+    })
 }

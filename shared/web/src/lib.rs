@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod json;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
+pub mod outbound;
 mod paging;
 mod pointer;
 mod problem;
@@ -37,7 +38,7 @@ pub use extract::{
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
-pub use internal::{Internal, call};
+pub use internal::{Internal, ask, call};
 pub use paging::{Page, PageQuery};
 pub use reply::{Accepted, Answer, Created, Edited, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};

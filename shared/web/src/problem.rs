@@ -1,8 +1,8 @@
 //! Refusals and faults as RFC 9457 problems. This is the only place that turns a kind of error into a status.
 
 use crate::{Answer, Hub};
-use domain::{Error, JsonSchema, Kind};
-use serde::Serialize;
+use domain::{Error, FieldError, JsonSchema, Kind};
+use serde::{Deserialize, Serialize};
 
 /// The body of every answer that is not a success (RFC 9457, `application/problem+json`).
 #[derive(Serialize, JsonSchema)]
@@ -27,12 +27,27 @@ pub(crate) struct Problem {
 }
 
 /// One field at fault.
-#[derive(Serialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 pub(crate) struct ProblemField {
     /// A JSON Pointer (RFC 6901) to it.
     pub pointer: String,
     /// What is wrong with it and what would be right.
     pub detail: String,
+}
+
+/// The refusal of a request's content that another component answered with.
+pub(crate) fn read(body: &[u8]) -> Error {
+    #[derive(Deserialize)]
+    struct Fields {
+        #[serde(default)]
+        errors: Vec<ProblemField>,
+    }
+    match serde_json::from_slice::<Fields>(body) {
+        Ok(Fields { errors }) if !errors.is_empty() => Error::invalid_fields(
+            errors.into_iter().map(|ProblemField { pointer, detail }| FieldError { pointer, detail }).collect(),
+        ),
+        _ => Error::unavailable("a component refused a request and did not say where"),
+    }
 }
 
 pub(crate) fn status(kind: Kind) -> u16 {

@@ -1,0 +1,166 @@
+//! `/v1/services`
+
+use domain::{
+    Error, Id, JsonSchema, Permission, Result, Text, id,
+    service::{Driver, Offer, ProductFamily, ServiceKind, ServiceRequest, ServiceStatus},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::services::{self, NewService, Service, ServiceFilter, ServicePatch};
+use web::{
+    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Sent, Shown, permit,
+};
+
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Body(new): Body<NewService>,
+) -> Result<Sent<Created<Service>>> {
+    if !matches!(new.status, None | Some(ServiceStatus::Draft | ServiceStatus::Published)) {
+        return Err(Error::invalid("/status", "is not where a service begins; write DRAFT or PUBLISHED"));
+    }
+    new.offer.check("/offer")?;
+    let id = hub.id();
+    hub.write(&caller, async |tx| {
+        let service = services::insert(tx, id, &new, hub.now()).await?;
+        Ok(Created { location: format!("/v1/services/{id}"), version: Some(service.version), value: service })
+    })
+    .await
+}
+
+/// Which services to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only the one with this code.
+    code: Option<Text<1, 60>>,
+    /// Only those of this kind.
+    kind: Option<ServiceKind>,
+    /// Only those that stand there.
+    status: Option<ServiceStatus>,
+    /// Only those of this product family.
+    product_family: Option<ProductFamily>,
+    /// Only those carried out by this driver.
+    driver: Option<Driver>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Id<id::Service>>,
+}
+
+pub async fn list(hub: Hub, caller: Caller<permit::ServiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<Service>> {
+    let page = Page::new(query.limit)?;
+    let filter = ServiceFilter {
+        code: query.code.as_ref(),
+        kind: query.kind,
+        status: query.status,
+        product_family: query.product_family,
+        driver: query.driver,
+        drafts: sees_drafts(&caller),
+    };
+    let found = services::list(hub.db().await?, filter, query.cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |service| service.id.to_string()))
+}
+
+/// What is being written is for those who write.
+fn sees_drafts(caller: &Identity) -> bool {
+    caller.permissions().has(Permission::ServiceWrite)
+}
+
+pub async fn show(hub: Hub, caller: Caller<permit::ServiceRead>, Path(id): Path<Id<id::Service>>) -> Result<Edited<Service>> {
+    services::find_detail(hub.db().await?, id, sees_drafts(&caller)).await.map(edited)
+}
+
+fn edited(service: Service) -> Edited<Service> {
+    Edited { version: service.version, value: service }
+}
+
+pub async fn edit(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::Service>>,
+    condition: IfMatch,
+    Body(patch): Body<ServicePatch>,
+) -> Result<Sent<Edited<Service>>> {
+    if let Some(offer) = &patch.offer {
+        offer.check("/offer")?;
+    }
+    hub.write(&caller, async |tx| {
+        let current = services::find_to_edit(tx, id, condition.version).await?;
+        if let Some(offer) = &patch.offer {
+            for plan in offer_of(&current)?.plans_lost(offer) {
+                services::check_unused(tx, id, plan).await?;
+            }
+        }
+        services::update(tx, id, &patch, hub.now()).await.map(edited)
+    })
+    .await
+}
+
+/// The offer of a service.
+fn offer_of(service: &Service) -> Result<Offer> {
+    let text = service.offer.as_deref().map_or("{}", RawValue::get);
+    serde_json::from_slice(text.as_bytes())
+        .map_err(|error| Error::unavailable(format!("the offer of {} cannot be read: {error}", service.id)))
+}
+
+pub async fn publish(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::Service>>,
+) -> Result<Sent<Edited<Service>>> {
+    moved(hub, &caller, id, ServiceStatus::Published).await
+}
+
+pub async fn deprecate(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::Service>>,
+) -> Result<Sent<Edited<Service>>> {
+    moved(hub, &caller, id, ServiceStatus::Deprecated).await
+}
+
+pub async fn retire(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::Service>>,
+) -> Result<Sent<Edited<Service>>> {
+    moved(hub, &caller, id, ServiceStatus::Retired).await
+}
+
+async fn moved(hub: Hub, caller: &Identity, id: Id<id::Service>, next: ServiceStatus) -> Result<Sent<Edited<Service>>> {
+    hub.write(caller, async |tx| services::set_status(tx, id, next, hub.now()).await.map(edited)).await
+}
+
+/// What comes of a request that fits.
+#[derive(Serialize, JsonSchema)]
+pub struct Validated {
+    /// Always true: a request that does not fit is 422, with an error for each place that does not.
+    valid: bool,
+}
+
+pub async fn validate(
+    hub: Hub,
+    caller: Caller<permit::ServiceRead>,
+    Path(id): Path<Id<id::Service>>,
+    Body(request): Body<ServiceRequest>,
+) -> Result<Shown<Validated>> {
+    fits(&hub, id, sees_drafts(&caller), &request).await?;
+    Ok(Shown(Validated { valid: true }))
+}
+
+/// For components that are asked for services: they find out first whether who asks may see this one.
+pub async fn validate_internally(
+    hub: Hub,
+    _: Internal,
+    Path(id): Path<Id<id::Service>>,
+    Body(request): Body<ServiceRequest>,
+) -> Result<NoContent> {
+    fits(&hub, id, true, &request).await?;
+    Ok(NoContent)
+}
+
+async fn fits(hub: &Hub, id: Id<id::Service>, drafts: bool, request: &ServiceRequest) -> Result<()> {
+    offer_of(&services::find_detail(hub.db().await?, id, drafts).await?)?.validate(request)
+}

@@ -1,0 +1,164 @@
+//! `/v1/package-repositories`
+
+use crate::packages::{REFRESH, VERIFY};
+use domain::{
+    Error, Id, JsonSchema, Result, Text, id,
+    package::{PackageFileStatus, PackageWorkStatus, check_idle},
+};
+use serde::Deserialize;
+use store::{
+    Tx,
+    jobs::{self, NewJob},
+    package_repositories::{self as repositories, FileFilter, NewPackageRepository, PackageFile, PackageRepository},
+};
+use web::{
+    Accepted, Body, Caller, Created, Hub, Identity, Listing, NoContent, Page, PageQuery, Path, Query, Sent, Shown, permit,
+};
+
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Body(new): Body<NewPackageRepository>,
+) -> Result<Sent<Created<PackageRepository>>> {
+    let (id, job) = (hub.id(), hub.id());
+    hub.write(&caller, async |tx| {
+        let repository = repositories::insert(tx, id, &new, hub.now()).await?;
+        enqueue(tx, &hub, &caller, job, REFRESH, id).await?;
+        Ok(Created::at(location(id), repository))
+    })
+    .await
+}
+
+fn location(id: Id<id::PackageRepository>) -> String {
+    format!("/v1/package-repositories/{id}")
+}
+
+async fn enqueue(
+    tx: &Tx<'_>,
+    hub: &Hub,
+    caller: &Identity,
+    job: Id<id::Job>,
+    kind: &str,
+    id: Id<id::PackageRepository>,
+) -> Result<()> {
+    let job = NewJob {
+        id: job,
+        queue: hub.component(),
+        kind,
+        organization_id: caller.acting().id,
+        payload: id.to_string(),
+        due_at: hub.now(),
+        trace: Some(&hub.traceparent()),
+        now: hub.now(),
+    };
+    jobs::enqueue(tx, job).await
+}
+
+pub async fn list(
+    hub: Hub,
+    _: Caller<permit::ServiceRead>,
+    Query(query): Query<PageQuery<id::PackageRepository>>,
+) -> Result<Listing<PackageRepository>> {
+    let page = Page::new(query.limit)?;
+    let found = repositories::list(hub.db().await?, query.cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |repository| repository.id.to_string()))
+}
+
+pub async fn show(
+    hub: Hub,
+    _: Caller<permit::ServiceRead>,
+    Path(id): Path<Id<id::PackageRepository>>,
+) -> Result<Shown<PackageRepository>> {
+    repositories::find(hub.db().await?, id).await.map(Shown)
+}
+
+pub async fn remove(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::PackageRepository>>,
+) -> Result<Sent<NoContent>> {
+    hub.write(&caller, async |tx| {
+        idle(tx, id).await?;
+        repositories::delete(tx, id).await?;
+        Ok(NoContent)
+    })
+    .await
+}
+
+/// The repository, when nothing is under way there.
+async fn idle(tx: &Tx<'_>, id: Id<id::PackageRepository>) -> Result<PackageRepository> {
+    let repository = repositories::find(tx, id).await?;
+    check_idle(repository.refresh_status, repository.verification_status)?;
+    Ok(repository)
+}
+
+/// Which files to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileQuery {
+    /// Only those of this product.
+    product_code: Option<Text<1, 60>>,
+    /// Only those of this version.
+    version: Option<Text<1, 60>>,
+    /// Only those of which this is known.
+    status: Option<PackageFileStatus>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Id<id::PackageFile>>,
+}
+
+pub async fn list_files(
+    hub: Hub,
+    _: Caller<permit::ServiceRead>,
+    Path(id): Path<Id<id::PackageRepository>>,
+    Query(query): Query<FileQuery>,
+) -> Result<Listing<PackageFile>> {
+    let page = Page::new(query.limit)?;
+    let db = hub.db().await?;
+    repositories::find(db, id).await?;
+    let filter = FileFilter { product_code: query.product_code.as_ref(), version: query.version.as_ref(), status: query.status };
+    let found = repositories::list_files(db, id, filter, query.cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |file| file.id.to_string()))
+}
+
+pub async fn refresh(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::PackageRepository>>,
+) -> Result<Sent<Accepted<PackageRepository>>> {
+    let job = hub.id();
+    hub.write(&caller, async |tx| {
+        idle(tx, id).await?;
+        repositories::set_refresh(tx, id, PackageWorkStatus::InProgress, None, hub.now()).await?;
+        enqueue(tx, &hub, &caller, job, REFRESH, id).await?;
+        accepted(tx, id).await
+    })
+    .await
+}
+
+pub async fn verify(
+    hub: Hub,
+    caller: Caller<permit::ServiceWrite>,
+    Path(id): Path<Id<id::PackageRepository>>,
+) -> Result<Sent<Accepted<PackageRepository>>> {
+    let job = hub.id();
+    hub.write(&caller, async |tx| {
+        if idle(tx, id).await?.refreshed_at.is_none() {
+            return Err(Error::conflict(
+                "package_index_unread",
+                "The repository's index could not be read yet, so there is nothing to compare with. See its refreshMessage, mend that and refresh it.",
+            ));
+        }
+        repositories::forget_files(tx, id).await?;
+        repositories::set_verification(tx, id, PackageWorkStatus::InProgress, None, hub.now()).await?;
+        enqueue(tx, &hub, &caller, job, VERIFY, id).await?;
+        accepted(tx, id).await
+    })
+    .await
+}
+
+async fn accepted(tx: &Tx<'_>, id: Id<id::PackageRepository>) -> Result<Accepted<PackageRepository>> {
+    Ok(Accepted { value: repositories::find(tx, id).await?, location: location(id), ended: false })
+}
