@@ -183,6 +183,20 @@ CREATE TABLE subscriptions (
     activated_at    BIGINT
 );
 
+CREATE TABLE task_predecessors (
+    task_id      TEXT NOT NULL REFERENCES tasks (id),
+    preceding_id TEXT NOT NULL REFERENCES tasks (id),
+    PRIMARY KEY (task_id, preceding_id)
+);
+
+CREATE TABLE task_requests (
+    task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+    -- JSON, with a mask where a secret stood.
+    body    TEXT NOT NULL,
+    -- The secrets by their JSON Pointers, as JSON that is sealed.
+    secrets TEXT
+);
+
 CREATE TABLE task_steps (
     task_id    TEXT NOT NULL REFERENCES tasks (id),
     position   BIGINT NOT NULL,
@@ -213,7 +227,7 @@ CREATE TABLE tasks (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
     ended_at        BIGINT
-);
+, queue TEXT NOT NULL DEFAULT 'provisioning', subject TEXT, definition_version BIGINT NOT NULL DEFAULT 1, attempt BIGINT NOT NULL DEFAULT 1, disable_rollback BIGINT NOT NULL DEFAULT 0, cancel_requested_at BIGINT);
 
 CREATE TABLE usage_reports (
     id              TEXT PRIMARY KEY,
@@ -290,9 +304,17 @@ CREATE INDEX organizations_parent ON organizations (parent_id, id);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 
+CREATE INDEX task_predecessors_preceding ON task_predecessors (preceding_id);
+
 CREATE INDEX tasks_organization ON tasks (organization_id, id);
 
 CREATE INDEX tasks_status ON tasks (status, id);
+
+CREATE INDEX tasks_subject ON tasks (subject, id);
+
+CREATE INDEX tasks_type ON tasks (task_type, id);
+
+CREATE INDEX tasks_unended ON tasks (subject) WHERE ended_at IS NULL;
 
 CREATE INDEX usage_reports_organization ON usage_reports (organization_id, id);
 

@@ -18,6 +18,7 @@ mod provisioning_support;
 mod provisioning_tasks;
 mod store_dialect;
 mod store_schema;
+mod tasks_words;
 mod web_bad_input;
 mod web_idempotency;
 mod web_roles;

@@ -9,6 +9,8 @@ pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
         provisioning::routes(),
+        tasks::routes(),
+        environments::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

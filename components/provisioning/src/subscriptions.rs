@@ -1,7 +1,10 @@
 //! `/v1/subscriptions`
 
-use crate::engine;
-use domain::{Decimal, Error, Id, JsonSchema, OrganizationKind, Result, id, subscription::SubscriptionStatus, task::TaskType};
+use domain::{
+    Decimal, Error, Id, JsonSchema, OrganizationKind, Result, id,
+    subscription::SubscriptionStatus,
+    task::{Subject, TaskType},
+};
 use serde::Deserialize;
 use store::{
     contracts,
@@ -12,18 +15,29 @@ use store::{
 };
 use web::{Accepted, Body, Caller, Hub, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
 
+/// How to go about it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateQuery {
+    /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
+    #[serde(default)]
+    disable_rollback: bool,
+}
+
 /// Refuses at once what can be known at once; the rest is for the task, which the first transaction writes with the
 /// subscription.
 pub async fn create(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
     prefer: Prefer,
+    Query(query): Query<CreateQuery>,
     Body(new): Body<NewSubscription>,
 ) -> Result<Sent<Accepted<Task>>> {
     if new.quantity <= Decimal::ZERO {
         return Err(Error::invalid("/quantity", "is not above zero; say how much the customer is to get"));
     }
     let (id, task_id, job_id) = (hub.id(), hub.id(), hub.id());
+    let request = serde_json::to_string(&new).map_err(|error| Error::unavailable(error.to_string()))?;
     let sent = hub
         .write(&caller, async |tx| {
             let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
@@ -47,7 +61,10 @@ pub async fn create(
                 id: task_id,
                 task_type: TaskType::SubscriptionProvision,
                 organization_id: customer.id,
-                subscription_id: Some(id),
+                subject: Some(Subject::Subscription(id)),
+                disable_rollback: query.disable_rollback,
+                request: &request,
+                secrets: None,
                 job_id,
                 now: hub.now(),
             };
@@ -55,7 +72,7 @@ pub async fn create(
             Ok(Accepted { value, location: engine::location(task_id), ended: false })
         })
         .await?;
-    engine::waited(&hub, &caller, sent, prefer).await
+    engine::waited(&hub, &caller, sent, prefer, crate::run).await
 }
 
 /// A customer's provider is the organization right above it.

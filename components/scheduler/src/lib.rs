@@ -9,7 +9,8 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 7] = ["onboarding", "provisioning", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 9] =
+    ["onboarding", "provisioning", "tasks", "environments", "invitations", "billing", "discovery", "support", "marketplaces"];
 
 /// The route table.
 pub fn routes() -> Routes {

@@ -28,6 +28,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_contracts",
     3 "0003_provisioning",
     4 "0004_billing",
+    5 "0005_environments",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -136,6 +136,7 @@ stored_as_text! {
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
     [] domain::service::Driver; [] domain::service::ProductFamily;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
+    [] domain::task::TaskType;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }
 
