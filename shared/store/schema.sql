@@ -39,12 +39,87 @@ CREATE TABLE contracts (
     updated_at     BIGINT NOT NULL
 );
 
+CREATE TABLE data_center_edits (
+    task_id         TEXT PRIMARY KEY REFERENCES tasks (id),
+    -- The version that whoever asked had seen.
+    seen_version    BIGINT,
+    component_name  TEXT,
+    component_type  TEXT,
+    product_version TEXT,
+    fqdn            TEXT,
+    username        TEXT,
+    password_ref    TEXT,
+    password_sealed TEXT,
+    target          TEXT,
+    purpose         TEXT,
+    managed_by      TEXT,
+    tags            TEXT,
+    networks        TEXT
+);
+
+CREATE TABLE data_centers (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    component_name  TEXT NOT NULL,
+    component_type  TEXT NOT NULL,
+    product_version TEXT,
+    fqdn            TEXT NOT NULL,
+    username        TEXT NOT NULL,
+    -- Where the password is kept, or the password itself, sealed for this row's id.
+    password_ref    TEXT,
+    password_sealed TEXT,
+    target          TEXT NOT NULL,
+    purpose         TEXT,
+    managed_by      TEXT,
+    -- JSON: lists that are read and written as a whole.
+    tags            TEXT NOT NULL,
+    networks        TEXT NOT NULL,
+    -- What was found there, as JSON, and when.
+    inventory       TEXT,
+    discovered_at   BIGINT,
+    -- When somebody last saw that it is as described; never, where nobody looks.
+    confirmed_at    BIGINT,
+    registered_at   BIGINT,
+    status          TEXT NOT NULL CHECK (status IN ('REGISTERING', 'REGISTERED', 'FAILED', 'REMOVING')),
+    -- The task that works on it, or did so last.
+    task_id         TEXT NOT NULL,
+    -- Counts the edits; it is the ETag.
+    version         BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    UNIQUE (organization_id, component_name),
+    CHECK ((password_ref IS NULL) <> (password_sealed IS NULL))
+);
+
 CREATE TABLE entitlements (
     subscription_id TEXT PRIMARY KEY REFERENCES subscriptions (id),
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     service_id      TEXT NOT NULL REFERENCES services (id),
     quantity        TEXT NOT NULL,
     created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE environment_data_centers (
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    data_center_id TEXT NOT NULL REFERENCES data_centers (id),
+    PRIMARY KEY (environment_id, data_center_id)
+);
+
+CREATE TABLE environments (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- Its short name, which the reference calls the environment's id.
+    code            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    status          TEXT NOT NULL CHECK (status IN ('DEPLOYING', 'ACTIVE', 'FAILED', 'REMOVING')),
+    -- Its products as JSON, with a mask where a secret stands; and the secrets by their JSON Pointers, sealed.
+    spec            TEXT NOT NULL,
+    secrets         TEXT NOT NULL,
+    task_id         TEXT NOT NULL,
+    version         BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    UNIQUE (organization_id, code)
 );
 
 CREATE TABLE idempotency_keys (
@@ -192,9 +267,7 @@ CREATE TABLE task_predecessors (
 CREATE TABLE task_requests (
     task_id TEXT PRIMARY KEY REFERENCES tasks (id),
     -- JSON, with a mask where a secret stood.
-    body    TEXT NOT NULL,
-    -- The secrets by their JSON Pointers, as JSON that is sealed.
-    secrets TEXT
+    body    TEXT NOT NULL
 );
 
 CREATE TABLE task_steps (
@@ -282,7 +355,17 @@ CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
 
 CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
 
+CREATE INDEX data_centers_organization ON data_centers (organization_id, id);
+
+CREATE INDEX data_centers_type ON data_centers (component_type, id);
+
 CREATE INDEX entitlements_organization ON entitlements (organization_id, service_id);
+
+CREATE INDEX environment_data_centers_data_center ON environment_data_centers (data_center_id, environment_id);
+
+CREATE INDEX environments_organization ON environments (organization_id, id);
+
+CREATE INDEX environments_status ON environments (status, id);
 
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 

@@ -2,6 +2,8 @@
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod data_centers_components;
+mod data_centers_support;
 mod host_cache;
 mod host_faults;
 mod host_platform;
@@ -18,6 +20,8 @@ mod provisioning_support;
 mod provisioning_tasks;
 mod store_dialect;
 mod store_schema;
+mod tasks_queue;
+mod tasks_walk;
 mod tasks_words;
 mod web_bad_input;
 mod web_idempotency;

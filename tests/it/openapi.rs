@@ -10,7 +10,7 @@ pub fn tables() -> Vec<Routes> {
         onboarding::routes(),
         provisioning::routes(),
         tasks::routes(),
-        environments::routes(),
+        data_centers::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

@@ -68,6 +68,7 @@ fn somewhere(path: &str) -> String {
             "{contractId}" => id("ctr"),
             "{serviceId}" => id("svc"),
             "{subscriptionId}" => id("sub"),
+            "{dataCenterId}" => id("dtc"),
             "{taskId}" => id("task"),
             "{jobId}" => id("job"),
             "{usageReportId}" => id("usr"),

@@ -64,7 +64,6 @@ pub async fn create(
                 subject: Some(Subject::Subscription(id)),
                 disable_rollback: query.disable_rollback,
                 request: &request,
-                secrets: None,
                 job_id,
                 now: hub.now(),
             };

@@ -10,7 +10,7 @@ use web::Routes;
 
 /// The components besides this one.
 const OTHERS: [&str; 9] =
-    ["onboarding", "provisioning", "tasks", "environments", "invitations", "billing", "discovery", "support", "marketplaces"];
+    ["onboarding", "provisioning", "tasks", "data-centers", "invitations", "billing", "discovery", "support", "marketplaces"];
 
 /// The route table.
 pub fn routes() -> Routes {

@@ -74,7 +74,7 @@ pub async fn request(
     caller: Caller<permit::SubscriptionRead>,
     Path(id): Path<Id<id::Task>>,
 ) -> Result<Shown<TaskRequest>> {
-    let (body, _) = tasks::request(hub.db().await?, &caller.scope(), id).await?;
+    let body = tasks::request(hub.db().await?, &caller.scope(), id).await?;
     // As it was written: to read it would bring all of JSON, floating point included, into the component.
     let request = RawValue::from_string(body).map_err(|error| Error::unavailable(format!("a request of a task: {error}")))?;
     Ok(Shown(TaskRequest { request }))

@@ -6,7 +6,9 @@
 
 pub mod contract;
 pub mod country;
+pub mod data_center;
 pub mod error;
+pub mod form;
 pub mod id;
 pub mod invoice;
 pub mod job;

@@ -8,6 +8,7 @@
 pub mod access_tokens;
 pub mod api_tokens;
 pub mod contracts;
+pub mod data_centers;
 mod db;
 pub mod entitlements;
 pub mod idempotency;

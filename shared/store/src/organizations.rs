@@ -1,6 +1,6 @@
 //! Organizations and the tree they form.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Row, Scope, Tx, access_tokens::Place, params, value::start};
 use domain::{
     Currency, Error, Id, Instant, JsonSchema, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
     organization::OrganizationStatus,
@@ -127,6 +127,14 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Or
     )
     .await?
     .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))
+}
+
+/// One organization within the scope, as far as who wants to do something for it needs it.
+pub async fn find_place(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Place> {
+    let values = scope.after(crate::params![id]);
+    let sql = "SELECT id, path, kind, status FROM organizations WHERE id = ?1 AND path >= ?2 AND path < ?3";
+    let read = |row: &mut Row| Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? });
+    db.query_opt(sql, values, read).await?.ok_or_else(|| Error::not_found("organization_not_found", "organization", id))
 }
 
 /// A page of the organizations within the scope, oldest first.

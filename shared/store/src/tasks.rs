@@ -133,8 +133,6 @@ pub struct NewTask<'a> {
     pub disable_rollback: bool,
     /// What was asked for, as JSON, with a mask where a secret stood.
     pub request: &'a str,
-    /// The secrets of the request, sealed.
-    pub secrets: Option<&'a str>,
     /// The job that takes its first turn, written in the same transaction.
     pub job_id: Id<id::Job>,
     /// The present instant.
@@ -293,8 +291,7 @@ pub async fn insert(tx: &Tx<'_>, queue: &str, new: &NewTask<'_>) -> Result<Task>
         )
         .await?;
     }
-    tx.exec("INSERT INTO task_requests (task_id, body, secrets) VALUES (?1, ?2, ?3)", params![task.id, new.request, new.secrets])
-        .await?;
+    tx.exec("INSERT INTO task_requests (task_id, body) VALUES (?1, ?2)", params![task.id, new.request]).await?;
     precede(tx, &task).await?;
     Ok(task)
 }
@@ -368,15 +365,13 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<Task> {
         .ok_or_else(|| Error::not_found("task_not_found", "task", id))
 }
 
-/// What a task within the scope was asked for: JSON with its secrets masked, and the secrets, sealed.
-pub async fn request(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<(String, Option<String>)> {
+/// What a task within the scope was asked for: the body of the request, with a mask where a secret stood.
+pub async fn request(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<String> {
     let values = scope.after(params![id]);
     let sql = format!(
-        "SELECT r.body, r.secrets FROM {FROM} JOIN task_requests r ON r.task_id = t.id WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"
+        "SELECT r.body FROM {FROM} JOIN task_requests r ON r.task_id = t.id WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"
     );
-    db.query_opt(&sql, values, |row| Ok((row.take()?, row.take()?)))
-        .await?
-        .ok_or_else(|| Error::not_found("task_not_found", "task", id))
+    db.query_opt(&sql, values, |row| row.take()).await?.ok_or_else(|| Error::not_found("task_not_found", "task", id))
 }
 
 /// Which tasks a list is to show.
@@ -408,6 +403,15 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: Option<Id<id::
          AND (t.subject = ?3 OR ?3 IS NULL) AND t.id > ?4 ORDER BY t.id LIMIT ?5"
     );
     with_steps(db, &page, values).await
+}
+
+/// The task within the scope that waits for a person, on a subject and of a type: at most one task on a subject does.
+pub async fn waiting(db: &Db, scope: &Scope, subject: Subject, task_type: TaskType) -> Result<Option<Task>> {
+    let values = scope.after(params![subject.to_string(), task_type]);
+    let page = format!(
+        "SELECT t.* FROM {FROM} WHERE t.subject = ?1 AND t.task_type = ?2 AND t.ended_at IS NULL AND t.status = 'MANUAL' AND o.path >= ?3 AND o.path < ?4"
+    );
+    Ok(with_steps(db, &page, values).await?.pop())
 }
 
 /// Writes down that somebody wants a task cancelled, and when; a runner that is at it sees it after its present turn. With

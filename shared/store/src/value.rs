@@ -137,6 +137,7 @@ stored_as_text! {
     [] domain::service::Driver; [] domain::service::ProductFamily;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::task::TaskType;
+    [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }
 

@@ -39,7 +39,8 @@ pub mod permit {
     }
     permits! {
         OrganizationRead OrganizationWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
-        SubscriptionRead SubscriptionWrite TaskWrite UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        SubscriptionRead SubscriptionWrite TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove
+        UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
     }
 }
 

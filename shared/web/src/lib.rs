@@ -5,7 +5,7 @@
 //! runs and says so in the OpenAPI document:
 //!
 //! - [`Caller`]: who are you, and may you (the permission is in its type);
-//! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
+//! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Filled`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
 mod extract;
@@ -24,7 +24,7 @@ pub mod secret;
 mod serve;
 mod trace;
 
-pub use extract::{Body, Bytes, Csv, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use extract::{Body, Bytes, Csv, Filled, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};

@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query, Sent,
-    Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
+    Accepted, Body, Bytes, Caller, Created, Edited, Filled, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query,
+    Sent, Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
 };
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -131,6 +131,14 @@ impl Operation<'_> {
         self.takes_body();
     }
 
+    /// A JSON body that a table describes.
+    pub fn form<F: domain::form::Form>(&mut self) {
+        self.generator.definitions_mut().entry(F::NAME).or_insert_with(|| F::SHAPE.schema());
+        let schema = json!({ "$ref": format!("#/components/schemas/{}", F::NAME) });
+        self.value["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        self.takes_body();
+    }
+
     /// A body of another media type.
     pub fn raw_body(&mut self, media_type: &str) {
         self.value["requestBody"] = json!({ "required": true, "content": { media_type: { "schema": { "type": "string" } } } });
@@ -251,6 +259,7 @@ describe! {
     };
     [T: JsonSchema] Query<T>: |operation| operation.query::<T>();
     [T: JsonSchema] Body<T>: |operation| operation.body::<T>();
+    [F: domain::form::Form] Filled<F>: |operation| operation.form::<F>();
     [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAME);
     [] IfMatch: |operation| operation.if_match();
     [] Prefer: |operation| operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
