@@ -14,6 +14,7 @@ mod guest;
 mod rows;
 mod session;
 mod success;
+mod sync;
 
 pub(crate) use database::Database;
 pub(crate) use guest::link;

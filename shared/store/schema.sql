@@ -1,7 +1,18 @@
 CREATE TABLE access_tokens (
-    hash         TEXT PRIMARY KEY,
-    api_token_id TEXT NOT NULL REFERENCES api_tokens (id),
-    expires_at   BIGINT NOT NULL
+    hash            TEXT PRIMARY KEY,
+    -- A person, an API token or an app.
+    principal_id    TEXT NOT NULL,
+    -- The principal's home: acted in unless told otherwise.
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    expires_at      BIGINT NOT NULL
+);
+
+CREATE TABLE account_links (
+    -- SHA-256 of the secret in the link.
+    hash       TEXT PRIMARY KEY,
+    person_id  TEXT NOT NULL REFERENCES people (id),
+    expires_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
 );
 
 CREATE TABLE api_tokens (
@@ -231,6 +242,19 @@ CREATE TABLE organizations (
     CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
+CREATE TABLE people (
+    id                      TEXT PRIMARY KEY,
+    -- In lower case, so that an address is one person however it is written.
+    email                   TEXT NOT NULL UNIQUE,
+    display_name            TEXT NOT NULL,
+    status                  TEXT NOT NULL CHECK (status IN ('ACTIVE', 'DISABLED')),
+    -- Where the person acts unless told otherwise.
+    default_organization_id TEXT REFERENCES organizations (id),
+    version                 BIGINT NOT NULL,
+    created_at              BIGINT NOT NULL,
+    updated_at              BIGINT NOT NULL
+);
+
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
 
 CREATE TABLE services (
@@ -348,6 +372,10 @@ CREATE TABLE usage_rows (
 );
 
 CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
+
+CREATE INDEX access_tokens_principal ON access_tokens (principal_id);
+
+CREATE INDEX account_links_person ON account_links (person_id);
 
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 

@@ -280,12 +280,11 @@ fn an_access_token_ends_with_its_api_token_and_says_so() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        let body =
-            json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER", "expiresAt": "2026-11-21T12:05:00Z" });
+        let body = json!({ "name": "x", "organizationId": shop.customer, "role": "CUSTOMER_USER", "expiresAt": "2026-11-21T12:05:00.000Z" });
         let issued = world.post("/v1/api-tokens", body).by(&shop.admin).send().await;
         let access = world.post("/v1/access-tokens", json!({ "apiToken": issued.expect(201).text("/apiToken") })).send().await;
         access.expect(201);
-        assert_eq!((access.text("/expiresAt").as_str(), access.at("/expiresIn")), ("2026-11-21T12:05:00Z", json!(300)));
+        assert_eq!((access.text("/expiresAt").as_str(), access.at("/expiresIn")), ("2026-11-21T12:05:00.000Z", json!(300)));
         let me = || world.get("/v1/me").bearer(&access.text("/accessToken")).send();
         world.hub.clock().advance(std::time::Duration::from_secs(299)).await;
         me().await.expect(200);

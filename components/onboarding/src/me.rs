@@ -1,6 +1,6 @@
 //! `/v1/me`
 
-use domain::{Id, JsonSchema, OrganizationKind, Permission, Result, Role, id};
+use domain::{Id, JsonSchema, OrganizationKind, Permission, PrincipalId, Result, Role, id};
 use serde::Serialize;
 use web::{Caller, Hub, Shown, permit};
 
@@ -8,8 +8,8 @@ use web::{Caller, Hub, Shown, permit};
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
-    /// The API token behind the request.
-    api_token_id: Id<id::ApiToken>,
+    /// Who asks: a person, an API token or an app.
+    principal_id: PrincipalId,
     /// The organization it belongs to.
     organization_id: Id<id::Organization>,
     /// The organization acted in: the Hub-Organization header, or the one it belongs to.
@@ -25,7 +25,7 @@ pub struct Me {
 pub async fn show(_: Hub, caller: Caller<permit::Anybody>) -> Result<Shown<Me>> {
     let permissions = caller.permissions();
     Ok(Shown(Me {
-        api_token_id: caller.principal(),
+        principal_id: caller.principal(),
         organization_id: caller.home().id,
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,

@@ -4,9 +4,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rusqlite::Connection;
@@ -14,6 +13,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
 
 use super::gate::Gate;
 use super::session::{State, has_threads};
+use super::sync::{Syncer, Written};
 
 /// Connections beyond this many are closed when they come back.
 const IDLE_CONNECTIONS: usize = 32;
@@ -25,8 +25,6 @@ const CACHE_KIB: i32 = 512;
 /// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
 /// own 1000, as a page that many commits change is then written once for all of them.
 const CHECKPOINT_PAGES: u32 = 4000;
-/// From here on a commit would hold up the others on its thread for longer than another thread takes to wake up.
-const SLOW_COMMIT_MICROS: u32 = 500;
 
 /// A database that components may open by its label.
 pub(crate) struct Database {
@@ -35,8 +33,8 @@ pub(crate) struct Database {
     /// Held by the connection that writes.
     pub(super) gate: Gate,
     inner: Mutex<Inner>,
-    /// What a commit took of late, in microseconds.
-    commit_micros: AtomicU32,
+    /// What brings commits to the disk that SQLite itself does not. With one thread SQLite does.
+    syncer: Option<Arc<Syncer>>,
     checkpointer: Mutex<Checkpointer>,
 }
 
@@ -70,6 +68,14 @@ struct Inner {
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     marked: Arc<AtomicBool>,
+    /// Whether its commits only write, and are brought to the disk by the database's syncer.
+    only_writes: bool,
+}
+
+impl Pooled {
+    pub(super) fn only_writes(&self) -> bool {
+        self.only_writes
+    }
 }
 
 impl Database {
@@ -78,13 +84,8 @@ impl Database {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot create the directory {} for a database", dir.display()))?;
         }
-        Ok(Self {
-            path,
-            gate: Gate::default(),
-            inner: Mutex::default(),
-            commit_micros: AtomicU32::new(0),
-            checkpointer: Mutex::default(),
-        })
+        let syncer = path.as_deref().filter(|_| has_threads()).map(|path| Arc::new(Syncer::of_log(path)));
+        Ok(Self { syncer, path, gate: Gate::default(), inner: Mutex::default(), checkpointer: Mutex::default() })
     }
 
     /// Whether its connections see each other's data, and so must wait for each other.
@@ -108,7 +109,9 @@ impl Database {
     /// A connection from the pool, or a new one.
     pub(super) fn connect(&self) -> rusqlite::Result<Pooled> {
         let mut inner = self.lock();
-        if let Some(pooled) = inner.idle.pop() {
+        if let Some(mut pooled) = inner.idle.pop() {
+            drop(inner);
+            self.share_syncs(&mut pooled)?;
             return Ok(pooled);
         }
         if let (None, false, Some(path)) = (&inner.keeper, inner.closed, &self.path) {
@@ -131,7 +134,25 @@ impl Database {
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context, &mark)));
-        Ok(Pooled { connection, marked })
+        let mut pooled = Pooled { connection, marked, only_writes: false };
+        self.share_syncs(&mut pooled)?;
+        Ok(pooled)
+    }
+
+    /// Leaves the syncs of a connection's commits to the syncer, as soon as the database has a write-ahead log.
+    fn share_syncs(&self, pooled: &mut Pooled) -> rusqlite::Result<()> {
+        if self.syncer.is_none() || pooled.only_writes {
+            return Ok(());
+        }
+        let connection = &pooled.connection;
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        if mode == "wal" {
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            pooled.only_writes = true;
+            // That was ours: it is no reason to close the connection when it comes back.
+            pooled.marked.store(false, Relaxed);
+        }
+        Ok(())
     }
 
     /// Takes a connection back. What it has open is rolled back; what cannot be undone closes it.
@@ -149,18 +170,20 @@ impl Database {
         }
     }
 
-    /// Whether a commit takes no longer than handing it to another thread would.
-    pub(super) fn syncs_fast(&self) -> bool {
-        self.commit_micros.load(Relaxed) < SLOW_COMMIT_MICROS
+    /// What brings to the disk what commits have written.
+    pub(super) fn syncer(&self) -> Option<&Arc<Syncer>> {
+        self.syncer.as_ref()
     }
 
-    /// Takes note of a commit on this thread, and sees to it that the write-ahead log does not grow for ever.
-    pub(super) fn committed(self: &Arc<Self>, took: Duration) {
-        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).min(1_000_000);
-        let average = self.commit_micros.load(Relaxed);
-        // Two commits at once may lose one's share: it is an average.
-        self.commit_micros.store((average * 7 + took) / 8, Relaxed);
+    /// Takes note of a commit on this thread: what must be on the disk before it is told of. Also sees to it that the
+    /// write-ahead log does not grow for ever.
+    pub(super) fn committed(self: &Arc<Self>, only_wrote: bool) -> Option<Written> {
         let pages = LOGGED.take();
+        self.limit_log(pages);
+        self.syncer.as_ref().map(|syncer| if pages > 0 && only_wrote { syncer.wrote() } else { syncer.written() })
+    }
+
+    fn limit_log(self: &Arc<Self>, pages: u32) {
         if pages < CHECKPOINT_PAGES {
             return;
         }

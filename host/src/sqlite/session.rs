@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::database::{Database, Pooled};
 use super::gate::Held;
+use super::sync::Written;
 use super::{BUSY_TIMEOUT, Outcome};
 use crate::bindings::spin::sqlite::sqlite::{RowResult, Value};
 
@@ -42,6 +43,8 @@ pub(super) struct State {
     /// The write gate, from the statement that begins to write until the transaction ends.
     gate: Option<Held>,
     closed: bool,
+    /// What the last commit wrote or saw, until it is known to be on the disk.
+    written: Option<Written>,
     /// Whether this guest ran a statement: a pooled connection still has the counters of the guest before.
     used: bool,
 }
@@ -73,11 +76,11 @@ impl Session {
 
     /// Runs one statement to its end.
     ///
-    /// Inline, on the thread that runs the guest: a read takes microseconds, less than handing it to another thread. So
-    /// does a commit on a disk that syncs in a tenth of a millisecond; where it takes longer, commits are handed over.
+    /// Inline, on the thread that runs the guest: that takes microseconds, less than handing it to another thread. Only
+    /// commits that SQLite itself brings to the disk are handed over; others wait for the database's syncer.
     pub(crate) async fn execute(&self, sql: &str, parameters: &[Value]) -> Outcome {
         // With one thread there is none to hand a statement to, and a simulated hub must not.
-        let may_block = self.0.database.syncs_fast() || !has_threads();
+        let may_block = !has_threads();
         let mut gate = None;
         let mut deadline = None;
         let mut tries = 0;
@@ -87,7 +90,7 @@ impl Session {
                 attempt = self.elsewhere(sql, parameters, &mut gate).await;
             }
             let failure = match attempt {
-                Attempt::Done(outcome) => return outcome,
+                Attempt::Done(outcome) => return self.durable(outcome).await,
                 Attempt::Syncs => "a statement was handed on twice".to_owned(),
                 Attempt::Closed => std::future::pending().await,
                 Attempt::NeedsGate => {
@@ -113,6 +116,16 @@ impl Session {
                 }
             };
             return Outcome::failed(failure);
+        }
+    }
+
+    /// The outcome of a statement, once what it committed is on the disk.
+    async fn durable(&self, outcome: Outcome) -> Outcome {
+        let written = self.lock().written.take();
+        let (Some(written), Some(syncer), None) = (written, self.0.database.syncer(), &outcome.error) else { return outcome };
+        match syncer.durable(written).await {
+            Ok(()) => outcome,
+            Err(text) => Outcome::failed(text),
         }
     }
 
@@ -217,17 +230,17 @@ impl State {
             TransactionState::None => writes && connection.is_autocommit() && !says(sql, "BEGIN"),
             _ => says(sql, "COMMIT") || says(sql, "END"),
         };
-        if commits && !may_block {
+        if commits && !may_block && database.is_shared() && !pooled.only_writes() {
             return Attempt::Syncs;
         }
-        let began = commits.then(std::time::Instant::now);
         let columns = statement.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
         self.used = true;
-        if let Some(began) = began {
-            database.committed(began.elapsed());
+        if commits {
+            // Before the gate opens: whoever goes in next then waits for this as well.
+            self.written = database.committed(pooled.only_writes());
         }
         if connection.is_autocommit() {
             self.gate = None;

@@ -22,7 +22,10 @@ macro_rules! nouns {
         #[derive(Clone, Copy, Debug)]
         pub enum $noun {}
         impl Noun for $noun {
-            const PREFIX: &'static str = $prefix;
+            const PREFIX: &'static str = {
+                assert!($prefix.len() <= PREFIX_LEN);
+                $prefix
+            };
             const NAME: &'static str = $name;
         }
     )*};
@@ -31,6 +34,10 @@ macro_rules! nouns {
 nouns! {
     /// An organization of any kind.
     Organization "org" "organization";
+    /// A person who signs in.
+    Person "per" "person";
+    /// An app, which signs in with client credentials.
+    App "app" "app";
     /// An API token, the long-lived credential of a machine.
     ApiToken "tok" "API token";
     /// A commit contract.
@@ -76,6 +83,10 @@ const DIGITS: [u8; 256] = {
 };
 /// 130 bits carry the 128 of a UUID, so the first character is at most `7`.
 const SUFFIX_LEN: usize = 26;
+/// The longest prefix.
+const PREFIX_LEN: usize = 4;
+/// The most that an id takes in text.
+const LEN: usize = PREFIX_LEN + 1 + SUFFIX_LEN;
 
 impl<N: Noun> Id<N> {
     /// A new id from the present instant and ten random bytes. Ids of different milliseconds sort by time.
@@ -103,21 +114,26 @@ impl<N: Noun> Id<N> {
 
 impl<N: Noun> fmt::Display for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, N::PREFIX, self.0.as_u128())
+        f.write_str(write(&mut [0; LEN], N::PREFIX, self.0.as_u128()))
     }
 }
 
 /// Apart from the type, so that it is compiled once and not for every noun. So are [`read`] and [`wrong`].
-fn write(f: &mut fmt::Formatter<'_>, prefix: &str, mut bits: u128) -> fmt::Result {
-    let mut suffix = [0u8; SUFFIX_LEN];
-    for place in suffix.iter_mut().rev() {
-        *place = ALPHABET[(bits & 31) as usize];
-        bits >>= 5;
+fn write<'b>(buffer: &'b mut [u8; LEN], prefix: &str, bits: u128) -> &'b str {
+    let start = prefix.len();
+    buffer[..start].copy_from_slice(prefix.as_bytes());
+    buffer[start] = b'_';
+    let (suffix, end) = (&mut buffer[start + 1..], start + 1 + SUFFIX_LEN);
+    // In parts that fit 64 bits, as in `read`.
+    for (from, to, shift) in [(0, 2, 120), (2, 14, 60), (14, 26, 0)] {
+        let mut part = (bits >> shift) as u64;
+        for place in suffix[from..to].iter_mut().rev() {
+            *place = ALPHABET[(part & 31) as usize];
+            part >>= 5;
+        }
     }
-    f.write_str(prefix)?;
-    f.write_str("_")?;
-    // The alphabet is ASCII, so this cannot fail.
-    f.write_str(std::str::from_utf8(&suffix).unwrap_or_default())
+    // The alphabet and the prefixes are ASCII, so this cannot fail.
+    std::str::from_utf8(&buffer[..end]).unwrap_or_default()
 }
 
 /// Why a text is no id of the wanted kind; its text says what one looks like.

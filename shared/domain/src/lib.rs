@@ -10,12 +10,15 @@ pub mod data_center;
 pub mod error;
 pub mod form;
 pub mod id;
+pub mod instant;
 pub mod invoice;
 pub mod job;
 pub mod json;
 pub mod money;
 pub mod organization;
 pub mod period;
+pub mod person;
+pub mod principal;
 pub mod role;
 pub mod service;
 pub mod subscription;
@@ -26,15 +29,14 @@ pub mod usage;
 
 pub use error::{Error, FieldError, Kind, Result};
 pub use id::Id;
+pub use instant::Instant;
 pub use money::{Currency, Decimal, Money};
 pub use organization::{OrganizationKind, OrganizationPath};
 pub use period::Period;
+pub use principal::PrincipalId;
 pub use role::{Permission, Role};
 pub use text::{List, Text};
 pub use time::{Date, Moment};
-
-/// An instant in UTC. It is stored, and shown, with a resolution of one millisecond.
-pub type Instant = chrono::DateTime<chrono::Utc>;
 
 /// Types whose values have a JSON Schema, for the OpenAPI document.
 #[cfg(not(target_family = "wasm"))]

@@ -64,6 +64,11 @@ impl OrganizationPath {
         other.0.starts_with(&self.0)
     }
 
+    /// The organization at the path's end. `None` for what no database of ours holds.
+    pub fn id(&self) -> Option<Id<id::Organization>> {
+        self.0.strip_suffix('.')?.rsplit('.').next()?.parse().ok()
+    }
+
     /// The text of the path.
     pub fn as_str(&self) -> &str {
         &self.0

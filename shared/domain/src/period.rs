@@ -20,7 +20,7 @@ impl Period {
 
     /// The first instant of the month.
     pub fn start(self) -> Instant {
-        self.first.and_time(NaiveTime::MIN).and_utc()
+        self.first.and_time(NaiveTime::MIN).and_utc().into()
     }
 
     /// The first instant after the month.

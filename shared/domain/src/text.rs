@@ -93,6 +93,11 @@ impl<T, const MAX: usize> List<T, MAX> {
         Ok(Self(items))
     }
 
+    /// Whether an error is about a list that is too long, and not about what is in it.
+    pub fn is_too_long(error: &str) -> bool {
+        error.contains(" items; at most ")
+    }
+
     /// The items.
     pub fn into_inner(self) -> Vec<T> {
         self.0

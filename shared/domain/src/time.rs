@@ -17,7 +17,7 @@ pub struct Date(NaiveDate);
 impl Date {
     /// The first instant of the day, in UTC.
     pub fn start(self) -> Instant {
-        self.0.and_time(NaiveTime::MIN).and_utc()
+        self.0.and_time(NaiveTime::MIN).and_utc().into()
     }
 }
 
@@ -84,7 +84,7 @@ impl FromStr for Moment {
         if !YEARS.contains(&instant.year()) {
             return Err("not of the years 2000 to 2999; choose an instant of one of these");
         }
-        Ok(Self(instant))
+        Ok(Self(instant.into()))
     }
 }
 

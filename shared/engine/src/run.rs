@@ -149,11 +149,10 @@ impl Run<'_> {
         let Work { hub, job, scope, task, .. } = *self.work;
         let attempt = job.attempts + 1;
         let is_tried_again = is_tried_again(attempt, &error);
-        if error.kind == Kind::Unavailable && !is_tried_again && turn.way == Way::Do {
-            if let (_, Ok(Some(step))) = known(task, Next::Take(turn)) {
-                let text = format!("Gave up after {attempt} attempts, each of which ended in a fault ({}).", error.code);
-                return self.settle(step, turn, &Outcome::GaveUp(text)).await;
-            }
+        let is_given_up = error.kind == Kind::Unavailable && !is_tried_again && turn.way == Way::Do;
+        if let (true, (_, Ok(Some(step)))) = (is_given_up, known(task, Next::Take(turn))) {
+            let text = format!("Gave up after {attempt} attempts, each of which ended in a fault ({}).", error.code);
+            return self.settle(step, turn, &Outcome::GaveUp(text)).await;
         }
         let message = match (error.kind, is_tried_again) {
             (_, true) => format!("Attempt {attempt} ended in a fault ({}); there will be another.", error.code),

@@ -1,7 +1,7 @@
 //! API tokens and the roles they were given: the identities of machines.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
-use domain::{Error, Id, Instant, Result, Role, id};
+use crate::{Db, Row, Scope, Tx, access_tokens, params, value::start};
+use domain::{Error, Id, Instant, PrincipalId, Result, Role, id};
 
 /// An API token as it is shown: never its secret, which nobody has but its holder.
 #[derive(Clone, Debug, serde::Serialize, domain::JsonSchema)]
@@ -66,7 +66,7 @@ pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::ApiToken>>, limit
     .await
 }
 
-/// Revokes a token within the scope. Its access tokens end with it: they are looked up together.
+/// Revokes a token within the scope, and its access tokens with it.
 pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Instant) -> Result<()> {
     let values = scope.after(params![id, now]);
     let revoked: Option<Id<id::ApiToken>> = tx
@@ -77,7 +77,8 @@ pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: Id<id::ApiToken>, now: Insta
             |row| row.take(),
         )
         .await?;
-    revoked.map(drop).ok_or_else(|| Error::not_found("api_token_not_found", "API token", id))
+    let revoked = revoked.ok_or_else(|| Error::not_found("api_token_not_found", "API token", id))?;
+    access_tokens::revoke(tx, PrincipalId::ApiToken(revoked)).await
 }
 
 /// Whether the operator has a token that was used and is still good. Only bootstrapping asks, before anybody is there who

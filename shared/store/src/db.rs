@@ -38,7 +38,8 @@ pub struct Db {
 impl Db {
     /// Opens the hub's database, for a request that is `awaited` or for a job.
     pub async fn open(awaited: bool) -> Result<Self> {
-        let connection = Connection::open_async("default".to_owned()).await.map_err(fault)?;
+        // In one piece: opening waits for nobody, for a connection is made when it is first used.
+        let connection = Connection::open("default").map_err(fault)?;
         Ok(Self { connection, writing: Cell::new(false), awaited })
     }
 

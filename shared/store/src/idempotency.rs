@@ -1,7 +1,7 @@
 //! The first answer to each Idempotency-Key.
 
 use crate::{Db, Tx, params};
-use domain::{Id, Instant, Result, id};
+use domain::{Instant, PrincipalId, Result};
 
 /// The answer that was given to the first request with a key.
 pub struct Answered {
@@ -14,7 +14,7 @@ pub struct Answered {
 }
 
 /// What was answered to this key of this principal, if it was seen and has not expired by `now`.
-pub async fn find(db: &Db, principal: Id<id::ApiToken>, key_hash: &str, now: Instant) -> Result<Option<Answered>> {
+pub async fn find(db: &Db, principal: PrincipalId, key_hash: &str, now: Instant) -> Result<Option<Answered>> {
     db.query_opt(
         "SELECT fingerprint, status, answer FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3",
         params![principal, key_hash, now],
@@ -24,13 +24,7 @@ pub async fn find(db: &Db, principal: Id<id::ApiToken>, key_hash: &str, now: Ins
 }
 
 /// Keeps an answer until `expires_at`, in place of one that expired.
-pub async fn insert(
-    tx: &Tx<'_>,
-    principal: Id<id::ApiToken>,
-    key_hash: &str,
-    answered: &Answered,
-    expires_at: Instant,
-) -> Result<()> {
+pub async fn insert(tx: &Tx<'_>, principal: PrincipalId, key_hash: &str, answered: &Answered, expires_at: Instant) -> Result<()> {
     tx.exec(
         "INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,

@@ -6,6 +6,7 @@
 //! then asks for the outcome, because on Spin an error comes only after the last row.
 
 pub mod access_tokens;
+pub mod account_links;
 pub mod api_tokens;
 pub mod contracts;
 pub mod data_centers;
@@ -16,6 +17,7 @@ pub mod invoices;
 pub mod jobs;
 pub mod migrations;
 pub mod organizations;
+pub mod people;
 mod scope;
 pub mod services;
 pub mod subscriptions;

@@ -28,7 +28,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_contracts",
     3 "0003_provisioning",
     4 "0004_billing",
-    5 "0005_environments",
+    5 "0005_people",
+    6 "0006_environments",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -1,6 +1,11 @@
 //! Organizations and the tree they form.
 
-use crate::{Db, Row, Scope, Tx, access_tokens::Place, params, value::start};
+use crate::{
+    Db, Row, Scope, Tx,
+    access_tokens::Place,
+    params,
+    value::{packed, start},
+};
 use domain::{
     Currency, Error, Id, Instant, JsonSchema, OrganizationKind, OrganizationPath, Result, Text, country::Country, id,
     organization::OrganizationStatus,
@@ -93,7 +98,26 @@ pub struct OrganizationPatch {
     pub tag: Option<Text<1, 80>>,
 }
 
-const COLUMNS: &str = "id, parent_id, kind, status, display_name, company_name, country, state, city, zip, address_line1, domain, tag, currency, created_at, updated_at, version, path";
+const COLUMNS: &str = packed!(
+    "id",
+    "parent_id",
+    "kind",
+    "status",
+    "display_name",
+    "company_name",
+    "country",
+    "state",
+    "city",
+    "zip",
+    "address_line1",
+    "domain",
+    "tag",
+    "currency",
+    "created_at",
+    "updated_at",
+    "version",
+    "path"
+);
 
 fn read(row: &mut Row) -> Result<Organization> {
     Ok(Organization {

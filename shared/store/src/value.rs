@@ -20,6 +20,10 @@ pub trait Stored: Sized {
     fn to_value(&self) -> Value;
     /// The value read; `None` when it is not one of this type, which means that the database was written by something else.
     fn from_value(value: Value) -> Option<Self>;
+    /// The same from a column of a packed row, where everything is text.
+    fn from_text(text: &str) -> Option<Self> {
+        Self::from_value(Value::Text(text.to_owned()))
+    }
 }
 
 impl Stored for Value {
@@ -40,6 +44,9 @@ impl Stored for i64 {
             Value::Int(int) => Some(int),
             _ => None,
         }
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 
@@ -62,6 +69,9 @@ impl Stored for Instant {
     fn from_value(value: Value) -> Option<Self> {
         Self::from_timestamp_millis(i64::from_value(value)?)
     }
+    fn from_text(text: &str) -> Option<Self> {
+        Self::from_timestamp_millis(i64::from_text(text)?)
+    }
 }
 
 impl Stored for u32 {
@@ -70,6 +80,9 @@ impl Stored for u32 {
     }
     fn from_value(value: Value) -> Option<Self> {
         i64::from_value(value)?.try_into().ok()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 
@@ -90,6 +103,12 @@ impl<T: Stored> Stored for Option<T> {
         match value {
             Value::Null => Some(None),
             other => T::from_value(other).map(Some),
+        }
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            NULL => Some(None),
+            text => T::from_text(text).map(Some),
         }
     }
 }
@@ -125,12 +144,16 @@ macro_rules! stored_as_text {
             fn from_value(value: Value) -> Option<Self> {
                 <Self as FromStr>::from_str(&String::from_value(value)?).ok()
             }
+            fn from_text(text: &str) -> Option<Self> {
+                <Self as FromStr>::from_str(text).ok()
+            }
         }
     )*};
 }
 stored_as_text! {
     [N: Noun] Id<N>;
     [const MIN: usize, const MAX: usize] Text<MIN, MAX>;
+    [] domain::PrincipalId; [] domain::person::Email; [] domain::person::PersonStatus;
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
@@ -170,19 +193,66 @@ pub(crate) fn batches<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// A list of columns as one: their texts, each after a unit separator, which no text of ours contains, and a
+/// record separator for NULL.
+///
+/// To the guest a column costs two allocations, its value's and its name's, each a call from the host; so what is read on
+/// every request's path, or a page at a time, comes as one. [`Row`] takes it apart again.
+macro_rules! packed {
+    ($first:literal $(, $column:literal)* $(,)?) => {
+        concat!(
+            $crate::value::packed!(@ $first)
+            $(, " || ", $crate::value::packed!(@ $column))*,
+            " AS packed"
+        )
+    };
+    (@ $column:literal) => { concat!("'\u{1f}' || COALESCE(CAST(", $column, " AS TEXT), '\u{1e}')") };
+}
+pub(crate) use packed;
+
+/// Stands before each column in a packed row.
+const SEPARATOR: u8 = 0x1f;
+/// Stands for NULL in a packed row.
+const NULL: &str = "\u{1e}";
+
 /// A row, read column by column from the left.
-pub struct Row(std::vec::IntoIter<Value>);
+pub struct Row(Columns);
+
+enum Columns {
+    Plain(std::vec::IntoIter<Value>),
+    /// The rest of a packed row begins here: at a separator, or at the end.
+    Packed(String, usize),
+}
 
 impl Row {
-    pub(crate) fn new(values: Vec<Value>) -> Self {
-        Self(values.into_iter())
+    pub(crate) fn new(mut values: Vec<Value>) -> Self {
+        match values.as_mut_slice() {
+            [Value::Text(text)] if text.as_bytes().first() == Some(&SEPARATOR) => Self(Columns::Packed(std::mem::take(text), 0)),
+            _ => Self(Columns::Plain(values.into_iter())),
+        }
     }
 
     /// The next column. A failure is a fault of ours, not of the caller's.
     pub fn take<T: Stored>(&mut self) -> Result<T> {
-        let value = self.0.next().ok_or_else(|| Error::unavailable("a row has fewer columns than are read from it"))?;
-        T::from_value(value).ok_or_else(|| unreadable(std::any::type_name::<T>()))
+        let value = match &mut self.0 {
+            Columns::Plain(values) => T::from_value(values.next().ok_or_else(too_few)?),
+            Columns::Packed(text, at) => T::from_text(next(text, at).ok_or_else(too_few)?),
+        };
+        value.ok_or_else(|| unreadable(std::any::type_name::<T>()))
     }
+}
+
+/// The next column of a packed row.
+fn next<'t>(text: &'t str, at: &mut usize) -> Option<&'t str> {
+    let rest = text.get(*at + 1..)?;
+    let end = rest.bytes().position(|byte| byte == SEPARATOR).unwrap_or(rest.len());
+    *at += 1 + end;
+    rest.get(..end)
+}
+
+#[cold]
+fn too_few() -> Error {
+    Error::unavailable("a row has fewer columns than are read from it")
 }
 
 /// Apart from the type, so that it is compiled once and not for every kind of column.

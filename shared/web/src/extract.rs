@@ -1,19 +1,21 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
-use crate::{Describe, Hub, limits, route::LocalIn, secret};
+use crate::{Describe, Headers, Hub, limits, pointer::pointer, route::LocalIn, secret};
 use domain::{
     Error, FieldError, JsonSchema, Kind, Result,
     form::{Form, Shape, Tree},
 };
-use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use spin_sdk::wasip3::{http::types, wit_bindgen::StreamResult, wit_future};
 use std::{marker::PhantomData, str::FromStr, time::Duration};
 
 /// A request on its way into a handler.
 pub struct Incoming {
-    /// Method, target and headers.
-    pub parts: http::request::Parts,
+    /// The method.
+    pub method: http::Method,
+    /// The headers.
+    pub headers: Headers,
     /// The values of the path's `{names}`, in order.
     pub(crate) path: Vec<(&'static str, String)>,
 }
@@ -57,8 +59,8 @@ fn path_value<T: FromStr<Err: std::fmt::Display>>(incoming: &Incoming, index: us
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema> FromRequest for Query<T> {
-    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let query = incoming.parts.uri.query().unwrap_or_default();
+    async fn from_request(hub: &Hub, _: &mut Incoming) -> Result<Self> {
+        let query = hub.target().split_once('?').map_or("", |(_, query)| query);
         serde_urlencoded::from_str(query).map(Self).map_err(|error| {
             // The error does not say which parameter it is about; the one that is refused alone is.
             let wrong = query.split('&').find(|pair| serde_urlencoded::from_str::<T>(pair).is_err()).unwrap_or(query);
@@ -78,13 +80,7 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
         media_type(incoming, "application/json")?;
         let bytes = read(hub).await?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let pointer = pointer(error.path());
-            refusal(&bytes, pointer, error.into_inner())
-        })?;
-        json.end().map_err(|error| refusal(&bytes, String::new(), error))?;
-        Ok(Self(value))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| refusal(&bytes, error))
     }
 }
 
@@ -106,14 +102,14 @@ fn filled<'a>(hub: &'a Hub, incoming: &'a Incoming, shape: &'a Shape) -> LocalIn
     Box::pin(async move {
         media_type(incoming, "application/json")?;
         let bytes = read(hub).await?;
-        let Tree(value) = serde_json::from_slice(&bytes).map_err(|error| refusal(&bytes, String::new(), error))?;
+        let Tree(value) = serde_json::from_slice(&bytes).map_err(|error| refusal(&bytes, error))?;
         let faults = shape.check(&value);
         if faults.is_empty() { Ok(value) } else { Err(Error::invalid_fields(faults)) }
     })
 }
 
 /// Syntax that is no JSON cannot be read (400); JSON that is not what was asked for can be corrected field by field (422).
-fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
+fn refusal(body: &[u8], error: serde_json::Error) -> Error {
     // A wrong field may stand before the place where the body breaks off, and then it is the break that counts.
     let broken = if error.is_data() { serde_json::from_slice::<serde::de::IgnoredAny>(body).err() } else { None };
     match broken {
@@ -121,8 +117,9 @@ fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
             let text = error.to_string();
             // serde_json adds where in the text it was; the pointer says it better.
             let detail = text.split(" at line ").next().unwrap_or(&text);
-            // What is missing has no place in the body, so serde points at what should hold it.
+            // What is missing has no place in the body, so the error is about what should hold it.
             let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            let pointer = pointer(body, &error, detail);
             Error::invalid_fields(vec![match missing {
                 Some(name) => {
                     FieldError { pointer: format!("{pointer}/{name}"), detail: format!("is missing; {name} is required") }
@@ -138,18 +135,6 @@ fn refusal(body: &[u8], pointer: String, error: serde_json::Error) -> Error {
             ),
         ),
     }
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .map(|segment| match segment {
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { variant } => format!("/{variant}"),
-            Segment::Unknown => String::new(),
-        })
-        .collect()
 }
 
 /// A body of another media type than JSON, as it came. `M` names the type.
@@ -179,7 +164,7 @@ impl<M: MediaType> FromRequest for Bytes<M> {
 }
 
 fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
-    let given = incoming.parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = incoming.headers.text("content-type").unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
     let other_charset = parameters
         .split(';')
@@ -195,6 +180,9 @@ fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
     ))
 }
 
+/// How much of a body of undeclared length is read at once, in bytes.
+const PIECE: usize = 16 * 1024;
+
 /// Reads the body. Boxed, because it would otherwise be compiled into every handler that takes one.
 pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
     Box::pin(async move {
@@ -206,23 +194,30 @@ pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
             )
         };
         let mut bytes = Vec::new();
-        if let Some((mut body, declared)) = hub.take_body() {
+        if let Some((request, declared)) = hub.take_body() {
             if declared.is_some_and(|length| length > limits::BODY) {
                 return Err(too_large());
             }
-            bytes.reserve(declared.unwrap_or_default());
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| {
-                    Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
-                        .with_internal(format!("{error:?}"))
-                })?;
-                if let Ok(data) = frame.into_data() {
-                    if bytes.len() + data.len() > limits::BODY {
-                        return Err(too_large());
-                    }
-                    bytes.extend_from_slice(&data);
+            let (_outcome, reader) = wit_future::new(|| Ok(()));
+            let (mut body, trailers) = types::Request::consume_body(request, reader);
+            // One more than was declared, so that the end is seen without another look.
+            bytes.reserve(declared.map_or(PIECE, |length| length + 1));
+            loop {
+                let (result, read) = body.read(bytes).await;
+                bytes = read;
+                if bytes.len() > limits::BODY {
+                    return Err(too_large());
+                }
+                match result {
+                    StreamResult::Complete(_) if bytes.len() == bytes.capacity() => bytes.reserve(PIECE),
+                    StreamResult::Complete(_) => {}
+                    StreamResult::Dropped | StreamResult::Cancelled => break,
                 }
             }
+            trailers.await.map_err(|error| {
+                Error::malformed("body_broken_off", "The body broke off before its end. Send the request again.")
+                    .with_internal(format!("{error:?}"))
+            })?;
         }
         hub.set_body_hash(secret::digest(&[&bytes]));
         Ok(bytes)
@@ -237,14 +232,14 @@ pub struct IfMatch {
 
 impl FromRequest for IfMatch {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let header = incoming.parts.headers.get(http::header::IF_MATCH).ok_or_else(|| {
+        let header = incoming.headers.text("if-match").ok_or_else(|| {
             Error::new(
                 Kind::ConditionRequired,
                 "if_match_required",
                 "An edit must say which state it edits: read the resource and send its ETag as the header If-Match.",
             )
         })?;
-        let text = header.to_str().unwrap_or_default().trim();
+        let text = header.trim();
         if text == "*" {
             return Ok(Self { version: None });
         }
@@ -263,11 +258,8 @@ pub struct Prefer {
 impl FromRequest for Prefer {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
         let wait = incoming
-            .parts
             .headers
-            .get_all("prefer")
-            .iter()
-            .filter_map(|header| header.to_str().ok())
+            .texts("prefer")
             .flat_map(|header| header.split(','))
             .find_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok())
             .map(|seconds| Duration::from_secs(u64::from(seconds.min(limits::WAIT_S))));

@@ -1,14 +1,14 @@
 //! What a request carries through the hub: its own connection, its instant, its ids.
 
 use crate::{
-    Answer, Identity, Reply, Routes, Sent, extract,
+    Answer, Headers, Identity, Reply, Routes, Sent, extract,
     idempotency::{self, Key},
     route::{Local, LocalIn},
     trace::{Line, Trace},
 };
 use chrono::TimeDelta;
 use domain::{Error, Id, Instant, Result, id::Noun};
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
+use spin_sdk::wasip3::http::types;
 use std::{
     cell::{Cell, OnceCell, RefCell},
     rc::Rc,
@@ -30,9 +30,9 @@ struct Inner {
     method: http::Method,
     /// Path and query as sent.
     target: String,
-    idempotency_key: Option<http::HeaderValue>,
-    /// The body, until it is read, with its length if that was declared.
-    body: RefCell<Option<(IncomingRequestBody, Option<usize>)>>,
+    idempotency_key: Option<Vec<u8>>,
+    /// The request that brings the body, until that is read, with its length if that was declared.
+    body: RefCell<Option<(types::Request, Option<usize>)>>,
     /// SHA-256 of the body, once it was read.
     body_hash: Cell<Option<[u8; 32]>>,
     db: OnceCell<Db>,
@@ -46,18 +46,23 @@ struct Inner {
 static MIGRATED: AtomicBool = AtomicBool::new(false);
 
 impl Hub {
-    pub(crate) fn new(routes: &'static Routes, request: &http::request::Parts, body: IncomingRequestBody) -> Self {
-        let declared = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+    pub(crate) fn new(
+        routes: &'static Routes,
+        target: String,
+        method: http::Method,
+        headers: &Headers,
+        request: types::Request,
+    ) -> Self {
+        let declared = headers.text("content-length").and_then(|length| length.parse().ok());
         let now = wall_clock();
         Self(Rc::new(Inner {
             routes,
             now,
-            trace: Trace::of(&request.headers, now),
-            method: request.method.clone(),
-            target: target.to_owned(),
-            idempotency_key: request.headers.get("idempotency-key").cloned(),
-            body: RefCell::new(Some((body, declared))),
+            trace: Trace::of(headers, now),
+            method,
+            target,
+            idempotency_key: headers.get("idempotency-key").map(<[u8]>::to_vec),
+            body: RefCell::new(Some((request, declared))),
             body_hash: Cell::new(None),
             db: OnceCell::new(),
             awaited: true,
@@ -194,7 +199,7 @@ impl Hub {
         Key::new(header, &data_key, &what).map(Some)
     }
 
-    pub(crate) fn take_body(&self) -> Option<(IncomingRequestBody, Option<usize>)> {
+    pub(crate) fn take_body(&self) -> Option<(types::Request, Option<usize>)> {
         self.0.body.take()
     }
 

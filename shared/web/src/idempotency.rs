@@ -26,9 +26,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub fn new(header: &http::HeaderValue, data_key: &str, what: &Fingerprint<'_>) -> Result<Self> {
-        let key = header
-            .to_str()
+    pub fn new(header: &[u8], data_key: &str, what: &Fingerprint<'_>) -> Result<Self> {
+        let key = std::str::from_utf8(header)
             .ok()
             .filter(|key| !key.is_empty() && key.len() <= 255 && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '))
             .ok_or_else(|| {

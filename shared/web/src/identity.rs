@@ -4,7 +4,7 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Id, Kind, Permission, Result, id, organization::OrganizationStatus, role::Permissions};
+use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::Permissions};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
@@ -53,12 +53,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The API token behind the request.
-    pub fn principal(&self) -> Id<id::ApiToken> {
+    /// Who asks.
+    pub fn principal(&self) -> PrincipalId {
         self.principal.id
     }
 
-    /// The organization that the token belongs to.
+    /// The organization that the principal belongs to.
     pub fn home(&self) -> &Place {
         &self.principal.home
     }
@@ -68,7 +68,7 @@ impl Identity {
         &self.acting
     }
 
-    /// The roles that the token was given.
+    /// The roles that the principal was given.
     pub fn bindings(&self) -> &[(domain::Role, domain::OrganizationPath)] {
         &self.principal.bindings
     }
@@ -131,12 +131,12 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The access token is unknown, has ended or was revoked. Get a new one: POST /v1/access-tokens with your API token.",
         )
     })?;
-    let named = incoming.parts.headers.get("hub-organization").filter(|header| !header.is_empty());
+    let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());
     let acting = match named {
         None => principal.home.clone(),
         Some(header) => {
-            let text = header.to_str().unwrap_or_default();
-            let id = text
+            let id = std::str::from_utf8(header)
+                .unwrap_or_default()
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
             access_tokens::place(hub.db().await?, id)
@@ -167,8 +167,7 @@ pub(crate) fn bearer(incoming: &Incoming) -> Result<&str> {
             "This needs an access token: exchange your API token with POST /v1/access-tokens and send the header Authorization: Bearer <access token>.",
         )
     };
-    let header = incoming.parts.headers.get(http::header::AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+    let (scheme, token) = incoming.headers.text("authorization").and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
         return Err(missing());
     }

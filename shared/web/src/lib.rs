@@ -9,6 +9,7 @@
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
 mod extract;
+mod headers;
 mod hub;
 mod idempotency;
 mod identity;
@@ -17,6 +18,7 @@ pub mod jobs;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 mod paging;
+mod pointer;
 mod problem;
 mod reply;
 mod route;
@@ -25,6 +27,7 @@ mod serve;
 mod trace;
 
 pub use extract::{Body, Bytes, Csv, Filled, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use headers::Headers;
 pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};

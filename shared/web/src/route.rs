@@ -20,8 +20,22 @@ pub(crate) type RunJob = Box<dyn Fn(Hub, Job) -> Local<Result<()>> + Send + Sync
 /// A component's routes.
 pub struct Routes {
     component: &'static str,
-    paths: Vec<(&'static str, Vec<Route>)>,
+    paths: Vec<Path>,
     jobs: Option<RunJob>,
+}
+
+/// A path and what can be done there.
+struct Path {
+    path: &'static str,
+    /// What stands between its slashes.
+    words: Vec<Word>,
+    routes: Vec<Route>,
+}
+
+enum Word {
+    Known(&'static str),
+    /// Any word but an empty one, and what it is called.
+    Named(&'static str),
 }
 
 struct Route {
@@ -128,9 +142,9 @@ impl Routes {
             #[cfg(not(target_family = "wasm"))]
             documented: Documented { summary, handler: std::any::type_name::<H>(), describe: H::describe },
         };
-        match self.paths.iter_mut().find(|(known, _)| *known == path) {
-            Some((_, routes)) => routes.push(route),
-            None => self.paths.push((path, vec![route])),
+        match self.paths.iter_mut().find(|known| known.path == path) {
+            Some(known) => known.routes.push(route),
+            None => self.paths.push(Path { path, words: pattern(path), routes: vec![route] }),
         }
         self
     }
@@ -145,23 +159,22 @@ impl Routes {
     }
 
     pub(crate) async fn dispatch(&self, hub: Hub, mut incoming: Incoming) -> Result<Answer> {
-        let path = incoming.parts.uri.path().to_owned();
-        let (routes, values) = self.at(&path).ok_or_else(|| {
+        let (routes, values) = self.at(hub.path()).ok_or_else(|| {
             Error::new(
                 Kind::NotFound,
                 "route_not_found",
-                format!("There is nothing at {path}. /openapi.json lists what there is."),
+                format!("There is nothing at {}. /openapi.json lists what there is.", hub.path()),
             )
         })?;
         incoming.path = values.into_iter().map(|(name, value)| (name, decoded(value))).collect();
         // HEAD is GET without the body (RFC 9110, 9.3.2); `serve` drops it.
-        let method = if incoming.parts.method == Method::HEAD { &Method::GET } else { &incoming.parts.method };
+        let method = if incoming.method == Method::HEAD { &Method::GET } else { &incoming.method };
         match routes.iter().find(|route| route.method == *method) {
             Some(route) => (route.call)(hub, incoming).await,
             None => Err(Error::new(
                 Kind::Malformed,
                 "method_not_allowed",
-                format!("{} cannot be done at {path}; what can be done is in the Allow header.", incoming.parts.method),
+                format!("{} cannot be done at {}; what can be done is in the Allow header.", incoming.method, hub.path()),
             )),
         }
     }
@@ -169,7 +182,8 @@ impl Routes {
     /// The routes at a path and the values of its `{names}`. A table has a dozen paths, so each is looked at; one that has
     /// the words of the path goes before one that has a name for any word there.
     fn at<'p>(&self, path: &'p str) -> Option<(&[Route], Values<'p>)> {
-        let matching = self.paths.iter().filter_map(|(known, routes)| Some((routes.as_slice(), values(known, path)?)));
+        let asked = words(path);
+        let matching = self.paths.iter().filter_map(|known| Some((known.routes.as_slice(), values(&known.words, &asked)?)));
         matching.min_by_key(|(_, values)| values.len())
     }
 
@@ -186,8 +200,8 @@ impl Routes {
     /// Adds this component's part to the OpenAPI document. Internal routes are left out: they are not for callers.
     #[cfg(not(target_family = "wasm"))]
     pub fn document(&self, document: &mut Document) {
-        let public = self.paths.iter().filter(|(path, _)| !path.starts_with("/internal/"));
-        for (path, routes) in public {
+        let public = self.paths.iter().filter(|known| !known.path.starts_with("/internal/"));
+        for Path { path, routes, .. } in public {
             for route in routes {
                 let Documented { summary, handler, describe } = route.documented;
                 let mut operation = document.operation(self.component, path, operation_id(self.component, handler), summary);
@@ -201,7 +215,7 @@ impl Routes {
     /// Every route, as (method, path): what the tests walk.
     #[cfg(not(target_family = "wasm"))]
     pub fn all(&self) -> impl Iterator<Item = (&Method, &'static str)> {
-        self.paths.iter().flat_map(|(path, routes)| routes.iter().map(|route| (&route.method, *path)))
+        self.paths.iter().flat_map(|known| known.routes.iter().map(|route| (&route.method, known.path)))
     }
 }
 
@@ -223,18 +237,40 @@ fn health_path(component: &'static str) -> &'static str {
 /// The `{names}` of a path and what stands in their places.
 type Values<'p> = Vec<(&'static str, &'p str)>;
 
+/// What stands between the slashes of a path.
+fn words(path: &str) -> Vec<&str> {
+    let mut words = Vec::with_capacity(8);
+    let mut from = 0;
+    // By hand: `split` searches for a character with machinery made for long texts.
+    for (at, byte) in path.bytes().enumerate() {
+        if byte == b'/' {
+            words.push(&path[from..at]);
+            from = at + 1;
+        }
+    }
+    words.push(&path[from..]);
+    words
+}
+
+fn pattern(path: &'static str) -> Vec<Word> {
+    let named = |word: &'static str| word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+    words(path).into_iter().map(|word| named(word).map_or(Word::Known(word), Word::Named)).collect()
+}
+
 /// The values of a path's `{names}` in a path that was asked for; `None` when it is another path.
-fn values<'p>(known: &'static str, asked: &'p str) -> Option<Values<'p>> {
-    let (mut values, mut words) = (Vec::new(), asked.split('/'));
-    for part in known.split('/') {
-        let word = words.next()?;
-        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            Some(name) if !word.is_empty() => values.push((name, word)),
-            None if part == word => {}
+fn values<'p>(known: &[Word], asked: &[&'p str]) -> Option<Values<'p>> {
+    if known.len() != asked.len() {
+        return None;
+    }
+    let mut values = Vec::new();
+    for (known, asked) in known.iter().zip(asked) {
+        match known {
+            Word::Named(name) if !asked.is_empty() => values.push((*name, *asked)),
+            Word::Known(word) if word == asked => {}
             _ => return None,
         }
     }
-    words.next().is_none().then_some(values)
+    Some(values)
 }
 
 /// The value of a path segment, percent-decoded. What is no UTF-8 stays as it was sent and matches nothing.
@@ -266,6 +302,9 @@ mod tests {
 
     #[test]
     fn a_path_is_matched_word_by_word() {
+        fn values<'p>(known: &'static str, asked: &'p str) -> Option<Values<'p>> {
+            super::values(&pattern(known), &words(asked))
+        }
         let known = "/v1/tasks/{taskId}/steps/{step}";
         assert_eq!(values(known, "/v1/tasks/a/steps/b"), Some(vec![("taskId", "a"), ("step", "b")]));
         for other in [

@@ -1,33 +1,46 @@
 //! From a request to its answer.
 
-use crate::{Answer, Hub, Incoming, Routes, limits, problem};
-use domain::{Error, Kind, Result};
+use crate::{Answer, Headers, Hub, Incoming, Routes, limits, problem};
+use domain::{Error, Kind};
 use http::Method;
-use spin_sdk::http::{FullBody, Request};
-
-/// What a component's `#[http_service]` returns.
-pub type Response = http::Response<FullBody<bytes::Bytes>>;
+use spin_sdk::wasip3::{
+    http::types::{ErrorCode, Fields, Request, Response},
+    spawn, wit_future, wit_stream,
+};
 
 /// Makes a crate a component that serves this route table. The table is built once an instance: it holds no data of any
 /// request.
+///
+/// The SDK's `http_service` would turn each request into the types of the `http` crate and each answer back from them,
+/// which costs more than anything else the kit does; so the component exports `wasi:http/handler` itself.
 #[macro_export]
 macro_rules! serve {
-    ($routes:path) => {
+    ($routes:ident) => {
         #[cfg(target_family = "wasm")]
-        #[spin_sdk::http_service]
-        async fn handle(request: spin_sdk::http::Request) -> impl spin_sdk::http::IntoResponse {
-            static ROUTES: std::sync::LazyLock<$crate::Routes> = std::sync::LazyLock::new($routes);
-            $crate::serve(&ROUTES, request).await
+        mod service {
+            use spin_sdk::wasip3::{exports::http::handler::Guest, http::types};
+
+            struct Service;
+            spin_sdk::wasip3::http::service::export!(Service);
+
+            impl Guest for Service {
+                async fn handle(request: types::Request) -> Result<types::Response, types::ErrorCode> {
+                    static ROUTES: std::sync::LazyLock<$crate::Routes> = std::sync::LazyLock::new(super::$routes);
+                    $crate::serve(&ROUTES, request).await
+                }
+            }
         }
     };
 }
 
 /// Serves one request with a component's table. Whatever happens, there is an answer, and one line in the log.
-pub async fn serve(routes: &'static Routes, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let hub = Hub::new(routes, &parts, body);
-    let head = parts.method == Method::HEAD;
-    let outcome = answer(&hub, Incoming { parts, path: Vec::new() }).await;
+pub async fn serve(routes: &'static Routes, request: Request) -> Result<Response, ErrorCode> {
+    let method = Method::try_from(request.get_method()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
+    let target = request.get_path_with_query().unwrap_or_else(|| "/".into());
+    let headers = Headers::new(request.get_headers().copy_all());
+    let head = method == Method::HEAD;
+    let hub = Hub::new(routes, target, method.clone(), &headers, request);
+    let outcome = answer(&hub, Incoming { method, headers, path: Vec::new() }).await;
     let (mut answer, code, internal) = match outcome {
         Ok(answer) => (answer, None, None),
         Err(error) => {
@@ -51,7 +64,7 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Response {
     response(answer)
 }
 
-async fn answer(hub: &Hub, incoming: Incoming) -> Result<Answer> {
+async fn answer(hub: &Hub, incoming: Incoming) -> domain::Result<Answer> {
     if hub.target().len() > limits::TARGET {
         return Err(Error::new(
             Kind::Malformed,
@@ -62,15 +75,21 @@ async fn answer(hub: &Hub, incoming: Incoming) -> Result<Answer> {
     hub.routes().dispatch(hub.clone(), incoming).await
 }
 
-fn response(answer: Answer) -> Response {
-    let mut builder = http::Response::builder().status(answer.status);
-    for (name, value) in &answer.headers {
-        builder = builder.header(name.as_ref(), value.as_str());
-    }
-    builder.body(FullBody::new(bytes::Bytes::from(answer.body.unwrap_or_default()))).unwrap_or_else(|_| {
-        // Only a header value with a control character gets here, and none of ours has one.
-        let mut bare = http::Response::new(FullBody::new(bytes::Bytes::new()));
-        *bare.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-        bare
-    })
+fn response(answer: Answer) -> Result<Response, ErrorCode> {
+    let headers: Vec<_> = answer.headers.into_iter().map(|(name, value)| (name.into_owned(), value.into_bytes())).collect();
+    // Only a value with a control character is refused, and none of ours has one.
+    let headers = Fields::from_list(&headers).map_err(|error| ErrorCode::InternalError(Some(format!("{error:?}"))))?;
+    let (mut body, reader) = wit_stream::new();
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    let (response, _sent) = Response::new(headers, Some(reader), no_trailers);
+    response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(Some("no such status".into())))?;
+    let bytes = answer.body.unwrap_or_default();
+    // Goes on after the answer was given: the host reads the body at its own pace.
+    spawn(async move {
+        // Whoever does not want the rest has gone, and there is nobody to tell.
+        let unread = body.write_all(bytes).await;
+        drop((body, unread));
+        let _ = trailers.write(Ok(None)).await;
+    });
+    Ok(response)
 }

@@ -1,9 +1,10 @@
 //! Request ids, W3C Trace Context, and the JSON lines of the log.
 
-use crate::hub::{random, wall_clock};
+use crate::{
+    Headers,
+    hub::{random, wall_clock},
+};
 use domain::{Id, Instant, id};
-use serde::ser::{SerializeMap, Serializer};
-use std::io::Write;
 
 /// Where a request belongs: its own id, and the trace it is part of.
 #[derive(Clone)]
@@ -20,8 +21,8 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// The caller's trace if it sent one, else a new one.
-    pub fn of(headers: &http::HeaderMap, now: Instant) -> Self {
-        match headers.get("traceparent").and_then(|header| header.to_str().ok()) {
+    pub fn of(headers: &Headers, now: Instant) -> Self {
+        match headers.text("traceparent") {
             Some(header) => Self { asked: true, ..Self::continued(header, now) },
             None => Self::begun(now),
         }
@@ -52,13 +53,15 @@ impl Trace {
     }
 
     fn begun(now: Instant) -> Self {
-        let bytes = random::<34>();
+        let bytes = random::<24>();
+        let (trace_id, span_id) = bytes.split_at(16);
         let mut id = [0; 10];
-        id.copy_from_slice(&bytes[24..]);
+        // The request's own bits may be those of a trace that begins with it.
+        id.copy_from_slice(&trace_id[..10]);
         Self {
             request_id: Id::new(now, id),
-            trace_id: crate::secret::hex(&bytes[..16]),
-            span_id: crate::secret::hex(&bytes[16..24]),
+            trace_id: crate::secret::hex(trace_id),
+            span_id: crate::secret::hex(span_id),
             flags: "00".into(),
             asked: false,
         }
@@ -71,49 +74,76 @@ impl Trace {
     /// Writes one line to the log.
     pub fn log(&self, line: &Line<'_>) {
         let now = wall_clock();
-        let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-        let request_id = self.request_id.to_string();
-        let texts = [
+        let (ts, request_id) = (now.to_string(), self.request_id.to_string());
+        let mut json = Vec::with_capacity(512);
+        json.push(b'{');
+        // What we write ourselves needs no escapes.
+        for (name, text) in [
             ("ts", Some(ts.as_str())),
             ("level", Some(line.level)),
             ("msg", Some(line.msg)),
             ("component", Some(line.component)),
             ("method", line.method),
-            ("path", line.path),
             ("code", line.code),
             ("principal", line.principal),
             ("organization", line.organization),
-            ("job", line.job),
-            ("error", line.error),
             ("requestId", Some(request_id.as_str())),
             ("traceId", Some(self.trace_id.as_str())),
-        ];
-        let mut json = Vec::with_capacity(512);
-        let written = write(&mut serde_json::Serializer::new(&mut json), &texts, line, now);
-        json.push(b'\n');
-        // One write a line, so that lines of concurrent requests do not mix. There is nobody to tell when it fails.
-        let _ = written.map(|()| std::io::stdout().write_all(&json));
+        ] {
+            if let Some(text) = text {
+                member(&mut json, name);
+                json.push(b'"');
+                json.extend_from_slice(text.as_bytes());
+                json.push(b'"');
+            }
+        }
+        for (name, text) in [("path", line.path), ("job", line.job), ("error", line.error)] {
+            if let Some(text) = text {
+                member(&mut json, name);
+                // A text that is no JSON string does not exist.
+                let _ = serde_json::to_writer(&mut json, text);
+            }
+        }
+        for (name, number) in
+            [("status", line.status.map(i64::from)), ("durationMs", Some((now - line.since).num_milliseconds()))]
+        {
+            if let Some(number) = number {
+                member(&mut json, name);
+                let _ = serde_json::to_writer(&mut json, &number);
+            }
+        }
+        json.extend_from_slice(b"}\n");
+        print(&json);
     }
 }
 
-/// Field by field in a loop: every request passes here, and a derived `Serialize` is several times the work.
-fn write<W: std::io::Write>(
-    to: &mut serde_json::Serializer<W>,
-    texts: &[(&str, Option<&str>)],
-    line: &Line<'_>,
-    now: Instant,
-) -> Result<(), serde_json::Error> {
-    let mut map = to.serialize_map(None)?;
-    for (name, text) in texts {
-        if let Some(text) = text {
-            map.serialize_entry(name, text)?;
-        }
+/// Begins a member of a JSON object.
+fn member(json: &mut Vec<u8>, name: &str) {
+    if json.len() > 1 {
+        json.push(b',');
     }
-    if let Some(status) = line.status {
-        map.serialize_entry("status", &status)?;
+    json.push(b'"');
+    json.extend_from_slice(name.as_bytes());
+    json.extend_from_slice(b"\":");
+}
+
+/// One write a line, so that lines of concurrent requests do not mix. There is nobody to tell when it fails.
+///
+/// Not through `std`, whose way there (a lock, a buffer, a file descriptor) makes several host calls of one.
+#[cfg(target_family = "wasm")]
+fn print(line: &[u8]) {
+    use wasip2::cli::stdout::{OutputStream, get_stdout};
+    thread_local! {
+        static STDOUT: OutputStream = get_stdout();
     }
-    map.serialize_entry("durationMs", &(now - line.since).num_milliseconds())?;
-    map.end()
+    // What `wasi:io/streams` takes at once.
+    for piece in line.chunks(4096) {
+        let _ = STDOUT.with(|stdout| stdout.blocking_write_and_flush(piece));
+    }
+}
+#[cfg(not(target_family = "wasm"))]
+fn print(line: &[u8]) {
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), line);
 }
 
 /// What a log line says.

@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result, ensure};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// The statements of `shared/store`: `access_tokens::find`, `idempotency::{find, insert}`, `organizations::{find, insert}`.
-const PRINCIPAL: &str = "SELECT t.id, o.id, o.path, o.kind, o.status, b.role, p.path
+const PRINCIPAL: &str =
+    "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path AS found
     FROM access_tokens a
-    JOIN api_tokens t ON t.id = a.api_token_id
-    JOIN organizations o ON o.id = t.organization_id
-    JOIN bindings b ON b.principal_id = t.id
+    JOIN organizations o ON o.id = a.organization_id
+    JOIN bindings b ON b.principal_id = a.principal_id
     JOIN organizations p ON p.id = b.organization_id
-    WHERE a.hash = ?1 AND a.expires_at > ?2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)";
+    WHERE a.hash = ?1 AND a.expires_at > ?2";
 const ANSWERED: &str =
     "SELECT fingerprint, status, answer FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3";
 const FIND: &str = "SELECT id, parent_id, kind, status, display_name, company_name, country, state, city, zip, address_line1,
@@ -43,8 +43,8 @@ fn main() -> Result<()> {
     ensure!(mode == "wal", "the journal mode is {mode}");
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = 1;")?;
     let (token, principal, parent, path): (String, String, String, String) = db.query_row(
-        "SELECT a.hash, t.id, o.id, o.path FROM access_tokens a JOIN api_tokens t ON t.id = a.api_token_id
-         JOIN organizations o ON o.id = t.organization_id WHERE o.kind = 'OPERATOR' LIMIT 1",
+        "SELECT a.hash, a.principal_id, o.id, o.path FROM access_tokens a
+         JOIN organizations o ON o.id = a.organization_id WHERE o.kind = 'OPERATOR' LIMIT 1",
         [],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
