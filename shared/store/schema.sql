@@ -123,10 +123,12 @@ CREATE TABLE environments (
     code            TEXT NOT NULL,
     name            TEXT NOT NULL,
     status          TEXT NOT NULL CHECK (status IN ('DEPLOYING', 'ACTIVE', 'FAILED', 'REMOVING')),
-    -- Its products as JSON, with a mask where a secret stands; and the secrets by their JSON Pointers, sealed.
-    spec            TEXT NOT NULL,
-    secrets         TEXT NOT NULL,
+    -- Its products as JSON, with a mask where a secret stands; and the secrets by their JSON Pointers, sealed for its id.
+    products        TEXT NOT NULL,
+    secrets         TEXT,
+    -- The task that works on it, or did so last.
     task_id         TEXT NOT NULL,
+    -- Counts the edits; it is the ETag.
     version         BIGINT NOT NULL,
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
@@ -218,6 +220,15 @@ CREATE TABLE jobs (
     created_at      BIGINT NOT NULL
 );
 
+CREATE TABLE machines (
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    host_name      TEXT NOT NULL,
+    product_id     TEXT NOT NULL,
+    -- The node, as JSON.
+    node           TEXT NOT NULL,
+    PRIMARY KEY (environment_id, host_name)
+);
+
 CREATE TABLE organizations (
     id            TEXT PRIMARY KEY,
     parent_id     TEXT REFERENCES organizations (id),
@@ -253,6 +264,27 @@ CREATE TABLE people (
     version                 BIGINT NOT NULL,
     created_at              BIGINT NOT NULL,
     updated_at              BIGINT NOT NULL
+);
+
+CREATE TABLE plans (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- No reference: a plan tells of an environment that is not yet, or no more.
+    environment_id  TEXT NOT NULL,
+    task_type       TEXT NOT NULL,
+    status          TEXT NOT NULL CHECK (status IN ('PLANNED', 'APPROVED', 'APPLIED')),
+    -- The version of the environment that it was made for; 0 where there was none.
+    seen_version    BIGINT NOT NULL,
+    code            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    -- The products as they are to be, and their secrets, as in environments. Empty where the environment is to go.
+    products        TEXT NOT NULL,
+    secrets         TEXT,
+    -- The differences, as JSON.
+    changes         TEXT NOT NULL,
+    task_id         TEXT,
+    created_at      BIGINT NOT NULL,
+    approved_at     BIGINT
 );
 
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
@@ -393,8 +425,6 @@ CREATE INDEX environment_data_centers_data_center ON environment_data_centers (d
 
 CREATE INDEX environments_organization ON environments (organization_id, id);
 
-CREATE INDEX environments_status ON environments (status, id);
-
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 
 CREATE INDEX invoice_usage_line ON invoice_usage (invoice_id, line, usage_id);
@@ -412,6 +442,12 @@ CREATE INDEX jobs_state ON jobs (state, id);
 CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kind = 'OPERATOR';
 
 CREATE INDEX organizations_parent ON organizations (parent_id, id);
+
+CREATE INDEX plans_environment ON plans (environment_id, id);
+
+CREATE INDEX plans_organization ON plans (organization_id, id);
+
+CREATE INDEX plans_task ON plans (task_id);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 

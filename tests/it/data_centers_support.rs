@@ -60,8 +60,8 @@ pub fn used_by(world: &World, organization: &str, component: &str) -> &'static s
     let database = world.database();
     database
         .execute(
-            "INSERT INTO environments (id, organization_id, code, name, status, spec, secrets, task_id, version, created_at, updated_at)
-             VALUES (?1, ?2, 'prod', 'prod', 'ACTIVE', '{}', '', 'task', 1, 0, 0)",
+            "INSERT INTO environments (id, organization_id, code, name, status, products, task_id, version, created_at, updated_at)
+             VALUES (?1, ?2, 'prod', 'prod', 'ACTIVE', '[]', 'task', 1, 0, 0)",
             [id, organization],
         )
         .unwrap();

@@ -4,6 +4,8 @@ mod billing_support;
 mod billing_usage;
 mod data_centers_components;
 mod data_centers_support;
+mod environments_plans;
+mod environments_support;
 mod host_cache;
 mod host_faults;
 mod host_platform;

@@ -11,6 +11,7 @@ pub fn tables() -> Vec<Routes> {
         provisioning::routes(),
         tasks::routes(),
         data_centers::routes(),
+        environments::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

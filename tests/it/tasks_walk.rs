@@ -2,6 +2,7 @@
 //! and a runner wakes up after another took its task over.
 
 use crate::data_centers_support::{component, registered};
+use crate::environments_support::{deployed, environment, product};
 use crate::provisioning_support::{again, run_out, task};
 use host::{Fault, Kind, RequestError, Target};
 use http::{Method, Request};
@@ -14,7 +15,8 @@ struct Story {
     component: &'static str,
     method: &'static str,
     path: &'static str,
-    body: fn() -> Value,
+    /// What is sent, to or about the data center component with this id.
+    body: fn(&str) -> Value,
     /// How many rows there are of a statement's, when it is done.
     done: &'static [(&'static str, i64)],
     /// The same, when it was undone.
@@ -24,13 +26,13 @@ struct Story {
 const STATUS: &str = "SELECT COUNT(*) FROM data_centers WHERE status = 'REGISTERED'";
 const ALL: &str = "SELECT COUNT(*) FROM data_centers";
 
-/// `{id}` in a path is a component that is registered.
+/// `{id}` in a path is a component that is registered, `{env}` an environment that is deployed to it.
 const STORIES: &[Story] = &[
     Story {
         component: "data-centers",
         method: "POST",
         path: "/v1/data-centers",
-        body: || component("new", "BUILTIN"),
+        body: |_| component("new", "BUILTIN"),
         done: &[(STATUS, 2), (ALL, 2)],
         undone: &[(STATUS, 1), ("SELECT COUNT(*) FROM data_centers WHERE status = 'FAILED'", 1)],
     },
@@ -38,7 +40,7 @@ const STORIES: &[Story] = &[
         component: "data-centers",
         method: "POST",
         path: "/v1/data-centers/{id}/validate",
-        body: || json!({}),
+        body: |_| json!({}),
         done: &[(STATUS, 1)],
         undone: &[(STATUS, 1)],
     },
@@ -46,7 +48,7 @@ const STORIES: &[Story] = &[
         component: "data-centers",
         method: "PATCH",
         path: "/v1/data-centers/{id}",
-        body: || json!({ "fqdn": "moved.example.com", "password": "0ther-one" }),
+        body: |_| json!({ "fqdn": "moved.example.com", "password": "0ther-one" }),
         done: &[(STATUS, 1), ("SELECT COUNT(*) FROM data_centers WHERE version = 2 AND fqdn = 'moved.example.com'", 1)],
         undone: &[(STATUS, 1), ("SELECT COUNT(*) FROM data_centers WHERE version = 1 AND fqdn = 'old.example.com'", 1)],
     },
@@ -54,7 +56,7 @@ const STORIES: &[Story] = &[
         component: "data-centers",
         method: "POST",
         path: "/v1/data-centers/{id}/discover",
-        body: || json!({}),
+        body: |_| json!({}),
         done: &[(STATUS, 1)],
         undone: &[(STATUS, 1)],
     },
@@ -62,11 +64,47 @@ const STORIES: &[Story] = &[
         component: "data-centers",
         method: "DELETE",
         path: "/v1/data-centers/{id}",
-        body: || json!({}),
+        body: |_| json!({}),
         done: &[(ALL, 0)],
         undone: &[(STATUS, 1), (ALL, 1)],
     },
+    Story {
+        component: "environments",
+        method: "POST",
+        path: "/v1/environments",
+        body: |id| environment("new", id, &["c"]),
+        done: &[(ACTIVE, 1), (MACHINES, 1), (LINKS, 1)],
+        undone: &[(ACTIVE, 0), ("SELECT COUNT(*) FROM environments WHERE status = 'FAILED'", 1), (MACHINES, 0), (LINKS, 0)],
+    },
+    Story {
+        component: "environments",
+        method: "POST",
+        path: "/v1/environments?action=IMPORT",
+        body: |id| environment("new", id, &["c"]),
+        done: &[(ACTIVE, 1), (MACHINES, 1), (LINKS, 1)],
+        undone: &[(ACTIVE, 0), ("SELECT COUNT(*) FROM environments WHERE status = 'FAILED'", 1), (MACHINES, 0), (LINKS, 0)],
+    },
+    Story {
+        component: "environments",
+        method: "PUT",
+        path: "/v1/environments/{env}",
+        body: |id| json!({ "products": [product(id, "10.5", &["a", "b", "c"])] }),
+        done: &[(ACTIVE, 1), (MACHINES, 3), (LINKS, 1)],
+        undone: &[(ACTIVE, 1), (MACHINES, 2), (LINKS, 1), ("SELECT COUNT(*) FROM environments WHERE version = 2", 1)],
+    },
+    Story {
+        component: "environments",
+        method: "DELETE",
+        path: "/v1/environments/{env}",
+        body: |_| json!({}),
+        done: &[("SELECT COUNT(*) FROM environments", 0), (MACHINES, 0), (LINKS, 0)],
+        undone: &[(ACTIVE, 1), (MACHINES, 2), (LINKS, 1)],
+    },
 ];
+
+const ACTIVE: &str = "SELECT COUNT(*) FROM environments WHERE status = 'ACTIVE'";
+const MACHINES: &str = "SELECT COUNT(*) FROM machines";
+const LINKS: &str = "SELECT COUNT(*) FROM environment_data_centers";
 
 /// One runner: has a component run what is due.
 pub async fn runner(world: &World, component: &str) {
@@ -75,18 +113,30 @@ pub async fn runner(world: &World, component: &str) {
 }
 
 /// A world in which the story can be told, by the operator, of a component.
-async fn scene() -> (World, Actor, String) {
+async fn scene(story: &Story) -> (World, Actor, Ids) {
     let world = World::new().await;
     let operator = world.bootstrap().await;
-    let id = registered(&world, &operator, "old", "BUILTIN").await;
-    (world, operator, id)
+    let component = registered(&world, &operator, "old", "BUILTIN").await;
+    let environment = match story.path.contains("{env}") {
+        true => deployed(&world, &operator, "old", &component).await,
+        false => String::new(),
+    };
+    (world, operator, Ids { component, environment })
+}
+
+/// What there is when a story begins.
+struct Ids {
+    component: String,
+    environment: String,
 }
 
 impl Story {
-    async fn ask(&self, world: &World, by: &Actor, id: &str) -> Result<Answer, RequestError> {
+    async fn ask(&self, world: &World, by: &Actor, ids: &Ids) -> Result<Answer, RequestError> {
         let method: Method = self.method.parse().unwrap();
-        let call = world.call(method, &self.path.replace("{id}", id)).by(by).key("one").header("if-match", "\"1\"");
-        call.json(&(self.body)()).try_send().await
+        let path = self.path.replace("{id}", &ids.component).replace("{env}", &ids.environment);
+        let version = if ids.environment.is_empty() { "\"1\"" } else { "\"2\"" };
+        let call = world.call(method, &path).by(by).key("one").header("if-match", version);
+        call.json(&(self.body)(&ids.component)).try_send().await
     }
 
     fn check(&self, world: &World, expected: &[(&str, i64)]) {
@@ -107,7 +157,7 @@ impl Story {
 fn every_type_of_task_comes_to_its_end() {
     for story in STORIES {
         simulated(|| async {
-            let (world, operator, id) = scene().await;
+            let (world, operator, id) = scene(story).await;
             let asked = story.ask(&world, &operator, &id).await.unwrap();
             asked.expect(202);
             world.settle().await;
@@ -124,7 +174,7 @@ fn whichever_step_keeps_failing_what_was_done_is_undone() {
     for story in STORIES {
         for nth in 0..10 {
             let more = simulated(|| async {
-                let (world, operator, id) = scene().await;
+                let (world, operator, id) = scene(story).await;
                 let asked = story.ask(&world, &operator, &id).await.unwrap();
                 let steps = story.steps(&world, &operator, &asked).await;
                 for _ in 0..nth {
@@ -160,7 +210,10 @@ fn whichever_step_keeps_failing_what_was_done_is_undone() {
 
 /// A statement that a step makes and those before it, at that point, do not.
 fn breaking(step: &str, story: &Story) -> &'static str {
-    match (step, story.path) {
+    match (step, story.component) {
+        ("CHECK" | "VERIFY", "environments") => "FROM plans p JOIN",
+        ("APPLY", _) => "DELETE FROM machines",
+        ("RECORD" | "REMOVE", "environments") => "environment_data_centers",
         ("CHECK", _) => "FROM data_centers d JOIN",
         ("CONTACT", _) => "FROM data_center_edits x LEFT JOIN",
         ("RECORD" | "REMOVE", _) => "data_centers",
@@ -170,7 +223,7 @@ fn breaking(step: &str, story: &Story) -> &'static str {
 
 /// How many statements the hub makes from the request until the task has ended.
 async fn statements(story: &Story) -> u64 {
-    let (world, operator, id) = scene().await;
+    let (world, operator, id) = scene(story).await;
     let before = world.hub.host_calls().len();
     story.ask(&world, &operator, &id).await.unwrap().expect(202);
     world.settle().await;
@@ -186,7 +239,8 @@ fn wherever_the_hub_dies_every_type_of_task_ends_with_nothing_lost_and_nothing_t
         for nth in 1..=total {
             for after in [false, true] {
                 simulated(|| async {
-                    let (mut world, operator, id) = scene().await;
+                    let (mut world, operator, id) = scene(story).await;
+                    let tasks = world.count("SELECT COUNT(*) FROM tasks");
                     let fault = Fault::on(Target::Sql).nth(nth);
                     world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
                     if story.ask(&world, &operator, &id).await.is_ok() {
@@ -198,7 +252,7 @@ fn wherever_the_hub_dies_every_type_of_task_ends_with_nothing_lost_and_nothing_t
                     world.hub.clock().advance(Duration::from_secs(61)).await;
                     run_out(&world).await;
                     story.check(&world, story.done);
-                    assert_eq!(world.count("SELECT COUNT(*) FROM tasks"), 2);
+                    assert_eq!(world.count("SELECT COUNT(*) FROM tasks"), tasks + 1);
                 });
             }
         }
@@ -211,7 +265,7 @@ fn a_runner_that_wakes_up_after_its_lease_changes_nothing() {
         let mut overtaken = 0;
         for nth in 1..=30 {
             overtaken += simulated(|| async {
-                let (mut world, operator, id) = scene().await;
+                let (mut world, operator, id) = scene(story).await;
                 crate::provisioning_tasks::patient(&mut world).await;
                 let asked = story.ask(&world, &operator, &id).await.unwrap();
                 // One of the first runner's statements takes 90 seconds; after 61 the second runner takes the job over, and
@@ -242,7 +296,7 @@ fn a_runner_that_wakes_up_after_its_lease_changes_nothing() {
 fn a_task_of_a_later_definition_is_parked_whatever_its_type() {
     for story in STORIES {
         simulated(|| async {
-            let (world, operator, id) = scene().await;
+            let (world, operator, id) = scene(story).await;
             let asked = story.ask(&world, &operator, &id).await.unwrap();
             world.database().execute("UPDATE tasks SET definition_version = 9 WHERE ended_at IS NULL", []).unwrap();
             world.settle().await;

@@ -344,8 +344,8 @@ fn the_callers_trace_goes_through_and_every_request_is_one_line_of_the_log() {
         assert!(answer.header("traceparent").contains(trace));
         let lines: Vec<Value> = world.hub.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let traced: Vec<_> = lines.iter().filter(|line| line["traceId"] == trace).collect();
-        // The scheduler and each of the nine components that it asked.
-        assert_eq!(traced.len(), 10, "{traced:#?}");
+        // The scheduler and each of the ten components that it asked.
+        assert_eq!(traced.len(), 11, "{traced:#?}");
         for bad in ["", "00-short-00f067aa0ba902b7-01", &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), "ff-x-y-z"] {
             let answer = world.get("/v1/me").by(&operator).header("traceparent", bad).send().await;
             assert_eq!(answer.header("traceparent").len(), 55);

@@ -69,6 +69,8 @@ fn somewhere(path: &str) -> String {
             "{serviceId}" => id("svc"),
             "{subscriptionId}" => id("sub"),
             "{dataCenterId}" => id("dtc"),
+            "{environmentId}" => id("env"),
+            "{planId}" => id("pln"),
             "{taskId}" => id("task"),
             "{jobId}" => id("job"),
             "{usageReportId}" => id("usr"),

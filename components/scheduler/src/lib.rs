@@ -9,8 +9,18 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 9] =
-    ["onboarding", "provisioning", "tasks", "data-centers", "invitations", "billing", "discovery", "support", "marketplaces"];
+const OTHERS: [&str; 10] = [
+    "onboarding",
+    "provisioning",
+    "tasks",
+    "data-centers",
+    "environments",
+    "invitations",
+    "billing",
+    "discovery",
+    "support",
+    "marketplaces",
+];
 
 /// The route table.
 pub fn routes() -> Routes {

@@ -97,6 +97,9 @@ fn check(shape: &Shape, value: &Value, pointer: &mut String, faults: &mut Vec<Fi
                 fault(detail);
             }
         }
+        (Shape::Secret(_), Value::String(text)) if text == MASK => {
+            fault("is the mask that stands where a secret stood; send the secret itself, or leave the field out".into());
+        }
         (Shape::Word(word) | Shape::Secret(word), Value::String(text)) => {
             if !(word.is)(text) {
                 fault(format!("is not right; {}", word.hint));
@@ -297,6 +300,7 @@ mod tests {
             ["/kind", "/more", "/name", "/on", "/parts/0/a~1b", "/parts/1/a~1b", "/parts/1/c", "/size", "/pin"]
         );
         assert_eq!(places(json!([])), [""]);
+        assert_eq!(places(json!({ "name": "x", "pin": MASK })), ["/pin"]);
         assert_eq!(places(json!({ "name": "x", "pin": "1234", "parts": [{}, {}, {}] })), ["/parts"]);
     }
 

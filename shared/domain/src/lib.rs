@@ -7,6 +7,7 @@
 pub mod contract;
 pub mod country;
 pub mod data_center;
+pub mod environment;
 pub mod error;
 pub mod form;
 pub mod id;

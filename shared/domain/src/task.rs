@@ -26,6 +26,24 @@ text_enum! {
         DatacenterDiscover = "DATACENTER_DISCOVER",
         /// Removes a data center component from the hub.
         DatacenterDelete = "DATACENTER_DELETE",
+        /// Deploys an environment, or replaces what it is.
+        EnvironmentDeploy = "ENVIRONMENT_DEPLOY",
+        /// Takes over an environment that was deployed before.
+        EnvironmentImport = "ENVIRONMENT_IMPORT",
+        /// Asks whether an environment could be deployed, or is as it is described.
+        EnvironmentValidate = "ENVIRONMENT_VALIDATE",
+        /// Deletes an environment.
+        EnvironmentDelete = "ENVIRONMENT_DELETE",
+        /// Brings products of an environment to other versions.
+        Upgrade = "UPGRADE",
+        /// Adds nodes to an environment.
+        NodeAdd = "NODE_ADD",
+        /// Changes nodes of an environment.
+        NodeUpdate = "NODE_UPDATE",
+        /// Deletes nodes of an environment.
+        NodeDelete = "NODE_DELETE",
+        /// Powers nodes of an environment on or off.
+        NodePower = "NODE_POWER",
     }
 }
 
@@ -46,6 +64,10 @@ text_enum! {
         Record = "RECORD",
         /// Removes it from the hub.
         Remove = "REMOVE",
+        /// Makes the machines what they are to be; undone by making them what they were.
+        Apply = "APPLY",
+        /// Sees whether the machines are, or can become, what they are said to be.
+        Verify = "VERIFY",
     }
 }
 
@@ -61,6 +83,11 @@ impl TaskType {
                 &[Check, Contact, Record]
             }
             Self::DatacenterDelete => &[Check, Remove],
+            Self::EnvironmentDeploy | Self::Upgrade | Self::NodeAdd | Self::NodeUpdate | Self::NodeDelete | Self::NodePower => {
+                &[Check, Apply, Verify, Record]
+            }
+            Self::EnvironmentImport | Self::EnvironmentValidate => &[Check, Verify, Record],
+            Self::EnvironmentDelete => &[Check, Apply, Remove],
         }
     }
 

@@ -183,6 +183,15 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<Data
         .ok_or_else(|| Error::not_found("data_center_not_found", "data center component", id))
 }
 
+/// What a data center component within the scope is, where it stands and how it is reached: what who deploys to it needs.
+pub async fn find_use(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<(DataCenterType, DataCenterStatus, Target)> {
+    let values = scope.after(params![id]);
+    let sql = format!("SELECT d.component_type, d.status, d.target FROM {FROM} WHERE d.id = ?1 AND o.path >= ?2 AND o.path < ?3");
+    db.query_opt(&sql, values, |row| Ok((row.take()?, row.take()?, row.take()?)))
+        .await?
+        .ok_or_else(|| Error::not_found("data_center_not_found", "data center component", id))
+}
+
 /// A page of the data center components within the scope, oldest first.
 pub async fn list(
     db: &Db,

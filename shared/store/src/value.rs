@@ -159,7 +159,7 @@ stored_as_text! {
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
     [] domain::service::Driver; [] domain::service::ProductFamily;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
-    [] domain::task::TaskType;
+    [] domain::task::TaskType; [] domain::environment::EnvironmentStatus; [] domain::environment::PlanStatus;
     [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }

@@ -32,7 +32,7 @@ pub use hub::Hub;
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
 pub use paging::{Page, PageQuery};
-pub use reply::{Accepted, Answer, Created, Edited, Listing, NoContent, Reply, Sent, Shown, Written};
+pub use reply::{Accepted, Answer, Created, Edited, Either, Listing, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
 pub use serve::serve;
 

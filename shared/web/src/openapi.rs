@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, Filled, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer, Query,
-    Sent, Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
+    Accepted, Body, Bytes, Caller, Created, Edited, Either, Filled, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer,
+    Query, Sent, Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
 };
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -286,6 +286,10 @@ describe! {
     [T: JsonSchema] Listing<T>: |operation| {
         operation.answers::<ListingBody<T>>(200, "A page of the list.");
         operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
+    };
+    [A: Describe, B: Describe] Either<A, B>: |operation| {
+        A::describe(operation);
+        B::describe(operation);
     };
     [R: Describe] Sent<R>: |operation| {
         R::describe(operation);

@@ -118,6 +118,11 @@ impl Routes {
         self.route(Method::PATCH, path, handler, summary)
     }
 
+    /// A route that puts something in the place of what is there.
+    pub fn put<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::PUT, path, handler, summary)
+    }
+
     /// A route that removes something.
     pub fn delete<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
         self.route(Method::DELETE, path, handler, summary)
