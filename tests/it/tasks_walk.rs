@@ -231,9 +231,20 @@ async fn statements(story: &Story) -> u64 {
     world.hub.host_calls()[before..].iter().filter(|call| call.kind == Kind::Sql).count() as u64
 }
 
+// Two tests for the two components, so that they share the cores.
+
 #[test]
-fn wherever_the_hub_dies_every_type_of_task_ends_with_nothing_lost_and_nothing_twice() {
-    for story in STORIES {
+fn wherever_the_hub_dies_tasks_of_data_centers_end_with_nothing_lost_and_nothing_twice() {
+    die_everywhere("data-centers");
+}
+
+#[test]
+fn wherever_the_hub_dies_tasks_of_environments_end_with_nothing_lost_and_nothing_twice() {
+    die_everywhere("environments");
+}
+
+fn die_everywhere(component: &str) {
+    for story in STORIES.iter().filter(|story| story.component == component) {
         let total = simulated(|| statements(story));
         assert!(total > 30, "{total}");
         for nth in 1..=total {

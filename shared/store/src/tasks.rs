@@ -365,11 +365,12 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<Task> {
         .ok_or_else(|| Error::not_found("task_not_found", "task", id))
 }
 
-/// What a task within the scope was asked for: the body of the request, with a mask where a secret stood.
+/// What a task within the scope was asked for: the body of the request as JSON, with a mask where a secret stood; null where
+/// that was not kept yet when the task was made.
 pub async fn request(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<String> {
     let values = scope.after(params![id]);
     let sql = format!(
-        "SELECT r.body FROM {FROM} JOIN task_requests r ON r.task_id = t.id WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"
+        "SELECT COALESCE(r.body, 'null') FROM {FROM} LEFT JOIN task_requests r ON r.task_id = t.id WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"
     );
     db.query_opt(&sql, values, |row| row.take()).await?.ok_or_else(|| Error::not_found("task_not_found", "task", id))
 }
