@@ -126,8 +126,11 @@ fn postgresql_takes_every_migration_and_every_statement() {
     for migration in MIGRATIONS {
         script += migration.sql;
     }
+    // The steps were taken whole; what one of them made for itself only is no more.
+    let migrating: BTreeSet<&str> = MIGRATIONS.iter().flat_map(|migration| migration.statements()).collect();
     let mut count = 0;
-    for statement in statements().iter().filter(|sql| !own(sql) && !sql.contains("CREATE ")) {
+    for statement in statements().iter().filter(|sql| !own(sql) && !migrating.contains(sql.as_str()) && !sql.contains("CREATE "))
+    {
         count += 1;
         script += &format!("PREPARE statement_{count} AS {};\n", statement.replace('?', "$"));
     }
