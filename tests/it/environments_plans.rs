@@ -107,6 +107,32 @@ fn a_change_is_of_the_kind_of_what_it_changes() {
 }
 
 #[test]
+fn of_two_changes_of_one_version_the_second_fails_when_its_turn_comes() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let put = |version: &str| {
+            let call = world.call(http::Method::PUT, &format!("{PATH}/{id}")).by(&operator).header("if-match", "\"2\"");
+            call.json(&json!({ "products": [product(&vc, version, &["a", "b"])] })).send()
+        };
+        let (first, second) = (put("10.6").await, put("10.7").await);
+        assert_eq!(second.expect(202).at("/precedingTasks"), json!([first.text("/id")]));
+        world.settle().await;
+        assert_eq!(task(&world, &operator, &first).await["status"], "SUCCESS");
+        let late = task(&world, &operator, &second).await;
+        assert_eq!(
+            (&late["status"], steps(&late)),
+            (&json!("ERROR"), vec!["ERROR", "NOT_STARTED", "NOT_STARTED", "NOT_STARTED"])
+        );
+        assert!(late["message"].as_str().unwrap().contains("changed since"), "{late}");
+        let found = read(&world, &operator, &id).await;
+        assert_eq!((found.text("/products/0/version"), found.text("/status")), ("10.6".into(), "ACTIVE".into()));
+    });
+}
+
+#[test]
 fn a_plan_says_what_would_change_and_changes_nothing_until_it_is_applied() {
     simulated(|| async {
         let world = World::new().await;

@@ -4,7 +4,7 @@ use crate::drivers;
 use domain::{
     Error, Kind, Result,
     subscription::SubscriptionStatus,
-    task::{Outcome, StepName, StepStatus, TaskStatus, Turn, Way},
+    task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
 use engine::{Boxed, Settled, Work};
 use store::{
@@ -18,15 +18,15 @@ pub struct Steps;
 impl engine::Steps for Steps {
     fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
         Box::pin(async move {
+            if work.task_type != TaskType::SubscriptionProvision {
+                return Err(foreign(work, step));
+            }
             match (step, turn.way) {
                 (StepName::CheckContract, Way::Do) => check_contract(work).await,
                 (StepName::Provision, way) => call_driver(work, way).await,
                 // To look changes nothing, and to activate is a change of our own: it is made by `settle`.
                 (StepName::CheckContract, Way::Undo) | (StepName::Activate, _) => Ok(Outcome::Done),
-                _ => Err(Error::conflict(
-                    "task_unknown",
-                    format!("The task {} has the step {step}, which is none of a subscription's.", work.task.id),
-                )),
+                _ => Err(foreign(work, step)),
             }
         })
     }
@@ -48,6 +48,17 @@ impl engine::Steps for Steps {
             subscriptions::set_status(tx, work.scope, subscription_id, status, now).await
         })
     }
+}
+
+/// A task that another component's steps are for.
+fn foreign(work: &Work<'_>, step: StepName) -> Error {
+    Error::conflict(
+        "task_unknown",
+        format!(
+            "The task {} is a {} and at its step {step}, which this version of the component does not know. Run the version that wrote the task, or a newer one, and replay the job.",
+            work.task.id, work.task_type
+        ),
+    )
 }
 
 /// Asks again what was asked when the task was made, for this contract: it may have ended meanwhile.

@@ -315,7 +315,7 @@ mod tests {
             "portGroupName": "mgmt", "subnet": "10.1.2.0", "subnetMask": "255.255.255.0", "gateway": "10.1.2.1",
             "domainName": "example.com", "searchPath": ["example.com"], "dns": ["10.1.2.2", "ns.example.com"], "ntp": ["ntp.example.com"]
         });
-        assert_eq!(faults(&[good.clone()]), [""; 0]);
+        assert_eq!(faults(std::slice::from_ref(&good)), [""; 0]);
         assert_eq!(faults(&[good.clone(), good.clone()]), ["/networks/1/portGroupName"]);
         for (field, value, at) in [
             ("gateway", json!("10.1.3.1"), "gateway"),
