@@ -92,7 +92,12 @@ impl World {
             let width = statement.column_count();
             let mut rows = statement.query([]).expect("rows");
             while let Some(row) = rows.next().expect("a row") {
-                let cells: Vec<String> = (0..width).map(|cell| format!("{:?}", row.get_ref(cell).expect("a cell"))).collect();
+                // A text as text: as bytes, nobody would find a secret in it.
+                let cell = |cell| match row.get_ref(cell).expect("a cell") {
+                    rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                    other => format!("{other:?}"),
+                };
+                let cells: Vec<String> = (0..width).map(cell).collect();
                 dump += &format!("{table}: {}\n", cells.join(", "));
             }
         }
@@ -123,6 +128,11 @@ impl World {
     /// A PATCH with a JSON body.
     pub fn patch(&self, path: &str, body: Value) -> Call<'_> {
         Call::new(self, Method::PATCH, path).json(&body)
+    }
+
+    /// A PUT with a JSON body.
+    pub fn put(&self, path: &str, body: Value) -> Call<'_> {
+        Call::new(self, Method::PUT, path).json(&body)
     }
 
     /// A DELETE.
@@ -169,10 +179,84 @@ impl World {
 
     /// Issues an API token with a role in an organization and exchanges it.
     pub async fn actor(&self, by: &Actor, organization: &str, role: &str) -> Actor {
-        let body = json!({ "name": role, "organizationId": organization, "role": role });
+        let body = json!({ "name": role, "organizationId": organization, "roles": [role] });
         let answer = self.post("/v1/api-tokens", body).by(by).send().await;
         answer.expect(201);
         self.sign_in(&answer.text("/apiToken"), organization).await
+    }
+
+    /// Makes a person with these roles, each in an organization, as joining would, and gives the person's id.
+    pub fn somebody(&self, email: &str, roles: &[(&str, &str)]) -> String {
+        let count = self.count("SELECT COUNT(*) FROM people") as u8;
+        let id = domain::Id::<domain::id::Person>::new(domain::Instant::default(), [count; 10]).to_string();
+        let database = self.database();
+        database
+            .execute(
+                "INSERT INTO people (id, email, display_name, status, version, created_at, updated_at)
+                 VALUES (?1, ?2, 'Somebody', 'ACTIVE', 1, 0, 0)",
+                (&id, email),
+            )
+            .expect("a person");
+        for (role, organization) in roles {
+            let sql = "INSERT INTO bindings (principal_id, role, organization_id) VALUES (?1, ?2, ?3)";
+            database.execute(sql, (&id, role, organization)).expect("a binding");
+        }
+        id
+    }
+
+    /// Has an administrator make the link by which a person sets this password, and sets it.
+    pub async fn set_password(&self, by: &Actor, person: &str, password: &str) {
+        let link = self.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(by).send().await;
+        let body = json!({ "accountLink": link.expect(201).text("/accountLink"), "password": password });
+        self.call(Method::PUT, "/v1/account-links").json(&body).send().await.expect(204);
+    }
+
+    /// Tries to sign in with a password.
+    pub async fn try_password(&self, email: &str, password: &str) -> Answer {
+        self.post("/v1/sign-in/password", json!({ "email": email, "password": password })).send().await
+    }
+
+    /// Makes somebody a member of an organization, by invitation if the hub does not know them, and signs them in there.
+    pub async fn member(&self, by: &Actor, organization: &str, email: &str, roles: &[&str]) -> Person {
+        let body = json!({ "organizationId": organization, "roles": roles, "people": [{ "email": email }] });
+        let answer = self.post("/v1/members", body).by(by).send().await;
+        answer.expect(207);
+        assert_eq!(answer.at("/failed"), json!([]), "{}", answer.json());
+        let id = match answer.at("/succeeded/added/0/personId") {
+            Value::String(id) => id,
+            _ => {
+                let secret = answer.text("/succeeded/invited/0/secret");
+                let accepted = self.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
+                accepted.expect(200).text("/member/personId")
+            }
+        };
+        self.person(&id, organization)
+    }
+
+    /// Signs a person in, at home in an organization, for a day of simulated time: as whatever they sign in with would.
+    pub fn person(&self, id: &str, organization: &str) -> Person {
+        let access_token = format!("hubat_{id}_{organization}");
+        let until = self.hub.clock().now() + Duration::from_secs(24 * 3600);
+        let until = until.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+        self.database()
+            .execute(
+                "INSERT OR REPLACE INTO access_tokens (hash, principal_id, organization_id, expires_at) VALUES (?1, ?2, ?3, ?4)",
+                (web::secret::hash(&access_token), id, organization, until),
+            )
+            .expect("an access token");
+        let actor = Actor { access_token, api_token: String::new(), organization: organization.to_owned() };
+        Person { id: id.to_owned(), actor }
+    }
+
+    /// Lets somebody act in a customer for eight hours, as an administrator of the customer allows. Gives the acting session.
+    pub async fn let_act(&self, by: &Actor, customer: &str) -> String {
+        let admin = self.actor(by, customer, "CUSTOMER_ADMINISTRATOR").await;
+        let policy = format!("/v1/acting-policies/{customer}");
+        self.put(&policy, json!({ "policy": "ALLOW" })).by(&admin).header("if-match", "*").send().await.expect(200);
+        let body = json!({ "organizationId": customer, "reason": "a test", "durationMinutes": 480 });
+        let answer = self.post("/v1/acting-sessions", body).by(by).send().await;
+        assert_eq!(answer.expect(201).text("/status"), "OPEN");
+        answer.text("/id")
     }
 
     /// Adds a service to the catalogue.
@@ -186,7 +270,7 @@ impl World {
     /// Makes a commit contract between the operator and a provider, in force since 1 September 2026.
     pub async fn contract(&self, operator: &Actor, provider: &str, service: &str) -> String {
         let body = json!({
-            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD"
+            "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" }
         });
         let answer = self.post("/v1/contracts", body).by(operator).send().await;
         answer.expect(201);
@@ -237,6 +321,15 @@ pub struct Actor {
     pub api_token: String,
     /// The organization the token belongs to.
     pub organization: String,
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their id.
+    pub id: String,
+    /// Their access token.
+    pub actor: Actor,
 }
 
 /// What [`World::shop`] makes.

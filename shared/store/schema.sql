@@ -5,7 +5,7 @@ CREATE TABLE access_tokens (
     -- The principal's home: acted in unless told otherwise.
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     expires_at      BIGINT NOT NULL
-);
+, session_hash TEXT);
 
 CREATE TABLE account_links (
     -- SHA-256 of the secret in the link.
@@ -13,6 +13,36 @@ CREATE TABLE account_links (
     person_id  TEXT NOT NULL REFERENCES people (id),
     expires_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL
+);
+
+CREATE TABLE acting_policies (
+    organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
+    policy          TEXT NOT NULL CHECK (policy IN ('ALLOW', 'ASK', 'REFUSE')),
+    -- Counts the edits; it is the ETag.
+    version         BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL
+);
+
+CREATE TABLE acting_sessions (
+    id                        TEXT PRIMARY KEY,
+    -- The customer.
+    organization_id           TEXT NOT NULL REFERENCES organizations (id),
+    principal_id              TEXT NOT NULL,
+    -- What it was called when it asked: the customer cannot look it up.
+    principal_name            TEXT NOT NULL,
+    principal_organization_id TEXT NOT NULL REFERENCES organizations (id),
+    reason                    TEXT NOT NULL,
+    duration_minutes          BIGINT NOT NULL CHECK (duration_minutes BETWEEN 1 AND 480),
+    status                    TEXT NOT NULL CHECK (status IN ('PENDING', 'OPEN', 'REFUSED', 'LAPSED', 'ENDED', 'EXPIRED')),
+    -- While PENDING, when the request lapses; once OPEN, when the session ends by itself.
+    expires_at                BIGINT NOT NULL,
+    created_at                BIGINT NOT NULL,
+    started_at                BIGINT,
+    ended_at                  BIGINT,
+    -- Who approved or refused it in the customer; none where the policy did.
+    answered_by               TEXT,
+    -- Who ended it before its time.
+    ended_by                  TEXT
 );
 
 CREATE TABLE api_tokens (
@@ -25,13 +55,75 @@ CREATE TABLE api_tokens (
     revoked_at      BIGINT,
     last_used_at    BIGINT,
     created_at      BIGINT NOT NULL
+, owner_id TEXT);
+
+CREATE TABLE apps (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    name            TEXT NOT NULL,
+    -- SHA-256 of the client secret, in hexadecimal.
+    hash            TEXT NOT NULL,
+    owner_id        TEXT,
+    expires_at      BIGINT,
+    revoked_at      BIGINT,
+    last_used_at    BIGINT,
+    created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE audit_chains (
+    -- No reference: what was done in an organization stays known when it is gone.
+    organization_id TEXT PRIMARY KEY,
+    -- The number of the last entry, its hash and its instant.
+    sequence        BIGINT NOT NULL,
+    hash            TEXT NOT NULL,
+    at              BIGINT NOT NULL
+);
+
+CREATE TABLE audit_entries (
+    organization_id           TEXT NOT NULL,
+    -- From 1 without gaps.
+    sequence                  BIGINT NOT NULL,
+    -- Never earlier than that of the entry before.
+    at                        BIGINT NOT NULL,
+    -- The action is the two with a dot between them.
+    resource                  TEXT NOT NULL,
+    operation                 TEXT NOT NULL,
+    subject_id                TEXT,
+    -- A person, an API token, an app, a job, or 'system'.
+    principal                 TEXT NOT NULL,
+    principal_organization_id TEXT,
+    acting_organization_id    TEXT,
+    acting_session_id         TEXT,
+    request_id                TEXT NOT NULL,
+    trace_id                  TEXT NOT NULL,
+    result                    TEXT NOT NULL CHECK (result IN ('SUCCESS', 'FAILURE')),
+    -- JSON, in the form in which it is hashed.
+    details                   TEXT NOT NULL,
+    previous_hash             TEXT NOT NULL,
+    -- SHA-256 over all columns above; domain::audit says how.
+    hash                      TEXT NOT NULL,
+    PRIMARY KEY (organization_id, sequence)
 );
 
 CREATE TABLE bindings (
     principal_id    TEXT NOT NULL,
     role            TEXT NOT NULL,
-    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    organization_id TEXT NOT NULL REFERENCES organizations (id), bound_by TEXT REFERENCES organizations (id),
     PRIMARY KEY (principal_id, role, organization_id)
+);
+
+CREATE TABLE branding (
+    organization_id  TEXT PRIMARY KEY REFERENCES organizations (id),
+    portal_name      TEXT,
+    logo_url         TEXT,
+    icon_url         TEXT,
+    primary_color    TEXT,
+    background_color TEXT,
+    -- As JSON.
+    links            TEXT,
+    -- Counts the edits; it is the ETag.
+    version          BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL
 );
 
 CREATE TABLE contracts (
@@ -48,7 +140,7 @@ CREATE TABLE contracts (
     version        BIGINT NOT NULL,
     created_at     BIGINT NOT NULL,
     updated_at     BIGINT NOT NULL
-);
+, provider_email TEXT, term BIGINT, grace_term BIGINT, end_date TEXT, discount TEXT, spf TEXT, min_commits TEXT, prepayment BIGINT, trigger_point BIGINT, threshold BIGINT, license_contact_first_name TEXT, license_contact_last_name TEXT, license_contact_email TEXT, provider_contact_first_name TEXT, provider_contact_last_name TEXT, provider_contact_email TEXT, region TEXT, purchase_order TEXT, selling_price_per_point TEXT, termination_date TEXT, reason TEXT, is_default BIGINT NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)), renews_id TEXT REFERENCES contracts (id));
 
 CREATE TABLE data_center_edits (
     task_id         TEXT PRIMARY KEY REFERENCES tasks (id),
@@ -148,6 +240,31 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (principal_id, key_hash)
 );
 
+CREATE TABLE identity_providers (
+    id                    TEXT PRIMARY KEY,
+    -- It may vouch for people whose roles are all in this organization and below.
+    organization_id       TEXT NOT NULL REFERENCES organizations (id),
+    name                  TEXT NOT NULL,
+    issuer                TEXT NOT NULL,
+    client_id             TEXT NOT NULL,
+    -- Sealed under the data key; absent for a public client.
+    client_secret         TEXT,
+    -- Separated by spaces.
+    scopes                TEXT NOT NULL,
+    -- The domains of mail addresses it may vouch for, separated by spaces; empty: all.
+    email_domains         TEXT NOT NULL,
+    -- What the provider says of itself (OpenID Connect Discovery), until when that is believed.
+    metadata              TEXT,
+    metadata_expires_at   BIGINT NOT NULL,
+    -- Its keys (RFC 7517), when they were fetched and until when they are believed.
+    keys                  TEXT,
+    keys_fetched_at       BIGINT NOT NULL,
+    keys_expire_at        BIGINT NOT NULL,
+    version               BIGINT NOT NULL,
+    created_at            BIGINT NOT NULL,
+    updated_at            BIGINT NOT NULL
+);
+
 CREATE TABLE invoice_lines (
     invoice_id      TEXT NOT NULL REFERENCES invoices (id),
     line            BIGINT NOT NULL,
@@ -229,6 +346,60 @@ CREATE TABLE machines (
     PRIMARY KEY (environment_id, host_name)
 );
 
+CREATE TABLE member_invitations (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- In lower case, like a person's.
+    email           TEXT NOT NULL,
+    -- The name whoever invited goes by for the invited; the invited may choose another.
+    display_name    TEXT,
+    -- A person, an API token or an app: whoever last sent it, whose rights it rests on until it is accepted.
+    invited_by      TEXT NOT NULL,
+    -- What the member is to be given, as JSON: roles, bound organizations, roles in services.
+    grants          TEXT NOT NULL,
+    -- SHA-256 of the secret in the invitation.
+    hash            TEXT NOT NULL UNIQUE,
+    status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED', 'EXPIRED')),
+    expires_at      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    -- When it was accepted or taken back.
+    closed_at       BIGINT
+);
+
+CREATE TABLE member_service_roles (
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    person_id       TEXT NOT NULL REFERENCES people (id),
+    service_role_id TEXT NOT NULL REFERENCES service_roles (id),
+    PRIMARY KEY (organization_id, person_id, service_role_id)
+);
+
+CREATE TABLE oidc_sign_ins (
+    -- SHA-256 of the state parameter.
+    hash                 TEXT PRIMARY KEY,
+    identity_provider_id TEXT NOT NULL REFERENCES identity_providers (id),
+    -- The nonce, the PKCE code verifier and the redirect URI, sealed under the data key.
+    sealed               TEXT NOT NULL,
+    expires_at           BIGINT NOT NULL
+);
+
+CREATE TABLE onboarding_invitations (
+    id              TEXT PRIMARY KEY,
+    issuer_id       TEXT NOT NULL REFERENCES organizations (id),
+    email           TEXT NOT NULL,
+    -- The contract that came into force.
+    contract_id     TEXT NOT NULL REFERENCES contracts (id),
+    status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED')),
+    -- SHA-256 of the secret in its link.
+    hash            TEXT NOT NULL UNIQUE,
+    expires_at      BIGINT NOT NULL,
+    -- The organization that its acceptance made.
+    organization_id TEXT REFERENCES organizations (id),
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    UNIQUE (issuer_id, email),
+    FOREIGN KEY (issuer_id, email) REFERENCES prospective_providers (issuer_id, email)
+);
+
 CREATE TABLE organizations (
     id            TEXT PRIMARY KEY,
     parent_id     TEXT REFERENCES organizations (id),
@@ -249,8 +420,15 @@ CREATE TABLE organizations (
     -- Counts the edits; it is the ETag.
     version       BIGINT NOT NULL,
     created_at    BIGINT NOT NULL,
-    updated_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL, description TEXT, address_line2 TEXT, alternate_contact_name TEXT, alternate_contact_email TEXT, tenant_type TEXT, provider_status TEXT, provider_type TEXT, main_provider_id TEXT REFERENCES organizations (id), partner_types TEXT, name_key TEXT NOT NULL DEFAULT '', disabled_at BIGINT, disabled_by TEXT, removed_at BIGINT,
     CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
+);
+
+CREATE TABLE passwords (
+    person_id  TEXT PRIMARY KEY REFERENCES people (id),
+    -- Argon2id in the PHC string format, with its parameters and its salt.
+    hash       TEXT NOT NULL,
+    changed_at BIGINT NOT NULL
 );
 
 CREATE TABLE people (
@@ -264,6 +442,14 @@ CREATE TABLE people (
     version                 BIGINT NOT NULL,
     created_at              BIGINT NOT NULL,
     updated_at              BIGINT NOT NULL
+);
+
+CREATE TABLE person_identities (
+    issuer     TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    person_id  TEXT NOT NULL REFERENCES people (id),
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject)
 );
 
 CREATE TABLE plans (
@@ -287,7 +473,36 @@ CREATE TABLE plans (
     approved_at     BIGINT
 );
 
+CREATE TABLE prospective_providers (
+    issuer_id       TEXT NOT NULL REFERENCES organizations (id),
+    -- In lower case.
+    email           TEXT NOT NULL,
+    display_name    TEXT NOT NULL,
+    company_name    TEXT NOT NULL,
+    country         TEXT NOT NULL,
+    currency        TEXT NOT NULL,
+    -- The organization it has become.
+    organization_id TEXT REFERENCES organizations (id),
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (issuer_id, email)
+);
+
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
+
+CREATE TABLE service_roles (
+    id                         TEXT PRIMARY KEY,
+    service_id                 TEXT NOT NULL REFERENCES services (id),
+    name                       TEXT NOT NULL,
+    display_name               TEXT NOT NULL,
+    -- Whether new members of an organization that has the service get it.
+    is_default                 BIGINT NOT NULL CHECK (is_default IN (0, 1)),
+    -- Whether whoever acts in a customer for its provider has it there.
+    provider_default_in_tenant BIGINT NOT NULL CHECK (provider_default_in_tenant IN (0, 1)),
+    version                    BIGINT NOT NULL,
+    created_at                 BIGINT NOT NULL,
+    updated_at                 BIGINT NOT NULL,
+    UNIQUE (service_id, name)
+);
 
 CREATE TABLE services (
     id             TEXT PRIMARY KEY,
@@ -297,6 +512,27 @@ CREATE TABLE services (
     product_family TEXT NOT NULL,
     driver         TEXT NOT NULL CHECK (driver IN ('MANUAL', 'BUILTIN')),
     created_at     BIGINT NOT NULL
+);
+
+CREATE TABLE sessions (
+    -- SHA-256 of the first half of its refresh tokens, which all of them share.
+    hash         TEXT PRIMARY KEY,
+    -- SHA-256 of the second half of the newest one. One with another half was used before: then it was stolen.
+    refresh_hash TEXT NOT NULL,
+    person_id    TEXT NOT NULL REFERENCES people (id),
+    expires_at   BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL
+);
+
+CREATE TABLE sign_in_attempts (
+    -- SHA-256 of the address in lower case.
+    email_hash   TEXT PRIMARY KEY,
+    -- Those in a row that did not succeed.
+    failures     BIGINT NOT NULL,
+    -- Until when no further one is judged.
+    locked_until BIGINT NOT NULL,
+    -- When they are forgotten.
+    expires_at   BIGINT NOT NULL
 );
 
 CREATE TABLE subscriptions (
@@ -409,11 +645,41 @@ CREATE INDEX access_tokens_principal ON access_tokens (principal_id);
 
 CREATE INDEX account_links_person ON account_links (person_id);
 
+CREATE UNIQUE INDEX acting_sessions_current ON acting_sessions (principal_id, organization_id) WHERE status IN ('PENDING', 'OPEN');
+
+CREATE INDEX acting_sessions_organization ON acting_sessions (organization_id, id);
+
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
+
+CREATE INDEX api_tokens_owner ON api_tokens (owner_id, id);
+
+CREATE INDEX apps_organization ON apps (organization_id, id);
+
+CREATE INDEX apps_owner ON apps (owner_id, id);
+
+CREATE INDEX audit_entries_acting_session ON audit_entries (organization_id, acting_session_id, sequence) WHERE acting_session_id IS NOT NULL;
+
+CREATE INDEX audit_entries_principal ON audit_entries (organization_id, principal, sequence);
+
+CREATE INDEX audit_entries_resource ON audit_entries (organization_id, resource, sequence, operation);
+
+CREATE INDEX audit_entries_subject ON audit_entries (organization_id, subject_id, sequence);
+
+CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization_id) WHERE bound_by IS NOT NULL;
+
+CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
+
+CREATE UNIQUE INDEX contracts_default ON contracts (provider_id, service_id) WHERE is_default = 1;
 
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
 
+CREATE INDEX contracts_prospective ON contracts (issuer_id, provider_email) WHERE provider_email IS NOT NULL;
+
 CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
+
+CREATE INDEX contracts_provider_id ON contracts (provider_id, id);
+
+CREATE UNIQUE INDEX contracts_renews ON contracts (renews_id) WHERE renews_id IS NOT NULL AND status <> 'TERMINATED';
 
 CREATE INDEX data_centers_organization ON data_centers (organization_id, id);
 
@@ -427,6 +693,8 @@ CREATE INDEX environments_organization ON environments (organization_id, id);
 
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 
+CREATE INDEX identity_providers_organization ON identity_providers (organization_id, id);
+
 CREATE INDEX invoice_usage_line ON invoice_usage (invoice_id, line, usage_id);
 
 CREATE INDEX invoices_organization ON invoices (organization_id, id);
@@ -439,15 +707,53 @@ CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 
 CREATE INDEX jobs_state ON jobs (state, id);
 
+CREATE INDEX member_invitations_organization ON member_invitations (organization_id, id);
+
+CREATE UNIQUE INDEX member_invitations_pending ON member_invitations (organization_id, email) WHERE status = 'PENDING';
+
+CREATE INDEX member_service_roles_role ON member_service_roles (service_role_id);
+
+CREATE INDEX oidc_sign_ins_expiry ON oidc_sign_ins (expires_at);
+
+CREATE INDEX oidc_sign_ins_provider ON oidc_sign_ins (identity_provider_id);
+
+CREATE INDEX onboarding_invitations_issuer ON onboarding_invitations (issuer_id, id);
+
+CREATE INDEX organizations_country ON organizations (country, path);
+
+CREATE INDEX organizations_disabled ON organizations (path) WHERE status = 'DISABLED';
+
+CREATE INDEX organizations_here ON organizations (path) WHERE removed_at IS NULL;
+
+CREATE INDEX organizations_kind ON organizations (kind, path);
+
+CREATE INDEX organizations_main_provider ON organizations (main_provider_id) WHERE main_provider_id IS NOT NULL;
+
+CREATE INDEX organizations_name ON organizations (parent_id, name_key, id);
+
 CREATE UNIQUE INDEX organizations_one_operator ON organizations (kind) WHERE kind = 'OPERATOR';
 
 CREATE INDEX organizations_parent ON organizations (parent_id, id);
+
+CREATE INDEX organizations_removed ON organizations (path) WHERE removed_at IS NOT NULL;
+
+CREATE INDEX organizations_tag ON organizations (tag, path) WHERE tag IS NOT NULL;
+
+CREATE UNIQUE INDEX person_identities_person ON person_identities (person_id, issuer);
 
 CREATE INDEX plans_environment ON plans (environment_id, id);
 
 CREATE INDEX plans_organization ON plans (organization_id, id);
 
 CREATE INDEX plans_task ON plans (task_id);
+
+CREATE INDEX service_roles_service ON service_roles (service_id, id);
+
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+CREATE INDEX sessions_person ON sessions (person_id);
+
+CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 

@@ -64,12 +64,12 @@ impl Caller {
             |code: &str, driver: &str| json!({ "code": code, "displayName": code, "productFamily": "MSP", "driver": driver });
         let builtin = text(&post("builtin", &operator, "/v1/services", service("builtin", "BUILTIN")).await?, "/id");
         let manual = text(&post("manual", &operator, "/v1/services", service("manual", "MANUAL")).await?, "/id");
-        let contract = |service: &str| json!({ "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD" });
+        let contract = |service: &str| json!({ "providerId": provider, "serviceId": service, "contractType": "PAY_GO", "effectiveDate": "2026-09-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" } });
         for (draw, approve, service) in [("draw 1", "approve 1", &builtin), ("draw 2", "approve 2", &manual)] {
             let drawn = post(draw, &operator, "/v1/contracts", contract(service)).await?;
             post(approve, &operator, &format!("/v1/contracts/{}/approve", text(&drawn, "/id")), json!({})).await?;
         }
-        let token = json!({ "name": "admin", "organizationId": provider, "role": "PROVIDER_ADMINISTRATOR" });
+        let token = json!({ "name": "admin", "organizationId": provider, "roles": ["PROVIDER_ADMINISTRATOR"] });
         let issued = post("token", &operator, "/v1/api-tokens", token).await?;
         let exchange = json!({ "apiToken": text(&issued, "/apiToken") });
         let signed = self.step("admin", async || world.post("/v1/access-tokens", exchange).try_send().await).await?;
@@ -158,6 +158,10 @@ fn check(world: &World, invoice: &Value) {
         (4, "usage_rows"),
         (1, "invoices"),
         (0, "jobs"),
+        // Of each organization's making: in its own audit, its parent's and that of who made it.
+        (7, "audit_entries WHERE resource = 'organizations' AND operation = 'create'"),
+        (2, "audit_entries WHERE resource = 'tasks' AND operation = 'end'"),
+        (2, "audit_entries WHERE resource = 'invoices' AND operation = 'create'"),
     ] {
         assert_eq!(world.count(&format!("SELECT COUNT(*) FROM {what}")), count, "{what}");
     }
@@ -196,6 +200,8 @@ fn crash_at(first: u64, step: usize, after: bool) {
                 }
             };
             check(&world, &invoice);
+            world.hub.faults().clear();
+            crate::audit_entries::verify_all(&world, &caller.token("operator")).await;
             crashed
         });
         if !crashed {

@@ -8,6 +8,14 @@ use web::{Routes, openapi::Document};
 pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
+        contracts::routes(),
+        enrollment::routes(),
+        branding::routes(),
+        access::routes(),
+        sign_in::routes(),
+        federation::routes(),
+        members::routes(),
+        roles::routes(),
         provisioning::routes(),
         tasks::routes(),
         data_centers::routes(),
@@ -17,6 +25,7 @@ pub fn tables() -> Vec<Routes> {
         discovery::routes(),
         support::routes(),
         marketplaces::routes(),
+        audit::routes(),
         scheduler::routes(),
     ]
 }
@@ -80,9 +89,11 @@ fn the_manifest_routes_every_path_to_the_component_that_has_it() {
                 .iter()
                 .filter(|(route, _)| match route.strip_suffix("/...") {
                     Some(prefix) => path == prefix || path.starts_with(&format!("{prefix}/")),
-                    None => path == route,
+                    // A `:name` of the manifest is a `{name}` of the table.
+                    None => path.replace('{', ":").replace('}', "") == *route,
                 })
-                .max_by_key(|(route, _)| route.len())
+                // What ends where the path ends goes before what goes on.
+                .max_by_key(|(route, _)| (!route.ends_with("/..."), route.len()))
                 .unwrap_or_else(|| panic!("spin.toml has no route for {path}"));
             assert_eq!(component, table.component(), "{path}");
         }

@@ -77,8 +77,9 @@ fn the_named_contract_is_found_among_however_many() {
         let contract = world.contract(&shop.operator, &shop.provider, &several).await;
         // Older ones than the one named, by their ids.
         let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150)
-            INSERT INTO contracts SELECT printf('ctr_%026d', n), issuer_id, provider_id, service_id, contract_type, status, effective_date,
-                currency, reference, version, created_at, updated_at FROM contracts, n WHERE id = ?1";
+            INSERT INTO contracts (id, issuer_id, provider_id, service_id, contract_type, status, effective_date, currency, version, created_at, updated_at)
+            SELECT printf('ctr_%026d', n), issuer_id, provider_id, service_id, contract_type, status, effective_date, currency, version,
+                created_at, updated_at FROM contracts, n WHERE id = ?1";
         assert_eq!(world.database().execute(more, [&contract]).unwrap(), 150);
         let body = json!({ "organizationId": shop.customer, "serviceId": several, "quantity": "1", "contractId": contract });
         let asked = world.post("/v1/subscriptions", body).by(&shop.admin).header("prefer", "wait=5").send().await;

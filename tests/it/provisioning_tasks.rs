@@ -97,7 +97,7 @@ fn a_contract_that_ended_meanwhile_stops_the_task() {
 
 /// A statement that only this step makes, and what the steps come to when it never succeeds.
 const STEPS: [(&str, [&str; 3]); 3] = [
-    ("c.status = 'ACTIVE'", ["ERROR", "NOT_STARTED", "NOT_STARTED"]),
+    ("c.provider_id = ?1 AND c.service_id = ?2", ["ERROR", "NOT_STARTED", "NOT_STARTED"]),
     ("INSERT INTO entitlements", ["UNDONE", "ERROR", "NOT_STARTED"]),
     ("UPDATE subscriptions SET", ["UNDONE", "UNDONE", "ERROR"]),
 ];

@@ -81,3 +81,49 @@ fn a_database_of_a_newer_hub_is_left_alone() {
         world.get("/health/onboarding").send().await.expect_problem(503, "temporarily_unavailable");
     });
 }
+
+/// A database of the steps before, with a disabled distributor in it, a contract and the job that waits for its day.
+#[test]
+fn organizations_and_contracts_of_before_are_what_they_were() {
+    let database = Connection::open_in_memory().unwrap();
+    let step =
+        |number: i64| MIGRATIONS.iter().find(|step| step.name.ends_with("_organizations_contracts")).unwrap().number - number;
+    let apply = |from: i64, to: i64| {
+        for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
+            for statement in migration.statements() {
+                database.execute(statement, []).expect(statement);
+            }
+        }
+    };
+    apply(1, step(1));
+    database
+        .execute_batch(
+            "INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
+             VALUES ('o', NULL, 'o.', 'OPERATOR', 'ACTIVE', 'O', 'O', 'US', 'USD', 1, 1, 1),
+                    ('d', 'o', 'o.d.', 'DISTRIBUTOR', 'DISABLED', 'D', 'D', 'US', 'USD', 1, 1, 7),
+                    ('p', 'd', 'o.d.p.', 'PROVIDER', 'ACTIVE', 'Contoso', 'P', 'US', 'USD', 1, 1, 1),
+                    ('c', 'p', 'o.d.p.c.', 'CUSTOMER', 'DISABLED', 'C', 'C', 'US', 'USD', 1, 1, 1),
+                    ('q', 'o', 'o.q.', 'PROVIDER', 'ACTIVE', 'Q', 'Q', 'US', 'USD', 1, 1, 1);
+             INSERT INTO services VALUES ('s', 's', 'S', NULL, 'MSP', 'BUILTIN', 1);
+             INSERT INTO contracts VALUES ('k', 'o', 'q', 's', 'PAY_GO', 'PENDING_EFFECTIVE_DATE', '2026-10-01', 'USD', NULL, 1, 1, 1);
+             INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
+             VALUES ('j', 'onboarding', 'contract.activate', 'q', 'k', 'READY', 1, 0, 0, 1);",
+        )
+        .unwrap();
+    apply(step(0), step(0));
+    let all = |sql: &str| -> Vec<String> {
+        let mut statement = database.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let bound = all(
+        "SELECT id || ' ' || status || ' ' || COALESCE(disabled_by, '-') || ' ' || COALESCE(disabled_at, '-') FROM organizations ORDER BY path",
+    );
+    assert_eq!(bound, ["o ACTIVE - -", "d DISABLED d 7", "p DISABLED d -", "c DISABLED d 1", "q ACTIVE - -"]);
+    let traits = all(
+        "SELECT name_key || ' ' || COALESCE(tenant_type, '-') || ' ' || COALESCE(provider_type, '-') FROM organizations ORDER BY path",
+    );
+    assert_eq!(traits, ["o - -", "d - -", "contoso - STANDARD", "c DEFAULT -", "q - STANDARD"]);
+    assert_eq!(all("SELECT id || is_default || COALESCE(term, '-') FROM contracts"), ["k0-"]);
+    assert_eq!(all("SELECT queue FROM jobs"), ["contracts"]);
+}

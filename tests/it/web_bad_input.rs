@@ -191,7 +191,7 @@ fn unknown_routes_and_methods_say_what_there_is() {
                 (Method::PUT, PATH, "POST, GET, HEAD"),
                 (Method::DELETE, PATH, "POST, GET, HEAD"),
                 (Method::TRACE, PATH, "POST, GET, HEAD"),
-                (Method::OPTIONS, "/v1/me", "GET, HEAD"),
+                (Method::OPTIONS, "/v1/me", "GET, PATCH, HEAD"),
                 (Method::GET, "/v1/access-tokens", "POST"),
                 (Method::from_bytes(b"BREW").unwrap(), PATH, "POST, GET, HEAD"),
             ] {
@@ -299,6 +299,8 @@ fn a_fault_is_a_503_that_changed_nothing_and_can_be_sent_again() {
     simulated(|| async {
         let world = World::new().await;
         let operator = world.bootstrap().await;
+        // The first request of an instance looks at the schema too, and takes a fault there for a database that is new.
+        world.get(PATH).by(&operator).send().await.expect(200);
         let before = world.dump();
         // Every statement of a write, one after the other, until there is none left to fail.
         for nth in 1..100 {
@@ -344,8 +346,8 @@ fn the_callers_trace_goes_through_and_every_request_is_one_line_of_the_log() {
         assert!(answer.header("traceparent").contains(trace));
         let lines: Vec<Value> = world.hub.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let traced: Vec<_> = lines.iter().filter(|line| line["traceId"] == trace).collect();
-        // The scheduler and each of the ten components that it asked.
-        assert_eq!(traced.len(), 11, "{traced:#?}");
+        // The scheduler and each of the components that it asked.
+        assert_eq!(traced.len(), crate::openapi::tables().len(), "{traced:#?}");
         for bad in ["", "00-short-00f067aa0ba902b7-01", &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), "ff-x-y-z"] {
             let answer = world.get("/v1/me").by(&operator).header("traceparent", bad).send().await;
             assert_eq!(answer.header("traceparent").len(), 55);

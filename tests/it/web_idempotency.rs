@@ -47,7 +47,7 @@ fn a_body_that_the_route_has_no_use_for_belongs_to_the_request_too() {
         let world = World::new().await;
         let shop = world.shop().await;
         let body = json!({
-            "providerId": shop.provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": "2026-10-01", "currency": "USD"
+            "providerId": shop.provider, "serviceId": shop.builtin, "contractType": "PAY_GO", "effectiveDate": "2026-10-01", "currency": "USD", "threshold": { "minorUnits": 100000, "currency": "USD" }
         });
         let drawn = world.post("/v1/contracts", body).by(&shop.operator).send().await;
         let path = format!("/v1/contracts/{}/approve", drawn.expect(201).text("/id"));
@@ -88,7 +88,7 @@ fn a_replayed_secret_is_the_same_and_stands_nowhere_in_the_database() {
     simulated(|| async {
         let world = World::new().await;
         let operator = world.bootstrap().await;
-        let body = json!({ "name": "robot", "organizationId": operator.organization, "role": "OPERATOR_ADMINISTRATOR" });
+        let body = json!({ "name": "robot", "organizationId": operator.organization, "roles": ["OPERATOR_ADMINISTRATOR"] });
         let first = world.post("/v1/api-tokens", body.clone()).by(&operator).key("secret-key-1").send().await;
         let again = world.post("/v1/api-tokens", body).by(&operator).key("secret-key-1").send().await;
         assert_eq!(first.text("/apiToken"), again.text("/apiToken"));

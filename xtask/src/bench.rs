@@ -56,6 +56,8 @@ enum Target {
 
 /// The connections of the main rows.
 const MANY: u32 = 32;
+/// The health of the component that has `/v1/me`: it opens the database too, and looks nobody up.
+const ME_HEALTH: &str = "/health/onboarding";
 
 /// Measures everything, prints the table, writes the JSON.
 pub fn bench(options: &Options) -> Result<()> {
@@ -125,6 +127,7 @@ impl Kind {
             secrets,
             log: Some(folder.join("hub.log")),
             ticks,
+            environment: Vec::new(),
         };
         match self {
             Self::Hub => launch.start(),
@@ -161,6 +164,8 @@ struct Measured {
     keyed: Sample,
     native: Sample,
     native_keyed: Sample,
+    /// Who am I: the identity lookup and nothing else; and a request of the same component that looks nobody up.
+    identity: [Sample; 2],
     start: f64,
     rss: f64,
 }
@@ -193,10 +198,14 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         body: None,
         keyed: false,
     };
+    let identified =
+        Load { name: "identified", url: format!("{}/v1/me", ground.hub.base), token: Some(&token), body: None, keyed: false };
+    let unidentified =
+        Load { name: "unidentified", url: format!("{}{ME_HEALTH}", ground.hub.base), token: None, body: None, keyed: false };
     let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, body: None, keyed: false };
     let yardstick = native_database(folder)?;
 
-    let mut samples: [Vec<Sample>; 9] = Default::default();
+    let mut samples: [Vec<Sample>; 11] = Default::default();
     for round in 0..effort.rounds {
         shell::step(&format!("round {} of {}", round + 1, effort.rounds), || {
             let name = round.to_string();
@@ -210,6 +219,8 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
             samples[6].push(write(false).run(folder, 1, seconds, &name)?);
             samples[7].push(run_native(native, &yardstick, seconds, true)?);
             samples[8].push(write(true).run(folder, MANY, seconds, &name)?);
+            samples[9].push(unidentified.run(folder, MANY, seconds, &name)?);
+            samples[10].push(identified.run(folder, MANY, seconds, &name)?);
             Ok(())
         })?;
     }
@@ -225,6 +236,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         keyed: at(8),
         native: at(4),
         native_keyed: at(7),
+        identity: [at(9), at(10)],
         start,
         rss,
     })
@@ -263,6 +275,16 @@ impl Measured {
                 target: bound.then_some(Target::AtLeast(0.5)),
             });
         }
+        // Under full load a request costs what is left of the machine for it: the inverse of the throughput.
+        let [unidentified, identified] = self.identity;
+        rows.push(Row {
+            name: format!("identity lookup, {MANY} conn: its share of a request"),
+            ours: format!("/v1/me {:.0}/s", identified.per_second),
+            against: format!("health {:.0}/s", unidentified.per_second),
+            figure: 100.0 * (1.0 - identified.per_second / unidentified.per_second),
+            unit: "%",
+            target: None,
+        });
         rows.push(absolute("process start to first 200 of /health", self.start, "ms", Some(Target::AtMost(50.0))));
         rows.push(absolute("RSS after the load", self.rss, "MB", Some(Target::AtMost(100.0))));
         rows
@@ -308,7 +330,11 @@ impl Row {
     }
 
     fn figure(&self) -> String {
-        if self.unit == "x" { format!("{:.2}", self.figure) } else { String::new() }
+        match self.unit {
+            "x" => format!("{:.2}", self.figure),
+            "%" => format!("{:.0} %", self.figure),
+            _ => String::new(),
+        }
     }
 
     fn json(&self) -> Value {

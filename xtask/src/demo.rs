@@ -258,7 +258,7 @@ impl Story<'_> {
         self.tour.say(&format!(
             "The operator issues an API token with the role {role}: export {variable}=<its apiToken>, shown only now."
         ));
-        let body = object(&[("name", "demo"), ("organizationId", organization), ("role", role)]);
+        let body = format!(r#"{{"name":"demo","organizationId":"{organization}","roles":["{role}"]}}"#);
         let answer = self.call(&self.post(operator, variable, "/v1/api-tokens").json(body), 201)?;
         let token = text(&answer.json()?, "apiToken")?;
         self.tour.name(variable, &token);
@@ -284,6 +284,8 @@ impl Story<'_> {
             ("currency", "USD"),
             ("reference", service.code),
         ]);
+        let contact = object(&[("firstName", "Ada"), ("lastName", "Lovelace"), ("email", "ada@contoso.example")]);
+        let body = format!("{},\"licenseContact\":{contact}}}", body.trim_end_matches('}'));
         let step = format!("contract-{}", service.key);
         let answer = self.call(&self.post(distributor, &step, "/v1/contracts").json(body), 201)?;
         let contract = answer.json()?;

@@ -30,9 +30,14 @@ pub struct Ground {
 impl Ground {
     /// Starts the embedded host; `name` names the folder below `target/ground`, which is emptied first.
     pub fn start(name: &str) -> Result<Self> {
+        Self::start_with(name, Vec::new())
+    }
+
+    /// As [`Ground::start`], with more in the environment.
+    pub fn start_with(name: &str, environment: Vec<(&'static str, String)>) -> Result<Self> {
         artifacts::build_components()?;
         artifacts::build_host()?;
-        Self::with(name, |launch| launch.start())
+        Self::with(name, |launch| Launch { environment, ..launch }.start())
     }
 
     /// Starts the same application on Spin.
@@ -52,6 +57,7 @@ impl Ground {
             secrets: &secrets,
             log: Some(folder.join("hub.log")),
             ticks: true,
+            environment: Vec::new(),
         })?;
         let operator = hub::bootstrap(&hub.client(), &secrets)?.context("an empty hub was bootstrapped already")?;
         Ok(Self { hub, secrets, operator, folder })

@@ -35,6 +35,8 @@ pub struct Launch<'a> {
     pub log: Option<PathBuf>,
     /// Whether the application has the hub's schedules (the test guests have not).
     pub ticks: bool,
+    /// What else the environment holds.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// A running hub. Dropping it drains it.
@@ -71,7 +73,7 @@ impl Launch<'_> {
     }
 
     fn spawn(self, mut command: Command, ready: impl Fn(&str) -> Option<String> + Send + 'static) -> Result<Hub> {
-        command.envs(self.secrets.environment()).stdin(Stdio::null());
+        command.envs(self.secrets.environment()).envs(self.environment.iter().cloned()).stdin(Stdio::null());
         // A group of its own: Ctrl-C at a terminal reaches only this program, which then asks the hub to drain.
         command.process_group(0);
         match &self.log {

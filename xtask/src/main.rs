@@ -10,6 +10,7 @@ mod http;
 mod hub;
 mod ledger;
 mod load;
+mod oidc;
 mod postgres;
 mod secrets;
 mod shell;

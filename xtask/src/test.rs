@@ -12,9 +12,12 @@ use crate::postgres::Postgres;
 use crate::tour::Tour;
 use crate::{artifacts, demo, shell, spin, tools};
 
-/// The operation by which a token can end itself, as schemathesis names it.
-const REVOKE: &str = "DELETE /v1/api-tokens/{apiTokenId}";
+/// The operations by which a token can end itself, when it finds its own id, as schemathesis names them.
+const ENDING: [&str; 2] = ["DELETE /v1/api-tokens/{apiTokenId}", "POST /v1/api-tokens/{apiTokenId}/regenerate"];
+/// The one by which it does so in any case.
+const SIGN_OUT: &str = "DELETE /v1/access-tokens/current";
 const PHASES: &str = "examples,coverage,fuzzing,stateful";
+const ALONE: &str = "examples,coverage,fuzzing";
 
 /// A stage that did its work, or had a reason not to.
 enum Outcome {
@@ -30,7 +33,7 @@ struct Stage {
 }
 
 /// In this order: what fails fast comes first, what needs builds comes after them.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Stage { name: "fmt", what: "rustfmt finds nothing to change", run: fmt },
     Stage { name: "clippy", what: "clippy finds nothing in the whole workspace", run: clippy },
     Stage { name: "wasm", what: "components, test guests and the host build", run: wasm },
@@ -39,6 +42,7 @@ const STAGES: [Stage; 10] = [
     Stage { name: "postgres", what: "a real PostgreSQL takes the schema and every statement", run: postgres },
     Stage { name: "openapi", what: "the API's description is valid and lints", run: openapi },
     Stage { name: "schemathesis", what: "generated requests find no contradiction to it", run: schemathesis },
+    Stage { name: "oidc", what: "people sign in at a real OpenID provider", run: oidc },
     Stage { name: "demo", what: "the demo story, checked to the cent", run: demo_story },
     Stage { name: "spin", what: "the same story on Spin >= 4.1, when it is on PATH", run: spin_story },
 ];
@@ -157,11 +161,15 @@ fn schemathesis() -> Result<Outcome> {
     let token = ground.sign_in()?;
     let file = ground.folder.join("openapi.json");
     fs::write(&file, &ground.hub.client().expect(&Call::get("/openapi.json"), 200)?.text)?;
-    // Everything but what could revoke the run's own token, after which every answer would be 401 and prove nothing; then
-    // that operation alone, where no list of tokens is read that would lead to the own one.
-    fuzz(&program, &ground, &token, &["--exclude-name", REVOKE, "--max-time", "120", "--phases", PHASES])?;
-    fuzz(&program, &ground, &token, &["--include-name", REVOKE, "--max-time", "10", "--phases", "examples,coverage,fuzzing"])?;
+    // Everything but what could end the run's own token, after which every answer would be 401 and prove nothing; then those
+    // operations alone, where no list of tokens is read that would lead to the own one.
+    let without = ["--exclude-name", ENDING[0], "--exclude-name", ENDING[1], "--exclude-name", SIGN_OUT];
+    fuzz(&program, &ground, &token, &[&without[..], &["--max-time", "120", "--phases", PHASES]].concat())?;
+    for operation in ENDING {
+        fuzz(&program, &ground, &token, &["--include-name", operation, "--max-time", "10", "--phases", ALONE])?;
+    }
     ground.hub.client().expect(&Call::get("/v1/me").bearer("OPERATOR", &token), 200)?;
+    fuzz(&program, &ground, &token, &["--include-name", SIGN_OUT, "--max-time", "10", "--phases", ALONE])?;
     ground.stop()?;
     Ok(Outcome::Passed)
 }
@@ -176,6 +184,11 @@ fn fuzz(program: &Path, ground: &Ground, token: &str, selection: &[&str]) -> Res
         run.arg("--no-color");
     }
     shell::run(&mut run, "each finding above has the curl that repeats it")
+}
+
+fn oidc() -> Result<Outcome> {
+    crate::oidc::run()?;
+    Ok(Outcome::Passed)
 }
 
 fn demo_story() -> Result<Outcome> {

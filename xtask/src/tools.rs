@@ -11,6 +11,8 @@ use crate::{apt, shell};
 const PYTHON: [&str; 2] = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
 /// The 1.x line runs on the Node that Debian stable has.
 const REDOCLY: &str = "@redocly/cli@1.34.15";
+/// As well: the 9.x line wants a newer one.
+const OIDC_PROVIDER: &str = "oauth2-mock-server@8.2.3";
 
 /// The path of a program from PyPI.
 pub fn python(program: &str) -> Result<PathBuf> {
@@ -31,16 +33,28 @@ pub fn python(program: &str) -> Result<PathBuf> {
 /// The path of the OpenAPI linter from npm.
 pub fn redocly() -> Result<PathBuf> {
     let folder = shell::target().join("tools/npm");
-    once(&folder, REDOCLY, || {
+    npm(&folder, REDOCLY, "linting the API's description")?;
+    Ok(folder.join("node_modules/.bin/redocly"))
+}
+
+/// The folder below which node finds a real OpenID provider, from npm.
+pub fn oidc_provider() -> Result<PathBuf> {
+    let folder = shell::target().join("tools/oidc");
+    npm(&folder, OIDC_PROVIDER, "signing in at an OpenID provider")?;
+    Ok(folder)
+}
+
+/// Installs a package from npm, and npm itself, where they are missing.
+fn npm(folder: &Path, package: &str, what: &str) -> Result<()> {
+    once(folder, package, || {
         if !shell::on_path("npm") {
-            apt::ensure(&["npm"], "linting the API's description")?;
+            apt::ensure(&["npm"], what)?;
         }
         let mut npm = shell::command("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&folder).arg(REDOCLY);
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(folder).arg(package);
         npm.stdout(std::io::stderr());
-        shell::run(&mut npm, "the npm registry must be reachable once to install the linter")
-    })?;
-    Ok(folder.join("node_modules/.bin/redocly"))
+        shell::run(&mut npm, "the npm registry must be reachable once to install it")
+    })
 }
 
 /// Installs into the folder unless its stamp says that this very list is there.

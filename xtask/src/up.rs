@@ -56,6 +56,7 @@ pub fn up(options: &Options) -> Result<()> {
         secrets: &secrets,
         log: options.demo.then(|| data.join("hub.log")),
         ticks: true,
+        environment: Vec::new(),
     }
     .start()?;
     let token = greet(&hub, &secrets, &data)?;

@@ -19,7 +19,7 @@ pub async fn create(
 ) -> Result<Sent<Created<Invoice>>> {
     let id = hub.id();
     hub.write(&caller, async |tx| {
-        let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+        let customer = organizations::head(tx, &caller.scope(), new.organization_id).await?;
         if customer.kind != OrganizationKind::Customer {
             return Err(Error::invalid(
                 "/organizationId",
@@ -38,6 +38,8 @@ pub async fn create(
             ));
         }
         let invoice = invoices::issue(tx, &caller.scope(), id, &customer, new.period, draft, hub.now()).await?;
+        hub.concerns(customer.id);
+        hub.audit("period", &new.period.to_string());
         Ok(Created::at(format!("/v1/invoices/{id}"), invoice))
     })
     .await

@@ -54,12 +54,16 @@ pub async fn create(
     let ask = Ask::new(&hub, task_type, id, new.value, &Registration::SHAPE).await?;
     let sent = hub
         .write(&caller, async |tx| {
-            let owner = organizations::find_place(tx, &caller.scope(), owner).await?;
+            let owner = organizations::find_in_use(tx, &caller.scope(), owner).await?;
             if owner.kind == OrganizationKind::Customer {
                 return Err(Error::invalid(
                     "/organizationId",
                     "is a CUSTOMER; data center components belong to who runs them, so name its provider",
                 ));
+            }
+            hub.concerns(owner.id);
+            if registers {
+                hub.audit_subject(id.to_string());
             }
             if let Some(password) = ask.password.as_ref().filter(|_| registers) {
                 data_centers::insert(tx, id, owner.id, &ask.body, password, ask.id, hub.now()).await?;
@@ -131,6 +135,8 @@ impl Ask {
                 if ask.task_type == TaskType::DatacenterDelete {
                     data_centers::check_unused(tx, id).await?;
                 }
+                hub.concerns(found.organization_id);
+                hub.audit_subject(id.to_string());
                 data_centers::set_task(tx, id, ask.id).await?;
                 ask.begin(tx, hub, found.organization_id, Some(id)).await
             })
@@ -226,8 +232,11 @@ pub async fn upload(
 ) -> Result<Sent<Edited<DataCenter>>> {
     let scope = caller.scope();
     hub.write(&caller, async |tx| {
-        if data_centers::find(tx, &scope, id).await?.target == Target::Manual {
+        let found = data_centers::find(tx, &scope, id).await?;
+        hub.concerns(found.organization_id);
+        if found.target == Target::Manual {
             let task_id = asking(tx, &scope, id).await?;
+            hub.audit("taskId", &task_id.to_string());
             engine::answer(tx, &hub, &scope, task_id, StepName::Contact, &Outcome::Done, None).await?;
         }
         data_centers::set_inventory(tx, id, Some(&inventory.value.to_string()), None).await?;

@@ -134,7 +134,7 @@ impl Draft {
         environments::check_components(tx, scope, &self.to.products).await?;
         match &self.of {
             Of::New { owner, code } => {
-                let owner = organizations::find_place(tx, scope, *owner).await?;
+                let owner = organizations::find_in_use(tx, scope, *owner).await?;
                 if owner.kind == OrganizationKind::Customer {
                     return Err(Error::invalid(
                         "/organizationId",

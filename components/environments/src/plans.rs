@@ -25,6 +25,8 @@ pub(crate) async fn planned(hub: &Hub, caller: &Identity, draft: &Draft, dry_run
         let sent = hub.write(caller, async |tx| {
             let plan = draft.make(tx, hub, &caller.scope()).await?;
             plans::insert(tx, &plan).await?;
+            hub.concerns(plan.organization_id);
+            hub.audit("environmentId", &plan.environment_id.to_string());
             Ok(Created::at(format!("/v1/plans/{}", plan.id), plan))
         });
         return sent.await.map(Sent::one);
@@ -47,9 +49,12 @@ async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_ro
         environments::insert(tx, &plan, id, hub.now()).await?;
     }
     if kept {
+        hub.audit_subject(environment_id.to_string());
         environments::set_task(tx, environment_id, id).await?;
         environments::link(tx, environment_id, &products(&plan)?).await?;
     }
+    hub.concerns(plan.organization_id);
+    hub.audit("planId", &plan.id.to_string());
     (plan.status, plan.task_id) = (PlanStatus::Applied, Some(id));
     plans::update(tx, &plan).await?;
     let task = NewTask {
@@ -104,6 +109,8 @@ pub async fn approve(hub: Hub, caller: Caller<permit::PlanApprove>, Path(id): Pa
             ));
         }
         check_up_to_date(tx, &caller.scope(), &plan).await?;
+        hub.concerns(plan.organization_id);
+        hub.audit("environmentId", &plan.environment_id.to_string());
         (plan.status, plan.approved_at) = (PlanStatus::Approved, Some(hub.now()));
         plans::update(tx, &plan).await?;
         Ok(Shown(plan))

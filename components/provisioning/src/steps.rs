@@ -64,12 +64,13 @@ fn foreign(work: &Work<'_>, step: StepName) -> Error {
 /// Asks again what was asked when the task was made, for this contract: it may have ended meanwhile.
 async fn check_contract(work: &Work<'_>) -> Result<Outcome> {
     let subscription = subscription(work).await?;
-    let answer = contracts::provisionable(
+    let answer = contracts::allows(
         work.hub.db().await?,
         &work.job.organization_path,
         subscription.provider_id,
         subscription.service_id,
         Some(subscription.contract_id),
+        work.hub.now(),
     )
     .await;
     match answer {

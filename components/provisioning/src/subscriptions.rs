@@ -8,7 +8,7 @@ use domain::{
 use serde::Deserialize;
 use store::{
     contracts,
-    organizations::{self, Organization},
+    organizations::{self, OrganizationHead},
     services,
     subscriptions::{self, NewSubscription, Subscription},
     tasks::{NewTask, Task},
@@ -40,16 +40,17 @@ pub async fn create(
     let request = serde_json::to_string(&new).map_err(|error| Error::unavailable(error.to_string()))?;
     let sent = hub
         .write(&caller, async |tx| {
-            let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+            let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
             services::find(tx, new.service_id).await?;
-            let contract = contracts::provisionable(tx, &customer.path, provider_id, new.service_id, new.contract_id).await?;
+            let contract_id =
+                contracts::allows(tx, &customer.path, provider_id, new.service_id, new.contract_id, hub.now()).await?;
             let subscription = Subscription {
                 id,
                 organization_id: customer.id,
                 provider_id,
                 service_id: new.service_id,
-                contract_id: contract.id,
+                contract_id,
                 quantity: new.quantity,
                 status: SubscriptionStatus::Provisioning,
                 task_id,
@@ -57,6 +58,10 @@ pub async fn create(
                 activated_at: None,
             };
             subscriptions::insert(tx, &subscription).await?;
+            hub.concerns(customer.id);
+            hub.audit_subject(id.to_string());
+            hub.audit("serviceId", &new.service_id.to_string());
+            hub.audit("quantity", &new.quantity.to_string());
             let task = NewTask {
                 id: task_id,
                 task_type: TaskType::SubscriptionProvision,
@@ -75,7 +80,7 @@ pub async fn create(
 }
 
 /// A customer's provider is the organization right above it.
-fn provider_of(customer: &Organization) -> Result<Id<id::Organization>> {
+fn provider_of(customer: &OrganizationHead) -> Result<Id<id::Organization>> {
     match (customer.kind, customer.parent_id) {
         (OrganizationKind::Customer, Some(provider_id)) => Ok(provider_id),
         _ => Err(Error::invalid(

@@ -9,8 +9,16 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 19] = [
+    "access",
+    "sign-in",
+    "federation",
     "onboarding",
+    "members",
+    "roles",
+    "contracts",
+    "enrollment",
+    "branding",
     "provisioning",
     "tasks",
     "data-centers",
@@ -20,6 +28,7 @@ const OTHERS: [&str; 10] = [
     "discovery",
     "support",
     "marketplaces",
+    "audit",
 ];
 
 /// The route table.

@@ -22,6 +22,8 @@ const CACHED_STATEMENTS: usize = 256;
 /// What each connection keeps of the database. SQLite's own 2 MB, for every pooled connection, would be most of the
 /// hub's memory; what is not in here is in the operating system's cache.
 const CACHE_KIB: i32 = 512;
+/// This many open sessions are a crowd.
+const CROWD: usize = 4;
 /// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
 /// own 1000, as a page that many commits change is then written once for all of them.
 const CHECKPOINT_PAGES: u32 = 4000;
@@ -33,6 +35,8 @@ pub(crate) struct Database {
     /// Held by the connection that writes.
     pub(super) gate: Gate,
     inner: Mutex<Inner>,
+    /// The connection on which whoever holds the gate writes.
+    writer: Mutex<Option<Pooled>>,
     /// What brings commits to the disk that SQLite itself does not. With one thread SQLite does.
     syncer: Option<Arc<Syncer>>,
     checkpointer: Mutex<Checkpointer>,
@@ -68,6 +72,8 @@ struct Inner {
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     marked: Arc<AtomicBool>,
+    /// Whether it is the one for writing.
+    is_writer: bool,
     /// Whether its commits only write, and are brought to the disk by the database's syncer.
     only_writes: bool,
 }
@@ -75,6 +81,10 @@ pub(super) struct Pooled {
 impl Pooled {
     pub(super) fn only_writes(&self) -> bool {
         self.only_writes
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.marked.load(Relaxed)
     }
 }
 
@@ -85,12 +95,24 @@ impl Database {
                 .with_context(|| format!("cannot create the directory {} for a database", dir.display()))?;
         }
         let syncer = path.as_deref().filter(|_| has_threads()).map(|path| Arc::new(Syncer::of_log(path)));
-        Ok(Self { syncer, path, gate: Gate::default(), inner: Mutex::default(), checkpointer: Mutex::default() })
+        Ok(Self {
+            syncer,
+            path,
+            gate: Gate::default(),
+            inner: Mutex::default(),
+            writer: Mutex::default(),
+            checkpointer: Mutex::default(),
+        })
     }
 
     /// Whether its connections see each other's data, and so must wait for each other.
     pub(super) fn is_shared(&self) -> bool {
         self.path.is_some()
+    }
+
+    /// Whether so many sessions are open that one should not hold up the others.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lock().sessions.len() >= CROWD
     }
 
     /// Registers a session, so that `close` reaches it.
@@ -134,9 +156,35 @@ impl Database {
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context, &mark)));
-        let mut pooled = Pooled { connection, marked, only_writes: false };
+        let mut pooled = Pooled { connection, marked, is_writer: false, only_writes: false };
         self.share_syncs(&mut pooled)?;
         Ok(pooled)
+    }
+
+    /// Takes the writer back. Gives it on when there is one already, or when the hub has ended.
+    fn keep_writer(&self, mut pooled: Pooled) -> Option<Pooled> {
+        let closed = self.lock().closed;
+        let mut writer = lock(&self.writer);
+        if closed || writer.is_some() {
+            pooled.is_writer = false;
+            return Some(pooled);
+        }
+        *writer = Some(pooled);
+        None
+    }
+
+    /// The connection for writing, for whoever holds the gate.
+    pub(super) fn writer(&self) -> rusqlite::Result<Pooled> {
+        let writer = lock(&self.writer).take();
+        let mut writer = match writer {
+            Some(mut writer) => {
+                self.share_syncs(&mut writer)?;
+                writer
+            }
+            None => self.connect()?,
+        };
+        writer.is_writer = true;
+        Ok(writer)
     }
 
     /// Leaves the syncs of a connection's commits to the syncer, as soon as the database has a write-ahead log.
@@ -164,6 +212,14 @@ impl Database {
         if self.path.is_none() || pooled.marked.load(Relaxed) {
             return;
         }
+        let pooled = if pooled.is_writer {
+            match self.keep_writer(pooled) {
+                Some(second) => second,
+                None => return,
+            }
+        } else {
+            pooled
+        };
         let mut inner = self.lock();
         if !inner.closed && inner.idle.len() < IDLE_CONNECTIONS {
             inner.idle.push(pooled);
@@ -242,6 +298,7 @@ impl Database {
         inner.closed = true;
         inner.idle.clear();
         inner.keeper = None;
+        *lock(&self.writer) = None;
         let sessions = std::mem::take(&mut inner.sessions);
         drop(inner);
         let mut checkpointer = lock(&self.checkpointer);

@@ -21,6 +21,9 @@ const RESULT_BYTES: usize = 128 << 20;
 /// `SQLITE_BUSY_SNAPSHOT`: the transaction has read what another has since changed, so waiting is of no use.
 const BUSY_SNAPSHOT: i32 = 517;
 
+/// What begins a statement that changes rows.
+const CHANGES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
+
 /// How long to wait before trying again, in milliseconds; the last one repeats. SQLite's own schedule.
 const BACKOFF: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
 
@@ -40,13 +43,24 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct State {
     pooled: Option<Pooled>,
+    /// This guest's own connection while `pooled` is the database's writer.
+    aside: Option<Pooled>,
     /// The write gate, from the statement that begins to write until the transaction ends.
     gate: Option<Held>,
     closed: bool,
     /// What the last commit wrote or saw, until it is known to be on the disk.
     written: Option<Written>,
-    /// Whether this guest ran a statement: a pooled connection still has the counters of the guest before.
-    used: bool,
+    /// Whether this guest changed rows on `pooled`, which otherwise still has the counters of the guest before.
+    changed: bool,
+    /// What this guest last changed on a connection that it no longer has.
+    counters: Counters,
+}
+
+/// What a connection says of its last change.
+#[derive(Clone, Copy, Default)]
+struct Counters {
+    changes: u64,
+    last_insert_rowid: i64,
 }
 
 /// The right to be the running statement of a session.
@@ -56,6 +70,8 @@ pub(crate) type Turn = OwnedMutexGuard<()>;
 enum Attempt {
     Done(Outcome),
     NeedsGate,
+    /// It would write, on a connection that is not for that.
+    NeedsWriter,
     Busy(String),
     /// It would wait for the disk, on a thread that must not.
     Syncs,
@@ -91,7 +107,7 @@ impl Session {
             }
             let failure = match attempt {
                 Attempt::Done(outcome) => return self.durable(outcome).await,
-                Attempt::Syncs => "a statement was handed on twice".to_owned(),
+                Attempt::Syncs | Attempt::NeedsWriter => "a statement was handed on twice".to_owned(),
                 Attempt::Closed => std::future::pending().await,
                 Attempt::NeedsGate => {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + BUSY_TIMEOUT);
@@ -123,7 +139,7 @@ impl Session {
     async fn durable(&self, outcome: Outcome) -> Outcome {
         let written = self.lock().written.take();
         let (Some(written), Some(syncer), None) = (written, self.0.database.syncer(), &outcome.error) else { return outcome };
-        match syncer.durable(written).await {
+        match syncer.durable(written, self.0.database.is_crowded()).await {
             Ok(()) => outcome,
             Err(text) => Outcome::failed(text),
         }
@@ -147,17 +163,18 @@ impl Session {
     }
 
     pub(crate) fn changes(&self) -> u64 {
-        self.lock().counter(|connection| connection.changes())
+        self.lock().counters().changes
     }
 
     pub(crate) fn last_insert_rowid(&self) -> i64 {
-        self.lock().counter(|connection| connection.last_insert_rowid())
+        self.lock().counters().last_insert_rowid
     }
 
     /// Loses the connection as a network would: whatever was open on it is rolled back.
     pub(crate) fn disconnect(&self) {
         let mut state = self.lock();
         state.pooled = None;
+        state.aside = None;
         state.gate = None;
     }
 
@@ -170,7 +187,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.database.unregister(self.id);
         let mut state = lock(&self.state);
-        if let Some(pooled) = state.pooled.take() {
+        let state = &mut *state;
+        for pooled in state.pooled.take().into_iter().chain(state.aside.take()) {
             self.database.give_back(pooled);
         }
         state.gate = None;
@@ -186,13 +204,37 @@ impl State {
         let mut state = lock(state);
         state.closed = true;
         state.pooled = None;
+        state.aside = None;
         state.gate = None;
     }
 
-    fn counter<T: Default>(&self, read: impl FnOnce(&rusqlite::Connection) -> T) -> T {
+    fn counters(&self) -> Counters {
         match &self.pooled {
-            Some(pooled) if self.used => read(&pooled.connection),
-            _ => T::default(),
+            Some(Pooled { connection, .. }) if self.changed => {
+                Counters { changes: connection.changes(), last_insert_rowid: connection.last_insert_rowid() }
+            }
+            _ => self.counters,
+        }
+    }
+
+    /// Goes over to the database's one writing connection, with the gate held and nothing begun: what it has cached stays
+    /// true, while every commit of another empties a connection's cache.
+    fn to_writer(&mut self, database: &Database) -> rusqlite::Result<()> {
+        let writer = database.writer()?;
+        self.counters = self.counters();
+        self.changed = false;
+        self.aside = self.pooled.replace(writer);
+        Ok(())
+    }
+
+    /// Back to the guest's own connection, as soon as nothing is under way on the writer.
+    fn from_writer(&mut self, database: &Database) {
+        if let Some(own) = self.aside.take() {
+            self.counters = self.counters();
+            self.changed = false;
+            if let Some(writer) = self.pooled.replace(own) {
+                database.give_back(writer);
+            }
         }
     }
 
@@ -207,10 +249,38 @@ impl State {
         if self.closed {
             return Attempt::Closed;
         }
-        let pooled = match self.pooled.take().map_or_else(|| database.connect(), Ok) {
-            Ok(pooled) => self.pooled.insert(pooled),
-            Err(error) => return Attempt::failed(&error, true),
-        };
+        if self.pooled.is_none() {
+            match database.connect() {
+                Ok(pooled) => self.pooled = Some(pooled),
+                Err(error) => return Attempt::failed(&error, true),
+            }
+        }
+        let mut attempt = self.try_here(database, sql, parameters, gate, may_block);
+        if matches!(attempt, Attempt::NeedsWriter) {
+            attempt = match self.to_writer(database) {
+                Ok(()) => self.try_here(database, sql, parameters, gate, may_block),
+                Err(error) => Attempt::failed(&error, true),
+            };
+        }
+        let waits = matches!(attempt, Attempt::NeedsGate | Attempt::Syncs);
+        if !waits && self.pooled.as_ref().is_some_and(|pooled| pooled.connection.is_autocommit()) {
+            self.from_writer(database);
+            self.gate = None;
+            *gate = None;
+        }
+        attempt
+    }
+
+    /// Tries a statement on the connection that the session has.
+    fn try_here(
+        &mut self,
+        database: &Arc<Database>,
+        sql: &str,
+        parameters: &[Value],
+        gate: &mut Option<Held>,
+        may_block: bool,
+    ) -> Attempt {
+        let Some(pooled) = &self.pooled else { return Attempt::Closed };
         let connection = &pooled.connection;
         let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
         let mut statement = match connection.prepare_cached(sql) {
@@ -220,10 +290,16 @@ impl State {
         let writes = !statement.readonly();
         // A transaction that has read already gets its answer at once, as SQLite gives it: to wait would be to deadlock.
         let begins = before == TransactionState::None;
-        if writes && begins && database.is_shared() && self.gate.is_none() && gate.is_none() {
-            match database.gate.try_enter() {
-                Some(held) => *gate = Some(held),
-                None => return Attempt::NeedsGate,
+        if writes && begins && database.is_shared() {
+            if self.gate.is_none() && gate.is_none() {
+                match database.gate.try_enter() {
+                    Some(held) => *gate = Some(held),
+                    None => return Attempt::NeedsGate,
+                }
+            }
+            // Whoever has set something on their own connection keeps it.
+            if self.aside.is_none() && connection.is_autocommit() && !pooled.is_marked() {
+                return Attempt::NeedsWriter;
             }
         }
         let commits = match before {
@@ -237,15 +313,12 @@ impl State {
         let mut rows = Vec::new();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
-        self.used = true;
+        self.changed |= writes && CHANGES.iter().any(|word| says(sql, word));
         if commits {
             // Before the gate opens: whoever goes in next then waits for this as well.
             self.written = database.committed(pooled.only_writes());
         }
-        if connection.is_autocommit() {
-            self.gate = None;
-            *gate = None;
-        } else if self.gate.is_none() {
+        if !connection.is_autocommit() && self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
             let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
             let late = || database.gate.try_enter();

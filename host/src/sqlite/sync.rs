@@ -82,11 +82,12 @@ impl Syncer {
         Written(self.lock().wanted)
     }
 
-    /// Waits until that is on the disk. Whoever finds no sync under way makes one, for all.
-    pub(super) async fn durable(self: &Arc<Self>, written: Written) -> Result<(), String> {
+    /// Waits until that is on the disk. Whoever finds no sync under way makes one, for all. In a crowd that is done on a
+    /// thread of its own, so that the others go on meanwhile and their commits gather for the next one.
+    pub(super) async fn durable(self: &Arc<Self>, written: Written, crowded: bool) -> Result<(), String> {
         loop {
             let synced = self.synced.notified();
-            match self.next(written) {
+            match self.next(written, crowded) {
                 Next::Ended(result) => return result,
                 Next::Wait => synced.await,
                 Next::Run { inline: true } => self.run(),
@@ -99,7 +100,7 @@ impl Syncer {
         }
     }
 
-    fn next(&self, written: Written) -> Next {
+    fn next(&self, written: Written, crowded: bool) -> Next {
         let mut state = self.lock();
         if let Some(broken) = &state.broken {
             return Next::Ended(Err(broken.clone()));
@@ -110,7 +111,7 @@ impl Syncer {
         if std::mem::replace(&mut state.running, true) {
             return Next::Wait;
         }
-        Next::Run { inline: state.takes < SLOW }
+        Next::Run { inline: !crowded && state.takes < SLOW }
     }
 
     fn run(&self) {
@@ -172,7 +173,7 @@ mod tests {
                 for _ in 0..20 {
                     let mine = disk.written.fetch_add(1, SeqCst) + 1;
                     let written = syncer.wrote();
-                    syncer.durable(written).await.unwrap();
+                    syncer.durable(written, true).await.unwrap();
                     assert!(disk.safe.load(SeqCst) >= mine);
                 }
             })
@@ -184,7 +185,7 @@ mod tests {
         let syncs = disk.syncs.load(SeqCst);
         assert!(syncs < 640 / 2, "{syncs} syncs for 640 writes");
         let before = disk.syncs.load(SeqCst);
-        syncer.durable(syncer.written()).await.unwrap();
+        syncer.durable(syncer.written(), false).await.unwrap();
         assert_eq!(disk.syncs.load(SeqCst), before, "what is safe needs no sync");
     }
 
@@ -196,10 +197,10 @@ mod tests {
             true => Err(io::Error::other("the disk is gone")),
             false => Ok(()),
         }));
-        assert!(syncer.durable(syncer.written()).await.is_ok());
+        assert!(syncer.durable(syncer.written(), false).await.is_ok());
         let written = syncer.wrote();
-        assert!(syncer.durable(written).await.unwrap_err().contains("the disk is gone"));
+        assert!(syncer.durable(written, false).await.unwrap_err().contains("the disk is gone"));
         fails.store(false, SeqCst);
-        assert!(syncer.durable(written).await.is_err() && syncer.durable(syncer.wrote()).await.is_err());
+        assert!(syncer.durable(written, false).await.is_err() && syncer.durable(syncer.wrote(), false).await.is_err());
     }
 }

@@ -27,6 +27,8 @@ pub enum Kind {
     ConditionRequired,
     /// Understood, and against a rule: see the field errors.
     Invalid,
+    /// Too often; see after how many seconds it may be tried again.
+    TooMany,
     /// A fault of ours or of something we need. Nothing was changed; the request can be repeated.
     Unavailable,
 }
@@ -53,12 +55,14 @@ pub struct Error {
     pub internal: Option<String>,
     /// Which fields, when the request's content is at fault.
     pub fields: Vec<FieldError>,
+    /// After how many seconds to try again, when that is known.
+    pub retry_after: Option<u32>,
 }
 
 impl Error {
     /// An error of any kind.
     pub fn new(kind: Kind, code: &'static str, public: impl Into<String>) -> Self {
-        Self { kind, code, public: public.into(), internal: None, fields: Vec::new() }
+        Self { kind, code, public: public.into(), internal: None, fields: Vec::new(), retry_after: None }
     }
 
     /// The request cannot be read.
@@ -95,6 +99,11 @@ impl Error {
             many => format!("{} fields are against the rules; see errors. Correct them and send the request again.", many.len()),
         };
         Self { fields, ..Self::new(Kind::Invalid, "invalid_request", public) }
+    }
+
+    /// It was tried too often, and may be tried again after so many seconds.
+    pub fn too_many(code: &'static str, public: impl Into<String>, retry_after: u32) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(Kind::TooMany, code, public) }
     }
 
     /// A fault that the caller cannot mend; `internal` is for the log.

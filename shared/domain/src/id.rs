@@ -36,12 +36,20 @@ nouns! {
     Organization "org" "organization";
     /// A person who signs in.
     Person "per" "person";
+    /// An invitation to become a member of an organization.
+    MemberInvitation "minv" "member invitation";
+    /// A role in a service.
+    ServiceRole "srol" "service role";
     /// An app, which signs in with client credentials.
     App "app" "app";
     /// An API token, the long-lived credential of a machine.
     ApiToken "tok" "API token";
+    /// An OpenID provider that the hub trusts.
+    IdentityProvider "idp" "identity provider";
     /// A commit contract.
     Contract "ctr" "contract";
+    /// An invitation to a provider that has no organization yet.
+    OnboardingInvitation "oin" "onboarding invitation";
     /// A service of the catalogue.
     Service "svc" "service";
     /// A service provisioned to a customer organization.
@@ -62,6 +70,8 @@ nouns! {
     Usage "use" "usage row";
     /// An invoice.
     Invoice "inv" "invoice";
+    /// A time in which a provider's principal may act in a customer.
+    ActingSession "act" "acting session";
     /// One HTTP request, for logs and support.
     Request "req" "request";
 }

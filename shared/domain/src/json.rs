@@ -69,7 +69,6 @@ macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, $crate::JsonSchema)]
-        #[schemars(inline)]
         pub enum $name { $($(#[$doc])* #[schemars(rename = $text)] $variant,)+ }
         impl $name {
             /// Every value, in the order of declaration.

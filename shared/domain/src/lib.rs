@@ -4,8 +4,12 @@
 //! value that a rule needs is an argument. That is why these rules can be tested natively in microseconds, and why
 //! every other crate may depend on this one while it depends on none of them.
 
+pub mod acting;
+pub mod audit;
+pub mod branding;
 pub mod contract;
 pub mod country;
+pub mod credential;
 pub mod data_center;
 pub mod environment;
 pub mod error;
@@ -15,14 +19,20 @@ pub mod instant;
 pub mod invoice;
 pub mod job;
 pub mod json;
+pub mod member;
 pub mod money;
+pub mod oidc;
+pub mod onboarding_invitation;
 pub mod organization;
 pub mod period;
 pub mod person;
 pub mod principal;
 pub mod role;
 pub mod service;
+pub mod sign_in;
+pub mod subdivision;
 pub mod subscription;
+pub mod table;
 pub mod task;
 pub mod text;
 pub mod time;

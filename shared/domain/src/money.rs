@@ -111,6 +111,12 @@ impl Decimal {
     }
 }
 
+impl From<u32> for Decimal {
+    fn from(whole: u32) -> Self {
+        Self(whole.into())
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0.normalize(), f)

@@ -1,6 +1,6 @@
 //! Organizations and the tree they form.
 
-use crate::{Error, Id, Result, id, text_enum};
+use crate::{Error, FieldError, Id, Result, country::Country, id, subdivision, text_enum};
 use std::fmt;
 
 text_enum! {
@@ -25,10 +25,57 @@ text_enum! {
     pub enum OrganizationStatus {
         /// It can.
         Active = "ACTIVE",
-        /// It cannot; what it has stays.
+        /// It cannot, since it or one above it is disabled; what it has stays.
         Disabled = "DISABLED",
+        /// It is no more. Its record stays, so that invoices and the audit can name it.
+        Removed = "REMOVED",
     }
 }
+
+text_enum! {
+    /// What a customer is to its provider.
+    pub enum TenantType {
+        /// A customer.
+        Default = "DEFAULT",
+        /// A part of the provider's own house.
+        Internal = "INTERNAL",
+    }
+}
+
+text_enum! {
+    /// How far a provider has come.
+    pub enum ProviderStatus {
+        /// It tries the hub out.
+        Trial = "TRIAL",
+        /// It pays.
+        Paid = "PAID",
+    }
+}
+
+text_enum! {
+    /// Whether a provider is a main or an additional one.
+    pub enum ProviderType {
+        /// A provider by itself.
+        Standard = "STANDARD",
+        /// Another organization of a provider, beside its main one: to test in, or to administer apart.
+        Additional = "ADDITIONAL",
+    }
+}
+
+text_enum! {
+    /// How an organization takes part in selling.
+    pub enum PartnerType {
+        /// As a partner.
+        Partner = "PARTNER",
+        /// Orders for its customers.
+        Reseller = "RESELLER",
+        /// Orders, quotes and amends for its customers.
+        DirectReseller = "DIRECT_RESELLER",
+    }
+}
+
+/// How many additional organizations a provider may have.
+pub const ADDITIONAL_PROVIDERS: u32 = 20;
 
 impl OrganizationKind {
     /// Whether an organization of this kind may stand directly below one of `parent`. Customers stand below providers only, since
@@ -69,6 +116,11 @@ impl OrganizationPath {
         self.0.strip_suffix('.')?.rsplit('.').next()?.parse().ok()
     }
 
+    /// The organizations from the root down to the one at the path's end.
+    pub fn line(&self) -> impl Iterator<Item = Id<id::Organization>> {
+        self.0.split('.').filter_map(|id| id.parse().ok())
+    }
+
     /// The text of the path.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -106,10 +158,102 @@ pub fn check_kind(child: OrganizationKind, parent: OrganizationKind) -> Result<(
     ))
 }
 
+/// What is said of an organization that only some kinds have.
+#[derive(Clone, Debug, Default)]
+pub struct Traits {
+    /// Of customers.
+    pub tenant_type: Option<TenantType>,
+    /// Of providers.
+    pub provider_status: Option<ProviderStatus>,
+    /// Of providers.
+    pub provider_type: Option<ProviderType>,
+    /// Of additional providers.
+    pub main_provider_id: Option<Id<id::Organization>>,
+    /// Of whoever sells: distributors, resellers and providers; each at most once.
+    pub partner_types: Vec<PartnerType>,
+}
+
+impl Traits {
+    /// Refuses what an organization of this kind does not have, and fills in what it has when nothing was said.
+    pub fn checked(mut self, kind: OrganizationKind) -> Result<Self> {
+        let (customer, provider) = (kind == OrganizationKind::Customer, kind == OrganizationKind::Provider);
+        let seller = provider || matches!(kind, OrganizationKind::Distributor | OrganizationKind::Reseller);
+        let mut errors = Vec::new();
+        let mut refuse = |wrong: bool, pointer: &str, detail: &str| {
+            if wrong {
+                errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+            }
+        };
+        refuse(self.tenant_type.is_some() && !customer, "/tenantType", "is said of a CUSTOMER only; leave it out");
+        refuse(self.provider_status.is_some() && !provider, "/providerStatus", "is said of a PROVIDER only; leave it out");
+        refuse(self.provider_type.is_some() && !provider, "/providerType", "is said of a PROVIDER only; leave it out");
+        refuse(
+            !self.partner_types.is_empty() && !seller,
+            "/partnerTypes",
+            "is said of a DISTRIBUTOR, RESELLER or PROVIDER only; leave it out",
+        );
+        let additional = self.provider_type == Some(ProviderType::Additional);
+        refuse(
+            self.main_provider_id.is_some() && !additional,
+            "/mainProviderId",
+            "is said of a provider of the providerType ADDITIONAL only; leave it out",
+        );
+        refuse(
+            additional && self.main_provider_id.is_none(),
+            "/mainProviderId",
+            "is missing: say which STANDARD provider the ADDITIONAL one belongs to",
+        );
+        let twice = self.partner_types.iter().enumerate().any(|(index, one)| self.partner_types[..index].contains(one));
+        refuse(twice, "/partnerTypes", "has one twice; say each once");
+        if !errors.is_empty() {
+            return Err(Error::invalid_fields(errors));
+        }
+        if customer {
+            self.tenant_type.get_or_insert(TenantType::Default);
+        }
+        if provider {
+            self.provider_status.get_or_insert(ProviderStatus::Paid);
+            self.provider_type.get_or_insert(ProviderType::Standard);
+        }
+        Ok(self)
+    }
+}
+
+/// A state or province as it is kept: see [`subdivision::normalized`].
+pub fn checked_state(country: Country, state: Option<&str>) -> Result<Option<String>> {
+    state.map(|state| subdivision::normalized(country, state).map_err(|detail| Error::invalid("/state", detail))).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use OrganizationKind::*;
+
+    #[test]
+    fn each_kind_has_its_own_traits_and_defaults() {
+        let of = |kind| Traits::default().checked(kind).unwrap();
+        assert_eq!(of(Customer).tenant_type, Some(TenantType::Default));
+        assert_eq!(
+            (of(Provider).provider_status, of(Provider).provider_type),
+            (Some(ProviderStatus::Paid), Some(ProviderType::Standard))
+        );
+        assert!(of(Reseller).tenant_type.is_none() && of(Customer).provider_type.is_none());
+        let wrong = |traits: Traits, kind| {
+            traits.checked(kind).unwrap_err().fields.into_iter().map(|field| field.pointer).collect::<Vec<_>>()
+        };
+        let all = Traits {
+            tenant_type: Some(TenantType::Internal),
+            provider_status: Some(ProviderStatus::Trial),
+            provider_type: Some(ProviderType::Additional),
+            main_provider_id: None,
+            partner_types: vec![PartnerType::Partner, PartnerType::Partner],
+        };
+        assert_eq!(wrong(all.clone(), Provider), ["/tenantType", "/mainProviderId", "/partnerTypes"]);
+        assert_eq!(
+            wrong(all, Customer),
+            ["/providerStatus", "/providerType", "/partnerTypes", "/mainProviderId", "/partnerTypes"]
+        );
+    }
 
     #[test]
     fn levels_may_be_absent_but_not_turned_round() {

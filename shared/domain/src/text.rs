@@ -32,6 +32,36 @@ pub(crate) fn check(text: &str, min: usize, max: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// A text as it is compared where neither case nor accents should matter: in lower case, Latin letters without their
+/// accents. So `São Paulo` is found by `sao paulo`.
+pub fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).filter_map(unaccented).collect()
+}
+
+/// A lower-case letter without its accent; nothing for an accent by itself.
+fn unaccented(letter: char) -> Option<char> {
+    Some(match letter {
+        '\u{300}'..='\u{36f}' => return None,
+        'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
+        'ç' | 'ć' | 'č' => 'c',
+        'ď' | 'đ' => 'd',
+        'è'..='ë' | 'ē' | 'ė' | 'ę' | 'ě' => 'e',
+        'ğ' => 'g',
+        'ì'..='ï' | 'ī' | 'į' | 'ı' => 'i',
+        'ł' => 'l',
+        'ñ' | 'ń' | 'ň' => 'n',
+        'ò'..='ö' | 'ø' | 'ō' | 'ő' => 'o',
+        'ř' => 'r',
+        'ś' | 'š' | 'ş' | 'ș' => 's',
+        'ť' | 'ţ' | 'ț' => 't',
+        'ù'..='ü' | 'ū' | 'ů' | 'ű' => 'u',
+        'ý' | 'ÿ' => 'y',
+        'ź' | 'ż' | 'ž' => 'z',
+        '’' | '‘' => '\'',
+        other => other,
+    })
+}
+
 impl<const MIN: usize, const MAX: usize> fmt::Display for Text<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -104,7 +134,6 @@ impl<T, const MAX: usize> List<T, MAX> {
     }
 }
 
-/// An empty list.
 impl<T, const MAX: usize> Default for List<T, MAX> {
     fn default() -> Self {
         Self(Vec::new())
@@ -144,6 +173,17 @@ impl<T: schemars::JsonSchema, const MAX: usize> schemars::JsonSchema for List<T,
     }
 }
 
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +196,13 @@ mod tests {
         assert!(" a".parse::<Text<1, 3>>().is_err());
         assert!("a\nb".parse::<Text<1, 3>>().is_err());
         assert!("a\u{0}b".parse::<Text<1, 3>>().is_err());
+    }
+
+    #[test]
+    fn folding_drops_case_and_accents() {
+        assert_eq!(folded("São PAULO"), folded("sa\u{303}o paulo"));
+        assert_eq!((folded("Ñandú"), folded("ŁÓDŹ"), folded("Straße")), ("nandu".into(), "lodz".into(), "straße".into()));
+        assert_eq!(folded("O’Brien"), "o'brien");
     }
 
     #[test]

@@ -19,6 +19,21 @@ impl Date {
     pub fn start(self) -> Instant {
         self.0.and_time(NaiveTime::MIN).and_utc().into()
     }
+
+    /// The same day so many months later, or the last of that month when it is shorter. `None` after the year 2999.
+    pub fn months_later(self, months: u32) -> Option<Self> {
+        self.0.checked_add_months(chrono::Months::new(months)).filter(|day| YEARS.contains(&day.year())).map(Self)
+    }
+
+    /// Whether it is the first day of its month.
+    pub fn begins_month(self) -> bool {
+        self.0.day() == 1
+    }
+
+    /// The day (UTC) an instant lies in. `None` outside the years that are taken.
+    pub fn of(instant: Instant) -> Option<Self> {
+        Some(instant.date_naive()).filter(|day| YEARS.contains(&day.year())).map(Self)
+    }
 }
 
 impl fmt::Display for Date {
@@ -64,7 +79,7 @@ impl Moment {
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -123,6 +138,16 @@ mod tests {
         assert!("+262142-12-31T23:59:59Z".parse::<Moment>().is_err());
         // What counts is the year in UTC.
         assert!("3000-01-01T00:00:00+01:00".parse::<Moment>().is_ok() && "2999-12-31T23:30:00-01:00".parse::<Moment>().is_err());
+    }
+
+    #[test]
+    fn months_are_calendar_months() {
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        assert_eq!(day("2026-03-21").months_later(12), Some(day("2027-03-21")));
+        assert_eq!(day("2027-10-31").months_later(4), Some(day("2028-02-29")));
+        assert_eq!(day("2999-12-01").months_later(1), None);
+        assert!(day("2026-10-01").begins_month() && !day("2026-10-02").begins_month());
+        assert_eq!(Date::of("2026-10-01T23:59:59Z".parse().unwrap()), Some(day("2026-10-01")));
     }
 
     proptest! {

@@ -105,7 +105,7 @@ impl UsageRow {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::text::hex(&digest.finalize())
     }
 }
 

@@ -19,7 +19,7 @@ pub use wait::waited;
 
 use domain::{
     Id, Result, id,
-    task::{Outcome, StepName, TaskType, Turn},
+    task::{Outcome, StepName, Subject, TaskType, Turn},
 };
 use std::pin::Pin;
 use store::{
@@ -85,6 +85,20 @@ pub async fn begin(tx: &Tx<'_>, hub: &Hub, new: &NewTask<'_>) -> Result<Task> {
         enqueue(tx, hub, &task.queue, task.organization_id, task.id, new.job_id).await?;
     }
     Ok(task)
+}
+
+/// Tells the audit of a task that comes to another status.
+fn told(hub: &Hub, before: &Task, after: &Task) {
+    hub.concerns(after.organization_id);
+    hub.audit_change("status", Some(before.status.as_str()), Some(after.status.as_str()));
+    if let Some(subject) = after.subject {
+        let name = match subject {
+            Subject::Subscription(_) => "subscriptionId",
+            Subject::Environment(_) => "environmentId",
+            Subject::DataCenter(_) => "dataCenterId",
+        };
+        hub.audit(name, &subject.to_string());
+    }
 }
 
 async fn enqueue(

@@ -3,6 +3,7 @@
 use crate::{
     enqueue, location,
     run::{set_cancelled, settled},
+    told,
 };
 use domain::{
     Error, Id, Kind, Result, id,
@@ -29,6 +30,7 @@ pub async fn answer(
     let mut after = settled(&task, turn, outcome, false, note, hub.now());
     go_on(tx, hub, &mut after).await?;
     tasks::update(tx, scope, &task, &after).await?;
+    told(hub, &task, &after);
     Ok(after)
 }
 
@@ -86,11 +88,13 @@ pub async fn cancel(tx: &Tx<'_>, hub: &Hub, scope: &Scope, id: Id<id::Task>) -> 
         }
     };
     if !idle {
+        told(hub, &task, &task);
         return Ok(Task { cancel_requested_at: Some(hub.now()), ..task });
     }
     after.cancel_requested_at = Some(hub.now());
     after.preceding_tasks.clear();
     tasks::update(tx, scope, &task, &after).await?;
+    told(hub, &task, &after);
     Ok(after)
 }
 
@@ -143,5 +147,6 @@ async fn begin_again(tx: &Tx<'_>, hub: &Hub, scope: &Scope, task: &Task, mut aft
     tasks::set_cancel_requested(tx, task.id, None).await?;
     tasks::update(tx, scope, task, &after).await?;
     tasks::precede(tx, &after).await?;
+    told(hub, task, &after);
     Ok(after)
 }

@@ -1,8 +1,9 @@
 //! Running a task: one turn a job.
 
-use crate::{Settled, Steps, Work, enqueue};
+use crate::{Settled, Steps, Work, enqueue, told};
 use domain::{
     Error, Instant, Kind, Result,
+    audit::{AuditPrincipal, AuditResult},
     job::is_tried_again,
     task::{Next, Outcome, StepName, StepStatus, TaskType, Turn, Way, cancel, next},
 };
@@ -11,7 +12,7 @@ use store::{
     jobs::{self, Job},
     tasks::{self, Task},
 };
-use web::Hub;
+use web::{Hub, Record};
 
 /// A turn that is being taken, with what it is taken from.
 struct Run<'a> {
@@ -138,7 +139,24 @@ impl Run<'_> {
         }
         self.steps.settle(tx, &Settled { work: self.work, task: &after, turn }).await?;
         tasks::update(tx, scope, self.stored, &after).await?;
-        if after.ended_at.is_some() { release(tx, hub, &after).await } else { Ok(()) }
+        if after.ended_at.is_none() {
+            return Ok(());
+        }
+        self.record_end(tx, &after).await?;
+        release(tx, hub, &after).await
+    }
+
+    async fn record_end(&self, tx: &Tx<'_>, after: &Task) -> Result<()> {
+        let Work { hub, job, .. } = *self.work;
+        told(hub, self.stored, after);
+        let what = Record {
+            organization_id: after.organization_id,
+            action: "tasks.end",
+            principal: AuditPrincipal::Job(job.id),
+            subject_id: Some(after.id.to_string()),
+            result: AuditResult::Success,
+        };
+        hub.record(tx, what).await
     }
 
     /// A turn could not be taken, for a fault or because this hub does not know how. The job is tried again or parked by

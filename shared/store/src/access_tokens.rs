@@ -1,8 +1,9 @@
 //! Access tokens, and who stands behind one. This is the one indexed read that every authenticated request makes.
 
-use crate::{Db, Tx, params};
+use crate::{Db, Row, Tx, params};
 use domain::{
-    Error, Id, Instant, OrganizationKind, OrganizationPath, PrincipalId, Result, Role, id, organization::OrganizationStatus,
+    Error, Id, Instant, OrganizationKind, OrganizationPath, PrincipalId, Result, id, organization::OrganizationStatus,
+    role::Binding,
 };
 
 /// An organization as far as deciding about a caller needs it.
@@ -26,7 +27,7 @@ pub struct Principal {
     /// The organization it belongs to.
     pub home: Place,
     /// Its roles, each with the organization it is bound in.
-    pub bindings: Vec<(Role, OrganizationPath)>,
+    pub bindings: Vec<Binding>,
 }
 
 /// Whose access token has this hash, at `now`. `None` when it is unknown, ended or revoked, or has no role left anywhere.
@@ -36,7 +37,8 @@ pub struct Principal {
 pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>> {
     let rows: Vec<String> = db
         .query_all(
-            "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path AS found
+            "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path
+                 || ' ' || COALESCE(b.bound_by, '') AS found
              FROM access_tokens a
              JOIN organizations o ON o.id = a.organization_id
              JOIN bindings b ON b.principal_id = a.principal_id
@@ -54,14 +56,21 @@ pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>
     Ok(principal)
 }
 
-fn read(row: &str) -> Option<(Principal, (Role, OrganizationPath))> {
+fn read(row: &str) -> Option<(Principal, Binding)> {
     let mut words = row.split(' ');
     let mut word = || words.next();
     let id = word()?.parse().ok()?;
     let (kind, status, path) = (word()?.parse().ok()?, word()?.parse().ok()?, OrganizationPath::stored(word()?.to_owned()));
     let home = Place { id: path.id()?, path, kind, status };
-    let binding = (word()?.parse().ok()?, OrganizationPath::stored(word()?.to_owned()));
+    let role = word()?.parse().ok()?;
+    let binding = Binding { role, path: OrganizationPath::stored(word()?.to_owned()), bound: !word()?.is_empty() };
     Some((Principal { id, home, bindings: Vec::new() }, binding))
+}
+
+/// Ends the access tokens with which a principal is at home in an organization that it belongs to no longer. Others stay:
+/// what they permit is read with every request.
+pub async fn revoke_at(tx: &Tx<'_>, principal: PrincipalId, home: Id<id::Organization>) -> Result<()> {
+    tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1 AND organization_id = ?2", params![principal, home]).await
 }
 
 /// Ends the access tokens of a principal, whose rights have changed or ended: it must get a new one for what is left.
@@ -69,50 +78,98 @@ pub async fn revoke(tx: &Tx<'_>, principal: PrincipalId) -> Result<()> {
     tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1", params![principal]).await
 }
 
-/// An organization that a caller names as the one to act in. The caller's bindings decide whether it may.
+/// An organization as far as deciding about a caller needs it. Nobody's scope is asked: the caller's bindings decide.
 pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
-    db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], |row| {
-        Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? })
-    })
+    db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], read_place).await
+}
+
+/// An organization that a caller names as the one to act in, and the caller's acting session there that is open at `now`, if
+/// there is one. The caller's bindings decide whether it may act there, with or without one.
+pub async fn place_to_act(
+    db: &Db,
+    id: Id<id::Organization>,
+    principal: PrincipalId,
+    now: Instant,
+) -> Result<Option<(Place, Option<Id<id::ActingSession>>)>> {
+    db.query_opt(
+        "SELECT o.id, o.path, o.kind, o.status, (SELECT s.id FROM acting_sessions s
+             WHERE s.principal_id = ?2 AND s.organization_id = o.id AND s.status = 'OPEN' AND s.expires_at > ?3)
+         FROM organizations o WHERE o.id = ?1",
+        params![id, principal, now],
+        |row| Ok((read_place(row)?, row.take()?)),
+    )
     .await
 }
 
-/// Exchanges the API token with this hash for an access token with the other, which ends at `expires_at`, or with the API
-/// token if that ends sooner. Gives the instant at which it ends; `None` when there is no such API token.
+pub(crate) fn read_place(row: &mut Row) -> Result<Place> {
+    Ok(Place { id: row.take()?, path: row.take()?, kind: row.take()?, status: row.take()? })
+}
+
+/// Exchanges the API token with this hash, or the app with this id and secret's hash, for an access token with the other,
+/// which ends at `expires_at`, or with the credential if that ends sooner. Gives the instant at which it ends; `None` when
+/// there is no such credential.
 pub async fn exchange(
     tx: &Tx<'_>,
-    api_token_hash: &str,
+    app: Option<Id<id::App>>,
+    secret_hash: &str,
     access_token_hash: &str,
     now: Instant,
     expires_at: Instant,
 ) -> Result<Option<Instant>> {
-    let token: Option<(Id<id::ApiToken>, Id<id::Organization>, Option<Instant>)> = tx
-        .query_opt(
+    let (sql, values) = match app {
+        None => (
             "UPDATE api_tokens SET last_used_at = ?2 WHERE hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
              RETURNING id, organization_id, expires_at",
-            params![api_token_hash, now],
-            |row| Ok((row.take()?, row.take()?, row.take()?)),
-        )
-        .await?;
-    let Some((token, home, end)) = token else { return Ok(None) };
+            params![secret_hash, now],
+        ),
+        Some(app) => (
+            "UPDATE apps SET last_used_at = ?2 WHERE id = ?3 AND hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+             RETURNING id, organization_id, expires_at",
+            params![secret_hash, now, app],
+        ),
+    };
+    let found: Option<(PrincipalId, Id<id::Organization>, Option<Instant>)> =
+        tx.query_opt(sql, values, |row| Ok((row.take()?, row.take()?, row.take()?))).await?;
+    let Some((principal, home, end)) = found else { return Ok(None) };
     let expires_at = end.map_or(expires_at, |end| end.min(expires_at));
-    insert(tx, access_token_hash, PrincipalId::ApiToken(token), home, expires_at).await?;
+    insert(tx, access_token_hash, principal, home, None, expires_at).await?;
     Ok(Some(expires_at))
 }
 
-/// Keeps an access token of a principal, at home in an organization, until `expires_at`.
+/// Keeps an access token of a principal, at home in an organization, until `expires_at`; of a person who signed in, with
+/// the hash of the session.
 pub async fn insert(
     tx: &Tx<'_>,
     hash: &str,
     principal: PrincipalId,
     home: Id<id::Organization>,
+    session_hash: Option<&str>,
     expires_at: Instant,
 ) -> Result<()> {
     tx.exec(
-        "INSERT INTO access_tokens (hash, principal_id, organization_id, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![hash, principal, home, expires_at],
+        "INSERT INTO access_tokens (hash, principal_id, organization_id, session_hash, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![hash, principal, home, session_hash, expires_at],
     )
     .await
+}
+
+/// Ends this one access token, and gives the hash of the session it was of.
+pub async fn end(tx: &Tx<'_>, hash: &str) -> Result<Option<String>> {
+    let session: Option<Option<String>> =
+        tx.query_opt("DELETE FROM access_tokens WHERE hash = ?1 RETURNING session_hash", params![hash], |row| row.take()).await?;
+    Ok(session.flatten())
+}
+
+/// The hash of the session that this access token is of.
+pub async fn session(db: &Db, hash: &str) -> Result<Option<String>> {
+    let session: Option<Option<String>> =
+        db.query_opt("SELECT session_hash FROM access_tokens WHERE hash = ?1", params![hash], |row| row.take()).await?;
+    Ok(session.flatten())
+}
+
+/// Has the access tokens of a principal act in another organization from now on, unless told otherwise.
+pub async fn set_home(tx: &Tx<'_>, principal: PrincipalId, home: Id<id::Organization>) -> Result<()> {
+    tx.exec("UPDATE access_tokens SET organization_id = ?2 WHERE principal_id = ?1", params![principal, home]).await
 }
 
 /// Forgets access tokens that ended before `now`, at most `limit` of them. They were worth nothing any more.

@@ -1,6 +1,6 @@
 //! Links by which a person sets the password of a local account: each good once, and only the newest of a person.
 
-use crate::{Tx, params};
+use crate::{Db, Tx, params};
 use domain::{Id, Instant, Result, id};
 
 /// Makes a link with the secret of this hash, and ends the person's earlier ones.
@@ -19,4 +19,10 @@ pub async fn take(tx: &Tx<'_>, hash: &str, now: Instant) -> Result<Option<Id<id:
         row.take()
     })
     .await
+}
+
+/// Whose link has this hash, while it is good.
+pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Id<id::Person>>> {
+    db.query_opt("SELECT person_id FROM account_links WHERE hash = ?1 AND expires_at > ?2", params![hash, now], |row| row.take())
+        .await
 }

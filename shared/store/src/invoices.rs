@@ -2,7 +2,7 @@
 
 use crate::{
     Db, Row, Scope, Tx,
-    organizations::Organization,
+    organizations::OrganizationHead,
     params,
     usage::of_ids,
     value::{batches, numbers, start},
@@ -120,7 +120,7 @@ pub async fn issue(
     tx: &Tx<'_>,
     scope: &Scope,
     id: Id<id::Invoice>,
-    customer: &Organization,
+    customer: &OrganizationHead,
     period: Period,
     draft: Draft,
     now: Instant,

@@ -7,21 +7,36 @@
 
 pub mod access_tokens;
 pub mod account_links;
-pub mod api_tokens;
+pub mod acting_policies;
+pub mod acting_sessions;
+pub mod audit;
+pub mod bindings;
+pub mod branding;
 pub mod contracts;
+pub mod credentials;
 pub mod data_centers;
 mod db;
 pub mod entitlements;
 pub mod environments;
 pub mod idempotency;
+pub mod identity_providers;
 pub mod invoices;
 pub mod jobs;
+pub mod member_invitations;
+pub mod members;
+pub mod memberships;
 pub mod migrations;
+pub mod oidc_sign_ins;
+pub mod onboarding_invitations;
 pub mod organizations;
+pub mod passwords;
 pub mod people;
+pub mod person_identities;
 pub mod plans;
 mod scope;
+pub mod service_roles;
 pub mod services;
+pub mod sessions;
 pub mod subscriptions;
 pub mod tasks;
 pub mod usage;
@@ -31,3 +46,14 @@ mod value;
 pub use db::{Db, Tx};
 pub use scope::Scope;
 pub use value::{Row, Stored, Value};
+
+/// The refusal of an edit of what was edited since by somebody else.
+fn stale(noun: &str) -> domain::Error {
+    domain::Error::new(
+        domain::Kind::Stale,
+        "stale",
+        format!(
+            "The {noun} was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match."
+        ),
+    )
+}

@@ -29,7 +29,11 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_provisioning",
     4 "0004_billing",
     5 "0005_people",
-    6 "0006_environments",
+    6 "0006_members",
+    7 "0007_audit",
+    8 "0008_organizations_contracts",
+    9 "0009_sign_in",
+    10 "0011_environments",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -2,7 +2,7 @@
 
 use crate::{Db, Row, Tx, params};
 use domain::{
-    Error, Id, Instant, JsonSchema, Result, Text, id,
+    Error, Id, Instant, JsonSchema, Kind, Result, Text, id,
     person::{Email, PersonStatus},
 };
 use serde::Serialize;
@@ -80,4 +80,30 @@ pub async fn find_or_insert(
         Some(person) => Ok(person),
         None => find_by_email(tx, email).await?.ok_or_else(|| Error::unavailable("a person vanished inside a transaction")),
     }
+}
+
+/// Sets where a person acts unless told otherwise, if the person is at `version` or that is not asked for. The caller has
+/// found that the person may act there.
+pub async fn set_default_organization(
+    tx: &Tx<'_>,
+    person: Id<id::Person>,
+    version: Option<i64>,
+    organization: Id<id::Organization>,
+    now: Instant,
+) -> Result<()> {
+    let edited: Option<i64> = tx
+        .query_opt(
+            "UPDATE people SET default_organization_id = ?3, version = version + 1, updated_at = ?4
+             WHERE id = ?1 AND (version = ?2 OR ?2 IS NULL) RETURNING version",
+            params![person, version, organization, now],
+            |row| row.take(),
+        )
+        .await?;
+    edited.map(drop).ok_or_else(|| {
+        Error::new(
+            Kind::Stale,
+            "stale",
+            "This was edited since you read it. Read it again, apply your change and send it with the new ETag.",
+        )
+    })
 }

@@ -3,21 +3,32 @@
 use crate::Value;
 use domain::OrganizationPath;
 
-/// The part of the organization tree that a caller acts in: one organization and all below it. Every function that
-/// reads or writes tenant data takes one and puts it into its WHERE.
+/// The part of the organization tree that a caller acts in: one organization, with all below it or without. Every
+/// function that reads or writes tenant data takes one and puts it into its WHERE.
 #[derive(Clone, Debug)]
-pub struct Scope(OrganizationPath);
+pub struct Scope {
+    path: OrganizationPath,
+    until: String,
+}
 
 impl Scope {
     /// The scope of whoever acts in the organization at this path. `web` makes it from the caller's identity, a job
     /// from the organization it works for.
     pub fn below(path: OrganizationPath) -> Self {
-        Self(path)
+        let until = path.range_end();
+        Self { path, until }
+    }
+
+    /// The scope of whoever acts in the organization at this path by a role that reaches no further.
+    pub fn only(path: OrganizationPath) -> Self {
+        // `!` comes before whatever an id begins with, in ASCII and in every collation that orders by bytes.
+        let until = format!("{path}!");
+        Self { path, until }
     }
 
     /// The path at the scope's top.
     pub fn path(&self) -> &OrganizationPath {
-        &self.0
+        &self.path
     }
 
     /// A statement's own parameters, followed by the two bounds of the scope.
@@ -28,11 +39,29 @@ impl Scope {
 
     /// The lower bound of `path` in the scope: `path >= from`.
     pub fn from(&self) -> Value {
-        Value::Text(self.0.as_str().to_owned())
+        Value::Text(self.path.as_str().to_owned())
     }
 
     /// The upper bound of `path` in the scope: `path < until`.
     pub fn until(&self) -> Value {
-        Value::Text(self.0.range_end())
+        Value::Text(self.until.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Id, id};
+
+    #[test]
+    fn a_scope_holds_what_is_below_or_does_not() {
+        let id = |n| format!("org_0000000000000000000000000{n}").parse::<Id<id::Organization>>().unwrap();
+        let place = OrganizationPath::root(id(1)).child(id(2));
+        let (child, sibling) = (place.child(id(0)), OrganizationPath::root(id(1)).child(id(3)));
+        let holds =
+            |scope: &Scope, path: &OrganizationPath| scope.path.as_str() <= path.as_str() && path.as_str() < scope.until.as_str();
+        let (below, only) = (Scope::below(place.clone()), Scope::only(place.clone()));
+        assert!(holds(&below, &place) && holds(&below, &child) && !holds(&below, &sibling));
+        assert!(holds(&only, &place) && !holds(&only, &child) && !holds(&only, &sibling));
     }
 }

@@ -153,9 +153,13 @@ macro_rules! stored_as_text {
 stored_as_text! {
     [N: Noun] Id<N>;
     [const MIN: usize, const MAX: usize] Text<MIN, MAX>;
-    [] domain::PrincipalId; [] domain::person::Email; [] domain::person::PersonStatus;
+    [] domain::PrincipalId; [] domain::audit::AuditPrincipal; [] domain::audit::AuditResult;
+    [] domain::acting::ActingPolicy; [] domain::acting::ActingSessionStatus;
+    [] domain::person::Email; [] domain::person::PersonStatus; [] domain::member::InvitationStatus;
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;
+    [] domain::organization::TenantType; [] domain::organization::ProviderStatus; [] domain::organization::ProviderType;
+    [] domain::onboarding_invitation::OnboardingInvitationStatus; [] domain::branding::HttpsUrl; [] domain::branding::Color;
     [] domain::contract::ContractStatus; [] domain::contract::ContractType;
     [] domain::service::Driver; [] domain::service::ProductFamily;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;

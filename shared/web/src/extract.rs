@@ -1,6 +1,6 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
-use crate::{Describe, Headers, Hub, limits, pointer::pointer, route::LocalIn, secret};
+use crate::{Describe, Headers, Hub, json, limits, pointer::pointer, route::LocalIn, secret};
 use domain::{
     Error, FieldError, JsonSchema, Kind, Result,
     form::{Form, Shape, Tree},
@@ -78,9 +78,52 @@ pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema> FromRequest for Body<T> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        media_type(incoming, "application/json")?;
+        media_type(incoming, &[JSON])?;
         let bytes = read(hub).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| refusal(&bytes, error))
+        read_json(&bytes).map(Self)
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// Reads JSON; a refusal points at the field.
+pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| refusal(bytes, error))
+}
+
+/// An edit of something of which `T` is said: a JSON merge patch (RFC 7396). What is left out stays, null clears.
+pub struct Merge<T> {
+    patch: String,
+    edited: std::marker::PhantomData<T>,
+}
+
+impl<T: DeserializeOwned + JsonSchema> FromRequest for Merge<T> {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        Ok(Self { patch: read_patch(hub, incoming).await?, edited: std::marker::PhantomData })
+    }
+}
+
+/// Apart from the type, so that it is compiled once and not for everything that is edited.
+fn read_patch<'a>(hub: &'a Hub, incoming: &'a Incoming) -> LocalIn<'a, Result<String>> {
+    Box::pin(async move {
+        media_type(incoming, &[JSON, "application/merge-patch+json"])?;
+        let bytes = read(hub).await?;
+        json::fields(&bytes)?;
+        // What was read as JSON is UTF-8.
+        String::from_utf8(bytes).map_err(|error| Error::unavailable(error.to_string()))
+    })
+}
+
+impl<T: DeserializeOwned> Merge<T> {
+    /// What is said after the edit of a thing that is shown as `current`. What `not_edited` names is shown and never said.
+    pub fn onto(&self, current: &impl serde::Serialize, not_edited: &[&str]) -> Result<T> {
+        let current = serde_json::to_vec(current).map_err(|error| Error::unavailable(error.to_string()))?;
+        read_json(json::merged(&current, self.patch.as_bytes(), not_edited)?.as_bytes())
+    }
+
+    /// Whether the edit says anything of this field.
+    pub fn names(&self, field: &str) -> bool {
+        json::fields(self.patch.as_bytes()).is_ok_and(|fields| fields.iter().any(|(name, _)| name == field))
     }
 }
 
@@ -100,7 +143,7 @@ impl<F: Form> FromRequest for Filled<F> {
 /// Apart from the form, so that it is compiled once and not for each of them.
 fn filled<'a>(hub: &'a Hub, incoming: &'a Incoming, shape: &'a Shape) -> LocalIn<'a, Result<Value>> {
     Box::pin(async move {
-        media_type(incoming, "application/json")?;
+        media_type(incoming, &[JSON])?;
         let bytes = read(hub).await?;
         let Tree(value) = serde_json::from_slice(&bytes).map_err(|error| refusal(&bytes, error))?;
         let faults = shape.check(&value);
@@ -109,7 +152,7 @@ fn filled<'a>(hub: &'a Hub, incoming: &'a Incoming, shape: &'a Shape) -> LocalIn
 }
 
 /// Syntax that is no JSON cannot be read (400); JSON that is not what was asked for can be corrected field by field (422).
-fn refusal(body: &[u8], error: serde_json::Error) -> Error {
+pub(crate) fn refusal(body: &[u8], error: serde_json::Error) -> Error {
     // A wrong field may stand before the place where the body breaks off, and then it is the break that counts.
     let broken = if error.is_data() { serde_json::from_slice::<serde::de::IgnoredAny>(body).err() } else { None };
     match broken {
@@ -137,42 +180,58 @@ fn refusal(body: &[u8], error: serde_json::Error) -> Error {
     }
 }
 
-/// A body of another media type than JSON, as it came. `M` names the type.
+/// A body of another media type than JSON, as it came. `M` names the type, or the types to choose from.
 pub struct Bytes<M> {
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Of which of the types they are.
+    pub media_type: &'static str,
     media: PhantomData<M>,
 }
 
-/// A media type as a type.
+/// A media type, or several to choose from, as a type.
 pub trait MediaType {
     /// For example `text/csv`.
-    const NAME: &'static str;
+    const NAMES: &'static [&'static str];
 }
 
-/// `text/csv` (RFC 4180).
+/// The name of the media type of CSV (RFC 4180).
+pub const CSV: &str = "text/csv";
+/// The name of the media type of lines each of which is JSON.
+pub const NDJSON: &str = "application/x-ndjson";
+
+/// [`CSV`].
 pub enum Csv {}
 impl MediaType for Csv {
-    const NAME: &'static str = "text/csv";
+    const NAMES: &'static [&'static str] = &[CSV];
+}
+
+/// Rows: [`CSV`] or [`NDJSON`].
+pub enum Rows {}
+impl MediaType for Rows {
+    const NAMES: &'static [&'static str] = &[CSV, NDJSON];
 }
 
 impl<M: MediaType> FromRequest for Bytes<M> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        media_type(incoming, M::NAME)?;
-        Ok(Self { bytes: read(hub).await?, media: PhantomData })
+        let media_type = media_type(incoming, M::NAMES)?;
+        Ok(Self { bytes: read(hub).await?, media_type, media: PhantomData })
     }
 }
 
-fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
+/// Which of the wanted media types the body is of.
+fn media_type(incoming: &Incoming, wanted: &[&'static str]) -> Result<&'static str> {
     let given = incoming.headers.text("content-type").unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
     let other_charset = parameters
         .split(';')
         .filter_map(|parameter| parameter.trim().split_once('='))
         .any(|(name, value)| name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8"));
-    if essence.trim().eq_ignore_ascii_case(wanted) && !other_charset {
-        return Ok(());
+    let found = wanted.iter().find(|wanted| essence.trim().eq_ignore_ascii_case(wanted));
+    if let (Some(found), false) = (found, other_charset) {
+        return Ok(found);
     }
+    let wanted = wanted.join(" or ");
     Err(Error::new(
         Kind::Malformed,
         "unsupported_media_type",
@@ -184,7 +243,7 @@ fn media_type(incoming: &Incoming, wanted: &str) -> Result<()> {
 const PIECE: usize = 16 * 1024;
 
 /// Reads the body. Boxed, because it would otherwise be compiled into every handler that takes one.
-pub(crate) fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
+pub fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
     Box::pin(async move {
         let too_large = || {
             Error::new(

@@ -1,7 +1,9 @@
 //! What a request carries through the hub: its own connection, its instant, its ids.
 
 use crate::{
-    Answer, Headers, Identity, Reply, Routes, Sent, extract,
+    Answer, Headers, Identity, Reply, Routes, Sent,
+    audit::Deed,
+    extract,
     idempotency::{self, Key},
     route::{Local, LocalIn},
     trace::{Line, Trace},
@@ -19,9 +21,9 @@ use store::{Db, Tx};
 
 /// The context of one request, or of one job. Cheap to clone; never shared between requests.
 #[derive(Clone)]
-pub struct Hub(Rc<Inner>);
+pub struct Hub(pub(crate) Rc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     /// The table of the component that serves.
     routes: &'static Routes,
     /// The instant at which the request came; everything it writes bears this one.
@@ -40,6 +42,8 @@ struct Inner {
     awaited: bool,
     /// Who asks, for the log.
     who: RefCell<Option<(String, String)>>,
+    /// What this request does, for the audit.
+    pub(crate) deed: RefCell<Deed>,
 }
 
 /// Whether this instance has seen the schema up to date. It stays so while the instance lives.
@@ -67,6 +71,7 @@ impl Hub {
             db: OnceCell::new(),
             awaited: true,
             who: RefCell::new(None),
+            deed: RefCell::default(),
         }))
     }
 
@@ -85,6 +90,7 @@ impl Hub {
             db: OnceCell::new(),
             awaited: false,
             who: RefCell::new(None),
+            deed: RefCell::default(),
         }))
     }
 
@@ -147,8 +153,8 @@ impl Hub {
         self.0.db.get().ok_or_else(|| Error::unavailable("the connection vanished"))
     }
 
-    /// Changes something for a caller: `work` runs in one transaction, and so does keeping its answer for the request's
-    /// Idempotency-Key. A repeated request gets the first answer and `work` does not run.
+    /// Changes something for a caller: `work` runs in one transaction, and so do recording it in the audit and keeping its answer
+    /// for the request's Idempotency-Key. A repeated request gets the first answer and `work` does not run.
     pub async fn write<R: Reply>(&self, caller: &Identity, work: impl AsyncFn(&Tx<'_>) -> Result<R>) -> Result<Sent<R>> {
         self.answer_once(caller, &Answering(work)).await.map(Sent::new)
     }
@@ -163,7 +169,9 @@ impl Hub {
                     if let Some(first) = self.first_answer(tx, caller, key.as_ref()).await? {
                         return Ok(first);
                     }
+                    self.begin_deed();
                     let answer = work.answer(tx).await?;
+                    self.record_deed(tx, caller, &answer).await?;
                     self.keep_answer(tx, caller, key.as_ref(), &answer).await?;
                     Ok(answer)
                 })
@@ -269,7 +277,7 @@ pub(crate) fn wall_clock() -> Instant {
 }
 
 /// Random bytes from the host.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // WASI's random source cannot fail; a trap is the only honest answer if it ever does.
     getrandom::fill(&mut bytes).expect("the host has a random source");
@@ -281,6 +289,6 @@ async fn seal_key(owner: &str) -> Result<[u8; 32]> {
 }
 
 /// A variable of the application.
-pub(crate) async fn variable(name: &str) -> Result<String> {
+pub async fn variable(name: &str) -> Result<String> {
     spin_sdk::variables::get(name).await.map_err(|error| Error::unavailable(format!("variable {name}: {error:?}")))
 }

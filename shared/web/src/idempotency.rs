@@ -44,7 +44,7 @@ impl Key {
                 what.acting.as_bytes(),
                 &what.body,
             ])),
-            seal: secret::digest(&[b"idempotency", data_key.as_bytes(), key.as_bytes()]),
+            seal: secret::key(data_key, "idempotency", &[key]),
         })
     }
 

@@ -4,7 +4,11 @@
 //! OpenAPI document says which one it is, for both come from the one type.
 
 use crate::{FromRequest, Hub, Incoming, secret};
-use domain::{Error, Kind, Permission, PrincipalId, Result, organization::OrganizationStatus, role::Permissions};
+use domain::{
+    Error, Id, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result, id,
+    organization::OrganizationStatus,
+    role::{Authority, Binding, Permissions},
+};
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope,
@@ -38,9 +42,9 @@ pub mod permit {
         )*};
     }
     permits! {
-        OrganizationRead OrganizationWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite ServiceRead ServiceWrite
-        SubscriptionRead SubscriptionWrite TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove
-        UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite IdentityProviderRead IdentityProviderWrite ServiceRead ServiceWrite
+        SubscriptionRead SubscriptionWrite TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        AuditRead ActingSessionRead ActingSessionWrite
     }
 }
 
@@ -49,7 +53,9 @@ pub mod permit {
 pub struct Identity {
     principal: Principal,
     acting: Place,
-    permissions: Permissions,
+    acting_session: Option<Id<id::ActingSession>>,
+    authority: Authority,
+    scope: Scope,
 }
 
 impl Identity {
@@ -68,19 +74,30 @@ impl Identity {
         &self.acting
     }
 
-    /// The roles that the principal was given.
-    pub fn bindings(&self) -> &[(domain::Role, domain::OrganizationPath)] {
+    /// The roles that the principal was given, and where.
+    pub fn bindings(&self) -> &[Binding] {
         &self.principal.bindings
+    }
+
+    /// The session in which the principal acts for a customer that it is no member of.
+    pub fn acting_session(&self) -> Option<Id<id::ActingSession>> {
+        self.acting_session
     }
 
     /// What the caller may do where they act.
     pub fn permissions(&self) -> Permissions {
-        self.permissions
+        self.authority.here
     }
 
-    /// The data the caller can reach: the acting organization's and of all below it.
+    /// What the caller may do in an organization within their scope: nobody grants more than that.
+    pub fn authority_in(&self, place: &OrganizationPath) -> Authority {
+        Authority::of(&self.principal.bindings, place)
+    }
+
+    /// The data that the permission of this request lets the caller reach: the acting organization's, and of all below it
+    /// if a role that permits it reaches there.
     pub fn scope(&self) -> Scope {
-        Scope::below(self.acting.path.clone())
+        self.scope.clone()
     }
 }
 
@@ -107,9 +124,9 @@ fn authorize<'a>(
     needed: Option<Permission>,
 ) -> Pin<Box<dyn Future<Output = Result<Identity>> + 'a>> {
     Box::pin(async move {
-        let identity = identify(hub, incoming).await?;
+        let mut identity = identify(hub, incoming).await?;
         match needed {
-            Some(permission) if !identity.permissions.has(permission) => Err(Error::new(
+            Some(permission) if !identity.authority.here.has(permission) => Err(Error::new(
                 Kind::Forbidden,
                 "permission_missing",
                 format!(
@@ -117,7 +134,12 @@ fn authorize<'a>(
                     identity.acting.id
                 ),
             )),
-            _ => Ok(identity),
+            _ => {
+                if needed.is_some_and(|permission| identity.authority.below.has(permission)) {
+                    identity.scope = Scope::below(identity.acting.path.clone());
+                }
+                Ok(identity)
+            }
         }
     })
 }
@@ -132,19 +154,20 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         )
     })?;
     let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());
-    let acting = match named {
-        None => principal.home.clone(),
+    let (id, acting) = match named {
+        None => (principal.home.id, Some((principal.home.clone(), None))),
         Some(header) => {
             let id = std::str::from_utf8(header)
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
-            access_tokens::place(hub.db().await?, id)
-                .await?
-                .filter(|place| principal.bindings.iter().any(|(_, path)| path.reaches(&place.path)))
-                .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?
+            (id, access_tokens::place_to_act(hub.db().await?, id, principal.id, hub.now()).await?)
         }
     };
+    // At home too: who was removed there is a stranger there, whatever else they are.
+    let (acting, acting_session) = acting
+        .filter(|(place, _)| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
+        .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?;
     hub.set_who(principal.id.to_string(), acting.id.to_string());
     if acting.status == OrganizationStatus::Disabled || principal.home.status == OrganizationStatus::Disabled {
         return Err(Error::new(
@@ -153,9 +176,33 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
         ));
     }
-    let here = principal.bindings.iter().filter(|(_, path)| path.reaches(&acting.path)).map(|(role, _)| *role);
-    let permissions = Permissions::of(here);
-    Ok(Identity { principal, acting, permissions })
+    let authority = authority(&principal, &acting, acting_session)?;
+    let scope = Scope::only(acting.path.clone());
+    Ok(Identity { principal, acting, acting_session, authority, scope })
+}
+
+/// What a principal may do in an organization: what its roles there and above permit. A customer is another's house: from
+/// above there is a way into it only by a session, and with no more than what [`domain::role::ACTING`] lists. Who was bound to the
+/// customer was let in already.
+fn authority(principal: &Principal, acting: &Place, session: Option<Id<id::ActingSession>>) -> Result<Authority> {
+    if acting.kind != OrganizationKind::Customer {
+        return Ok(Authority::of(&principal.bindings, &acting.path));
+    }
+    let reaching = principal.bindings.iter().filter(|binding| binding.reaches(&acting.path)).cloned();
+    let (own, above): (Vec<_>, Vec<_>) = reaching.partition(|binding| binding.path == acting.path);
+    let inside = Authority::of(&own, &acting.path);
+    match session {
+        Some(_) => Ok(inside.acting(&Authority::of(&above, &acting.path))),
+        None if !own.is_empty() => Ok(inside),
+        None => Err(Error::new(
+            Kind::Forbidden,
+            "acting_session_required",
+            format!(
+                "{} is a customer that you are no member of, so you act in it only in an acting session. Start one with POST /v1/acting-sessions in your own organization; if the customer is to approve it, wait for that.",
+                acting.id
+            ),
+        )),
+    }
 }
 
 /// The token of an `Authorization: Bearer` header.

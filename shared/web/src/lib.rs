@@ -8,6 +8,8 @@
 //! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Filled`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
+mod access_token;
+mod audit;
 mod extract;
 mod headers;
 mod hub;
@@ -15,6 +17,7 @@ mod idempotency;
 mod identity;
 mod internal;
 pub mod jobs;
+pub mod json;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 mod paging;
@@ -26,13 +29,18 @@ pub mod secret;
 mod serve;
 mod trace;
 
-pub use extract::{Body, Bytes, Csv, Filled, FromRequest, IfMatch, Incoming, Path, Paths, Prefer, Query};
+pub use access_token::{AccessToken, Issued, NewTokens, Presented, access_token_lifetime, begin_session, refresh_token_halves};
+pub use audit::Record;
+pub use extract::{
+    Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read,
+    read_json,
+};
 pub use headers::Headers;
-pub use hub::Hub;
+pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, call};
 pub use paging::{Page, PageQuery};
-pub use reply::{Accepted, Answer, Created, Edited, Either, Listing, NoContent, Reply, Sent, Shown, Written};
+pub use reply::{Accepted, Answer, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
 pub use serve::serve;
 
@@ -54,6 +62,8 @@ pub mod limits {
     pub const PAGE: u32 = 200;
     /// The items of a page when none are asked for.
     pub const PAGE_DEFAULT: u32 = 50;
+    /// The most rows of an import, and of a page of an export.
+    pub const ROWS: u32 = 1_000;
     /// The longest `Prefer: wait`, in seconds.
     pub const WAIT_S: u32 = 30;
     /// For how many hours the answer to an Idempotency-Key is kept.

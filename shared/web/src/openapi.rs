@@ -4,8 +4,11 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, Either, Filled, IfMatch, Internal, Listing, NoContent, Path, Paths, Prefer,
-    Query, Sent, Shown, Written, extract::MediaType, identity::Permit, reply::ListingBody,
+    Accepted, Body, Bytes, Caller, Created, Edited, Either, File, Filled, IfMatch, Internal, Listing, Merge, Multi, NoContent,
+    Path, Paths, Prefer, Query, Sent, Shown, Written,
+    extract::{MediaType, Rows},
+    identity::Permit,
+    reply::ListingBody,
 };
 use domain::Permission;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -46,9 +49,37 @@ impl Document {
         self.paths.entry(path.to_owned()).or_default().insert(method.as_str().to_ascii_lowercase(), operation);
     }
 
+    /// Takes what several operations have in common out of them, leaving references: refusals and headers are the most of the
+    /// document otherwise, which the scheduler carries. `kind` is where it stands in an operation and under the components.
+    fn hoisted(&mut self, kind: &str) -> BTreeMap<String, Value> {
+        let mut places: Vec<(String, &mut Value)> = Vec::new();
+        for operation in self.paths.values_mut().flat_map(BTreeMap::values_mut) {
+            match &mut operation[kind] {
+                Value::Object(of) => places.extend(of.iter_mut().map(|(status, value)| (format!("Status{status}"), value))),
+                Value::Array(of) => {
+                    places.extend(of.iter_mut().map(|value| (value["name"].as_str().unwrap_or_default().to_owned(), value)))
+                }
+                _ => {}
+            }
+        }
+        let mut counts = BTreeMap::<String, usize>::new();
+        places.iter().for_each(|(_, value)| *counts.entry(value.to_string()).or_default() += 1);
+        let (mut names, mut hoisted) = (BTreeMap::<String, String>::new(), BTreeMap::new());
+        for (base, value) in places.into_iter().filter(|(_, value)| counts[&value.to_string()] > 1) {
+            let name = names.entry(value.to_string()).or_insert_with(|| {
+                let numbered = |number: usize| if number == 1 { base.clone() } else { format!("{base}-{number}") };
+                (1..).map(numbered).find(|name| !hoisted.contains_key(name)).unwrap_or_default()
+            });
+            let reference = json!({ "$ref": format!("#/components/{kind}/{name}") });
+            hoisted.insert(name.clone(), std::mem::replace(value, reference));
+        }
+        hoisted
+    }
+
     /// The whole document.
     pub fn whole(mut self, version: &str) -> Value {
         let schemas = self.generator.as_mut().map(|generator| generator.take_definitions(true)).unwrap_or_default();
+        let (responses, parameters) = (self.hoisted("responses"), self.hoisted("parameters"));
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -62,6 +93,8 @@ impl Document {
             "paths": self.paths,
             "components": {
                 "schemas": schemas,
+                "responses": responses,
+                "parameters": parameters,
                 "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer", "description": "An access token of 30 minutes." } },
             },
         })
@@ -132,17 +165,48 @@ impl Operation<'_> {
     }
 
     /// A JSON body that a table describes.
-    pub fn form<F: domain::form::Form>(&mut self) {
+    pub fn filled<F: domain::form::Form>(&mut self) {
         self.generator.definitions_mut().entry(F::NAME).or_insert_with(|| F::SHAPE.schema());
         let schema = json!({ "$ref": format!("#/components/schemas/{}", F::NAME) });
         self.value["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         self.takes_body();
     }
 
-    /// A body of another media type.
-    pub fn raw_body(&mut self, media_type: &str) {
-        self.value["requestBody"] = json!({ "required": true, "content": { media_type: { "schema": { "type": "string" } } } });
+    /// A body of one of other media types.
+    pub fn raw_body(&mut self, media_types: &[&str]) {
+        self.value["requestBody"] = json!({ "required": true, "content": texts(media_types) });
         self.takes_body();
+    }
+
+    /// An edit of something of which `T` is said.
+    pub fn merge<T: JsonSchema>(&mut self) {
+        let mut schema = T::json_schema(self.generator).to_value();
+        if let Some(schema) = schema.as_object_mut() {
+            // What is left out stays.
+            schema.remove("required");
+            schema.insert("description".into(), json!("A JSON merge patch (RFC 7396): what is left out stays, null clears."));
+        }
+        // Once in the document, however often it is merged.
+        let name = format!("{}Patch", T::schema_name());
+        let schema_of = json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
+        self.generator.definitions_mut().insert(name, schema);
+        self.value["requestBody"] = json!({ "required": true, "content": {
+            "application/json": schema_of, "application/merge-patch+json": schema_of,
+        } });
+        self.takes_body();
+    }
+
+    /// An answer that is a file.
+    pub fn answers_file(&mut self, media_types: &[&str], description: &str) {
+        self.value["responses"]["200"] = json!({ "description": description, "content": texts(media_types) });
+    }
+
+    /// A form (`application/x-www-form-urlencoded`) with these properties.
+    pub fn form(&mut self, required: &[&str], properties: Value) {
+        let schema = json!({ "type": "object", "required": required, "properties": properties });
+        self.value["requestBody"] =
+            json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": schema } } });
+        self.problem(413, "The body is larger than 1 MiB.");
     }
 
     fn takes_body(&mut self) {
@@ -183,6 +247,12 @@ impl Operation<'_> {
             json!({ "description": description, "content": { "application/json": { "schema": schema } } });
     }
 
+    /// An answer with a body of another media type.
+    pub fn answers_text(&mut self, status: u16, media_type: &str, description: &str) {
+        self.value["responses"][status.to_string()] =
+            json!({ "description": description, "content": { media_type: { "schema": { "type": "string" } } } });
+    }
+
     /// An answer without body.
     pub fn answers_nothing(&mut self, status: u16, description: &str) {
         self.value["responses"][status.to_string()] = json!({ "description": description });
@@ -212,6 +282,11 @@ impl Operation<'_> {
         }
         self.value
     }
+}
+
+/// Bodies that are text of these media types.
+fn texts(media_types: &[&str]) -> Value {
+    media_types.iter().map(|media_type| ((*media_type).to_owned(), json!({ "schema": { "type": "string" } }))).collect()
 }
 
 /// A parameter that may be left out cannot be null: there is no way to write that in a query.
@@ -259,8 +334,9 @@ describe! {
     };
     [T: JsonSchema] Query<T>: |operation| operation.query::<T>();
     [T: JsonSchema] Body<T>: |operation| operation.body::<T>();
-    [F: domain::form::Form] Filled<F>: |operation| operation.form::<F>();
-    [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAME);
+    [F: domain::form::Form] Filled<F>: |operation| operation.filled::<F>();
+    [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAMES);
+    [T: JsonSchema] Merge<T>: |operation| operation.merge::<T>();
     [] IfMatch: |operation| operation.if_match();
     [] Prefer: |operation| operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
     [T: JsonSchema] Shown<T>: |operation| operation.answers::<T>(200, "Here it is.");
@@ -280,6 +356,12 @@ describe! {
         for status in [200, 202] {
             operation.answer_header(status, "Preference-Applied", "wait=N, when the caller preferred to wait that long (RFC 7240).");
         }
+    };
+    [T: JsonSchema] Multi<T>: |operation| operation.answers::<T>(207, "What came of each part.");
+    [] File: |operation| {
+        operation.answers_file(Rows::NAMES, "A page of the rows.");
+        operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
+        operation.answer_header(200, "Content-Disposition", "What the file is to be called.");
     };
     [] NoContent: |operation| operation.answers_nothing(204, "Done.");
     [] Written: |operation| operation.answers::<serde_json::Map<String, Value>>(200, "Here it is.");

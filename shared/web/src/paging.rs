@@ -26,9 +26,17 @@ pub struct Page {
 impl Page {
     /// The page of this size.
     pub fn new(limit: Option<u32>) -> Result<Self> {
-        let limit = limit.unwrap_or(limits::PAGE_DEFAULT);
-        if !(1..=limits::PAGE).contains(&limit) {
-            return Err(Error::malformed("bad_query", format!("limit must be from 1 to {}; it was {limit}.", limits::PAGE)));
+        Self::of(limit.unwrap_or(limits::PAGE_DEFAULT), limits::PAGE)
+    }
+
+    /// The page of rows of an export: as large as an import may be, when nothing is said.
+    pub fn of_rows(limit: Option<u32>) -> Result<Self> {
+        Self::of(limit.unwrap_or(limits::ROWS), limits::ROWS)
+    }
+
+    fn of(limit: u32, most: u32) -> Result<Self> {
+        if !(1..=most).contains(&limit) {
+            return Err(Error::malformed("bad_query", format!("limit must be from 1 to {most}; it was {limit}.")));
         }
         Ok(Self { limit })
     }
@@ -39,7 +47,7 @@ impl Page {
     }
 
     /// The `Link` header to the next page: the caller's own target with another cursor.
-    pub(crate) fn link(&self, target: &str, cursor: &str) -> String {
+    pub fn link(&self, target: &str, cursor: &str) -> String {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
         let query: Vec<_> = kept.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();

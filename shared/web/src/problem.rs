@@ -45,6 +45,7 @@ pub(crate) fn status(kind: Kind) -> u16 {
         Kind::Stale => 412,
         Kind::Invalid => 422,
         Kind::ConditionRequired => 428,
+        Kind::TooMany => 429,
         Kind::Unavailable => 503,
     }
 }
@@ -77,8 +78,11 @@ pub(crate) fn answer(hub: &Hub, error: &Error) -> Answer {
     answer.header("content-type", "application/problem+json");
     match status {
         401 => answer.header("www-authenticate", "Bearer"),
-        503 => answer.header("retry-after", "1"),
+        503 if error.retry_after.is_none() => answer.header("retry-after", "1"),
         _ => {}
+    }
+    if let Some(seconds) = error.retry_after {
+        answer.header("retry-after", seconds.to_string());
     }
     answer
 }

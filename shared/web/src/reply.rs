@@ -118,6 +118,40 @@ impl<T: Serialize + JsonSchema> Reply for Accepted<T> {
     }
 }
 
+/// 207 with what came of each part of a request that may succeed in part.
+pub struct Multi<T>(pub T);
+
+impl<T: Serialize + JsonSchema> Reply for Multi<T> {
+    fn into_answer(self) -> Result<Answer> {
+        Answer::json(207, &self.0)
+    }
+}
+
+/// 200 with a page of rows as a file of the media types of [`Rows`](crate::Rows), and a link to the next one.
+pub struct File {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// What it is to be called.
+    pub name: &'static str,
+    /// What is in it.
+    pub text: String,
+    /// The `Link` to the next page.
+    pub link: Option<String>,
+}
+
+impl Reply for File {
+    fn into_answer(self) -> Result<Answer> {
+        let mut answer = Answer::new(200);
+        answer.body = Some(self.text.into_bytes());
+        answer.header("content-type", self.media_type);
+        answer.header("content-disposition", format!("attachment; filename=\"{}\"", self.name));
+        if let Some(link) = self.link {
+            answer.header("link", link);
+        }
+        Ok(answer)
+    }
+}
+
 /// 204.
 pub struct NoContent;
 
@@ -128,12 +162,12 @@ impl Reply for NoContent {
 }
 
 /// 200 with a JSON document that was written before.
-pub struct Written(pub &'static str);
+pub struct Written(pub Vec<u8>);
 
 impl Reply for Written {
     fn into_answer(self) -> Result<Answer> {
         let mut answer = Answer::new(200);
-        answer.body = Some(self.0.as_bytes().to_vec());
+        answer.body = Some(self.0);
         answer.header("content-type", "application/json");
         Ok(answer)
     }

@@ -41,6 +41,8 @@ enum Word {
 struct Route {
     method: Method,
     call: Call,
+    /// The path of the handler's function, by which the audit calls what it does.
+    handler: &'static str,
     /// What the OpenAPI document says of it; the components that ship do not carry that.
     #[cfg(not(target_family = "wasm"))]
     documented: Documented,
@@ -49,7 +51,6 @@ struct Route {
 #[cfg(not(target_family = "wasm"))]
 struct Documented {
     summary: &'static str,
-    handler: &'static str,
     describe: fn(&mut Operation<'_>),
 }
 
@@ -113,14 +114,14 @@ impl Routes {
         self.route(Method::POST, path, handler, summary)
     }
 
-    /// A route that edits something.
-    pub fn patch<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
-        self.route(Method::PATCH, path, handler, summary)
-    }
-
     /// A route that puts something in the place of what is there.
     pub fn put<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
         self.route(Method::PUT, path, handler, summary)
+    }
+
+    /// A route that edits something.
+    pub fn patch<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::PATCH, path, handler, summary)
     }
 
     /// A route that removes something.
@@ -144,8 +145,9 @@ impl Routes {
         let route = Route {
             method,
             call: Box::new(move |hub, incoming| handler.call(hub, incoming)),
+            handler: std::any::type_name::<H>(),
             #[cfg(not(target_family = "wasm"))]
-            documented: Documented { summary, handler: std::any::type_name::<H>(), describe: H::describe },
+            documented: Documented { summary, describe: H::describe },
         };
         match self.paths.iter_mut().find(|known| known.path == path) {
             Some(known) => known.routes.push(route),
@@ -175,7 +177,12 @@ impl Routes {
         // HEAD is GET without the body (RFC 9110, 9.3.2); `serve` drops it.
         let method = if incoming.method == Method::HEAD { &Method::GET } else { &incoming.method };
         match routes.iter().find(|route| route.method == *method) {
-            Some(route) => (route.call)(hub, incoming).await,
+            Some(route) => {
+                if method != Method::GET {
+                    hub.set_deed(route.handler, &incoming.path);
+                }
+                (route.call)(hub, incoming).await
+            }
             None => Err(Error::new(
                 Kind::Malformed,
                 "method_not_allowed",
@@ -208,8 +215,9 @@ impl Routes {
         let public = self.paths.iter().filter(|known| !known.path.starts_with("/internal/"));
         for Path { path, routes, .. } in public {
             for route in routes {
-                let Documented { summary, handler, describe } = route.documented;
-                let mut operation = document.operation(self.component, path, operation_id(self.component, handler), summary);
+                let Documented { summary, describe } = route.documented;
+                let mut operation =
+                    document.operation(self.component, path, operation_id(self.component, route.handler), summary);
                 describe(&mut operation);
                 let operation = operation.finish();
                 document.add(path, &route.method, operation);
@@ -224,11 +232,18 @@ impl Routes {
     }
 }
 
+/// The noun and the verb in the path of a handler's function: those of `onboarding::organizations::list` are `organizations` and
+/// `list`.
+pub(crate) fn noun_and_verb(handler: &'static str) -> (&'static str, &'static str) {
+    let mut parts = handler.rsplit("::");
+    let verb = parts.next().unwrap_or(handler);
+    (parts.next().unwrap_or(""), verb)
+}
+
 /// The name of a handler's function is its operation's id: `onboarding::organizations::list` is `organizations_list`.
 #[cfg(not(target_family = "wasm"))]
-fn operation_id(component: &str, name: &'static str) -> String {
-    let mut parts = name.rsplit("::");
-    let (verb, noun) = (parts.next().unwrap_or(name), parts.next().unwrap_or(""));
+fn operation_id(component: &str, handler: &'static str) -> String {
+    let (noun, verb) = noun_and_verb(handler);
     // The routes that every component has are told apart by the component.
     let noun = if noun == "internal" { component } else { noun };
     format!("{noun}_{verb}")

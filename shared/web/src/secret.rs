@@ -1,7 +1,11 @@
 //! Secrets: making, recognising and sealing them.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, aead::Aead};
+pub(crate) use domain::text::hex;
 use domain::{Error, Result};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -26,14 +30,9 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     digest.finalize().into()
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
-    }
-    text
+/// The text inside base64 with padding, as HTTP Basic has it.
+pub fn base64_text(encoded: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
 /// Whether two secrets are the same, in a time that does not depend on where they differ.
@@ -42,15 +41,21 @@ pub fn same(one: &str, other: &str) -> bool {
     digest(&[one.as_bytes()]).ct_eq(&digest(&[other.as_bytes()])).into()
 }
 
+/// The key that seals what `purpose` names, of the thing that `of` tells from others of its kind.
+pub fn key(data_key: &str, purpose: &str, of: &[&str]) -> [u8; 32] {
+    let parts = [purpose, data_key].into_iter().chain(of.iter().copied());
+    digest(&parts.map(str::as_bytes).collect::<Vec<_>>())
+}
+
 /// Seals a text under a key: who reads the database without the key learns its length and nothing else.
-pub(crate) fn seal(key: &[u8; 32], text: &[u8]) -> Result<String> {
+pub fn seal(key: &[u8; 32], text: &[u8]) -> Result<String> {
     let nonce = crate::hub::random::<12>();
     let sealed = cipher(key).encrypt(&Nonce::from(nonce), text).map_err(|_| Error::unavailable("sealing failed"))?;
     Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
 }
 
 /// Opens what was sealed under the same key.
-pub(crate) fn open(key: &[u8; 32], sealed: &str) -> Result<Vec<u8>> {
+pub fn open(key: &[u8; 32], sealed: &str) -> Result<Vec<u8>> {
     let fault = || Error::unavailable("a sealed text cannot be opened: was the data_key changed?");
     let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| fault())?;
     let (nonce, sealed) = bytes.split_first_chunk::<12>().ok_or_else(fault)?;

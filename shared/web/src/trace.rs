@@ -67,6 +67,10 @@ impl Trace {
         }
     }
 
+    pub fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
     pub fn to_header(&self) -> String {
         format!("00-{}-{}-{}", self.trace_id, self.span_id, self.flags)
     }

@@ -1,0 +1,87 @@
+//! `/v1/access-tokens`
+
+use domain::{Error, JsonSchema, Kind, Result, Text};
+use serde::Deserialize;
+use store::{
+    access_tokens,
+    sessions::{self, Refreshed},
+};
+use web::{
+    AccessToken, Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Sent, access_token_lifetime, begin_session, permit,
+    refresh_token_halves, secret,
+};
+
+/// The credential to exchange: one of the two.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exchange {
+    /// An API token: `hubpt_…`.
+    api_token: Option<Text<1, 200>>,
+    /// The newest refresh token of a person who signed in: `hubrt_…`.
+    refresh_token: Option<Text<1, 200>>,
+}
+
+/// Takes no Idempotency-Key: nobody is known yet whose key it could be, and a second access token does no harm.
+pub async fn create(hub: Hub, Body(exchange): Body<Exchange>) -> Result<Issued> {
+    match (exchange.api_token, exchange.refresh_token) {
+        (Some(api_token), None) => exchange_api_token(&hub, &api_token).await,
+        (None, Some(refresh_token)) => refresh(&hub, &refresh_token).await,
+        _ => Err(Error::invalid("", "Give either apiToken or refreshToken, and not both.")),
+    }
+}
+
+async fn exchange_api_token(hub: &Hub, api_token: &str) -> Result<Issued> {
+    let access_token = secret::new("hubat_");
+    let (given, issued) = (secret::hash(api_token), secret::hash(&access_token));
+    let expires_at = hub.now() + access_token_lifetime();
+    let ends = hub
+        .db()
+        .await?
+        .in_transaction(async |tx| access_tokens::exchange(tx, None, &given, &issued, hub.now(), expires_at).await)
+        .await?;
+    let ends = ends.ok_or_else(|| {
+        Error::new(
+            Kind::Unauthenticated,
+            "api_token_invalid",
+            "The API token is unknown, has ended or was revoked. Ask an administrator of your organization for a new one.",
+        )
+    })?;
+    Ok(Issued(AccessToken::new(access_token, hub.now(), ends)))
+}
+
+/// What becomes of a refresh token is kept also where the answer is a refusal, so the refusal is made after the transaction.
+async fn refresh(hub: &Hub, refresh_token: &str) -> Result<Issued> {
+    let invalid = |code, what: &str| {
+        Error::new(Kind::Unauthenticated, code, format!("The refresh token {what}. Sign in again to get a new one."))
+    };
+    let unknown = || invalid("refresh_token_invalid", "is unknown, or its session has ended");
+    let (shared, own) = refresh_token_halves(refresh_token).ok_or_else(unknown)?;
+    let (hash, refresh_hash) = (secret::hash(shared), secret::hash(own));
+    let fresh = NewTokens::new(Some(shared));
+    let outcome = hub
+        .db()
+        .await?
+        .in_transaction(async |tx| match sessions::refresh(tx, &hash, &refresh_hash, &fresh.own_hash(), hub.now()).await? {
+            Refreshed::Replaced(person, ends) => begin_session(hub, tx, person, &fresh, Some(ends)).await.map(Ok),
+            refused => Ok(Err(refused)),
+        })
+        .await?;
+    match outcome {
+        Ok(token) => Ok(Issued(token)),
+        Err(Refreshed::UsedBefore) => {
+            Err(invalid("refresh_token_reused", "was used before, so somebody else may have it, and its session has been ended"))
+        }
+        Err(_) => Err(unknown()),
+    }
+}
+
+/// Signs out: ends the access token that the request came with, and the session it is of.
+pub async fn end(hub: Hub, caller: Caller<permit::Anybody>, Presented(hash): Presented) -> Result<Sent<NoContent>> {
+    hub.write(&caller, async |tx| {
+        if let Some(session) = access_tokens::end(tx, &hash).await? {
+            sessions::end(tx, &session).await?;
+        }
+        Ok(NoContent)
+    })
+    .await
+}

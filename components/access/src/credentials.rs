@@ -1,0 +1,99 @@
+//! What API tokens and apps have in common: both are issued, listed, given another secret and revoked in the same way.
+
+use domain::{
+    Id, JsonSchema, List, Moment, OrganizationPath, PrincipalId, Result, Role, Text,
+    credential::{check_roles, end},
+    id,
+};
+use serde::Deserialize;
+use store::{
+    Tx,
+    credentials::{self, Credential},
+    organizations,
+};
+use web::{Hub, Identity, Listing, NoContent, Page, Sent};
+
+/// What is said of a credential that is to be issued.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewCredential {
+    /// What it is to be called.
+    name: Text<1, 80>,
+    /// The organization it is to belong to and act in.
+    organization_id: Id<id::Organization>,
+    /// The roles it is to have there, at least one. Nobody grants more than they may themselves.
+    #[schemars(length(min = 1))]
+    roles: List<Role, 8>,
+    /// When it is to end by itself: an instant on a whole millisecond, before the year 3000. Never, when left out, or with
+    /// the credential that asks for it.
+    expires_at: Option<Moment>,
+}
+
+/// Issues a credential in the caller's name.
+pub async fn issue(
+    hub: &Hub,
+    caller: &Identity,
+    tx: &Tx<'_>,
+    id: PrincipalId,
+    hash: &str,
+    new: &NewCredential,
+) -> Result<Credential> {
+    let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+    refuse_above_own(caller, &organization.path, &new.roles)?;
+    let roles = check_roles(&new.roles, organization.kind)?;
+    let owner = caller.principal();
+    let owner_ends = credentials::name_and_end(tx, owner).await?.and_then(|(_, end)| end);
+    let credential = Credential {
+        id,
+        organization_id: organization.id,
+        name: new.name.to_string(),
+        roles,
+        owner_id: Some(owner),
+        owner_name: None,
+        expires_at: end(new.expires_at.map(Moment::instant), owner_ends, hub.now())?,
+        last_used_at: None,
+        created_at: hub.now(),
+    };
+    credentials::insert(tx, &credential, hash).await?;
+    credentials::find(tx, &caller.scope(), id).await
+}
+
+fn refuse_above_own(caller: &Identity, place: &OrganizationPath, roles: &[Role]) -> Result<()> {
+    let authority = caller.authority_in(place);
+    roles.iter().try_for_each(|role| authority.check(*role, false))
+}
+
+/// Gives a credential another secret. Who has it then may do what the credential may, so they must be permitted that
+/// already; and a person who has it owns it. (A credential does not become an owner this way: two could own each other, and
+/// then nobody would stand behind them.)
+pub async fn regenerate(caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str) -> Result<Credential> {
+    let credential = credentials::find(tx, &caller.scope(), id).await?;
+    let organization = organizations::find(tx, &caller.scope(), credential.organization_id).await?;
+    refuse_above_own(caller, &organization.path, &credential.roles)?;
+    let owner = match caller.principal() {
+        person @ PrincipalId::Person(_) => Some(person),
+        _ => credential.owner_id,
+    };
+    credentials::regenerate(tx, id, hash, owner).await?;
+    credentials::find(tx, &caller.scope(), id).await
+}
+
+pub async fn list(
+    hub: &Hub,
+    caller: &Identity,
+    kind: credentials::Kind,
+    limit: Option<u32>,
+    after: Option<PrincipalId>,
+) -> Result<Listing<Credential>> {
+    let page = Page::new(limit)?;
+    let found = credentials::list(hub.db().await?, &caller.scope(), kind, after, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |credential| credential.id.to_string()))
+}
+
+pub async fn revoke(hub: &Hub, caller: &Identity, id: PrincipalId) -> Result<Sent<NoContent>> {
+    hub.write(caller, async |tx| {
+        credentials::revoke(tx, &caller.scope(), id, hub.now()).await?;
+        Ok(NoContent)
+    })
+    .await
+}

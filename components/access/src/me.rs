@@ -1,0 +1,115 @@
+//! `/v1/me`
+
+use domain::{Error, Id, JsonSchema, Kind, OrganizationKind, Permission, PrincipalId, Result, Role, id, person::Email};
+use serde::{Deserialize, Serialize};
+use store::{
+    Db, access_tokens, credentials,
+    memberships::{self, Membership},
+    people,
+};
+use web::{Body, Caller, Edited, Hub, Identity, IfMatch, Page, PageQuery, Query, Sent, permit};
+
+/// Whoever asks.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    /// Who asks: a person, an API token or an app.
+    principal_id: PrincipalId,
+    /// What it is called.
+    name: String,
+    /// The mail address, of a person.
+    email: Option<Email>,
+    /// The organization it belongs to and acts in unless told otherwise; a person's default organization, which PATCH sets.
+    organization_id: Id<id::Organization>,
+    /// The organization acted in: the Hub-Organization header, or the one above.
+    acting_organization_id: Id<id::Organization>,
+    /// What the acting organization is.
+    acting_organization_kind: OrganizationKind,
+    /// The roles that hold where it acts.
+    roles: Vec<Role>,
+    /// What it may do where it acts.
+    permissions: Vec<Permission>,
+    /// A page of the organizations in which it was given roles, oldest first. It can act in what is below them too, as far
+    /// as the roles reach.
+    organizations: Vec<Membership>,
+    /// The cursor of the next page of organizations; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    next_cursor: Option<Id<id::Organization>>,
+}
+
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::Anybody>,
+    Query(query): Query<PageQuery<id::Organization>>,
+) -> Result<Edited<Me>> {
+    let page = Page::new(query.limit)?;
+    me(hub.db().await?, &caller, caller.home().id, query.cursor, page).await
+}
+
+/// Which of it can be set.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MePatch {
+    /// Where to act unless told otherwise: an organization that a role of yours reaches.
+    default_organization_id: Id<id::Organization>,
+}
+
+pub async fn edit(
+    hub: Hub,
+    caller: Caller<permit::Anybody>,
+    condition: IfMatch,
+    Body(patch): Body<MePatch>,
+) -> Result<Sent<Edited<Me>>> {
+    let PrincipalId::Person(person) = caller.principal() else {
+        return Err(Error::new(
+            Kind::Forbidden,
+            "not_a_person",
+            "Only people choose a default organization; an API token and an app stay in the organization they were issued for. Use the Hub-Organization header.",
+        ));
+    };
+    hub.write(&caller, async |tx| {
+        let place = access_tokens::place(tx, patch.default_organization_id).await?;
+        let reached = place.filter(|place| caller.bindings().iter().any(|binding| binding.reaches(&place.path)));
+        let home =
+            reached.ok_or_else(|| Error::not_found("organization_not_found", "organization", patch.default_organization_id))?;
+        people::set_default_organization(tx, person, condition.version, home.id, hub.now()).await?;
+        access_tokens::set_home(tx, caller.principal(), home.id).await?;
+        me(tx, &caller, home.id, None, Page::new(None)?).await
+    })
+    .await
+}
+
+async fn me(
+    db: &Db,
+    caller: &Identity,
+    home: Id<id::Organization>,
+    after: Option<Id<id::Organization>>,
+    page: Page,
+) -> Result<Edited<Me>> {
+    let (name, email, version) = match caller.principal() {
+        PrincipalId::Person(person) => {
+            let person = people::find(db, person).await?;
+            (person.display_name, Some(person.email), person.version)
+        }
+        machine => (credentials::name_and_end(db, machine).await?.map(|(name, _)| name).unwrap_or_default(), None, 1),
+    };
+    let mut organizations = memberships::list(db, caller.principal(), after, page.rows()).await?;
+    let more = organizations.len() > page.limit as usize;
+    organizations.truncate(page.limit as usize);
+    let permissions = caller.permissions();
+    let here = caller.bindings().iter().filter(|binding| binding.reaches(&caller.acting().path));
+    let value = Me {
+        principal_id: caller.principal(),
+        name,
+        email,
+        organization_id: home,
+        acting_organization_id: caller.acting().id,
+        acting_organization_kind: caller.acting().kind,
+        roles: here.map(|binding| binding.role).collect(),
+        permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
+        next_cursor: organizations.last().filter(|_| more).map(|last| last.organization_id),
+        organizations,
+    };
+    Ok(Edited { value, version })
+}

@@ -1,0 +1,62 @@
+//! `/v1/acting-policies`
+
+use crate::acting_sessions::check_customer_side;
+use domain::{Error, Id, JsonSchema, OrganizationKind, Result, acting::ActingPolicy as Policy, id};
+use serde::Deserialize;
+use store::{
+    Db, Scope,
+    acting_policies::{self, ActingPolicy},
+    acting_sessions,
+    organizations::{self, Organization},
+};
+use web::{Body, Caller, Edited, Hub, IfMatch, Path, Sent, permit};
+
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::ActingSessionRead>,
+    Path(id): Path<Id<id::Organization>>,
+) -> Result<Edited<ActingPolicy>> {
+    let db = hub.db().await?;
+    let policy = acting_policies::find(db, &customer(db, &caller.scope(), id).await?).await?;
+    Ok(Edited { version: policy.version, value: policy })
+}
+
+/// What is to hold.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewActingPolicy {
+    /// ALLOW: whoever says why may act in the customer. ASK: when an administrator of the customer approves. REFUSE: nobody may, and
+    /// whoever does is out at once.
+    policy: Policy,
+}
+
+pub async fn replace(
+    hub: Hub,
+    caller: Caller<permit::ActingSessionWrite>,
+    Path(id): Path<Id<id::Organization>>,
+    condition: IfMatch,
+    Body(new): Body<NewActingPolicy>,
+) -> Result<Sent<Edited<ActingPolicy>>> {
+    hub.write(&caller, async |tx| {
+        let customer = customer(tx, &caller.scope(), id).await?;
+        check_customer_side(&caller, id)?;
+        let before = acting_policies::find(tx, &customer).await?;
+        let policy = acting_policies::replace(tx, &customer, condition.version, new.policy, hub.now()).await?;
+        hub.audit_change("policy", Some(before.policy.as_str()), Some(policy.policy.as_str()));
+        if new.policy == Policy::Refuse {
+            let ended = acting_sessions::end_all(tx, id, caller.principal(), hub.now()).await?;
+            hub.audit("actingSessionsEnded", &ended.to_string());
+        }
+        Ok(Edited { version: policy.version, value: policy })
+    })
+    .await
+}
+
+/// The customer whose policy it is. Other organizations have none.
+async fn customer(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Organization> {
+    let found = organizations::find(db, scope, id).await?;
+    match found.kind {
+        OrganizationKind::Customer => Ok(found),
+        _ => Err(Error::not_found("acting_policy_not_found", "acting policy of a customer", id)),
+    }
+}

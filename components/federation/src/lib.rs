@@ -1,0 +1,20 @@
+//! Signing in at identity providers. This is the one component that reaches out to them.
+
+mod id_token;
+mod oidc;
+mod outbound;
+mod rsa;
+mod trust;
+
+use web::Routes;
+
+/// The route table.
+pub fn routes() -> Routes {
+    Routes::new("federation").post("/v1/sign-in/oidc", oidc::begin, "Begin to sign in at an identity provider").post(
+        "/v1/sign-in/oidc/callback",
+        oidc::callback,
+        "Sign in with what the identity provider answered",
+    )
+}
+
+web::serve!(routes);

@@ -1,0 +1,128 @@
+//! What must be right before somebody is given anything in an organization: when they are added, when an invitation is sent,
+//! and again when it is accepted.
+
+use domain::{
+    Error, Id, Instant, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result, Role, id,
+    member::{BOUND, Grants, check_bound, check_kind},
+    person::PersonStatus,
+    role::{Authority, Reach},
+};
+use store::{
+    Scope, Tx, bindings, members,
+    people::Person,
+    service_roles::{self, ServiceRole},
+};
+
+/// The most roles in services that a member has.
+pub const SERVICE_ROLES: usize = 200;
+
+/// Somebody who may give these grants in this organization.
+pub struct Admission<'a> {
+    organization: Id<id::Organization>,
+    grants: &'a Grants,
+    granter: PrincipalId,
+    authority: Authority,
+    /// The roles in services that are given where none was named.
+    defaults: Vec<ServiceRole>,
+}
+
+impl<'a> Admission<'a> {
+    /// Refuses grants that are wrong in an organization of this kind, or above what the granter may do in it.
+    pub async fn check(
+        tx: &Tx<'_>,
+        (organization, kind): (Id<id::Organization>, OrganizationKind),
+        grants: &'a Grants,
+        (granter, authority): (PrincipalId, Authority),
+    ) -> Result<Self> {
+        if grants.roles.is_empty() {
+            return Err(Error::invalid("/roles", "is empty; give at least one role. GET /v1/roles says which there are"));
+        }
+        check_kind("/roles", &grants.roles, kind)?;
+        check_bound(&grants.roles, grants.bound_organization_ids.len())?;
+        bindings::lock(tx, organization).await?;
+        let first = !bindings::any_administrator(tx, organization, None).await?;
+        for role in grants.roles.iter() {
+            authority.check(*role, first)?;
+        }
+        if !grants.service_role_ids.is_empty() && !authority.here.has(Permission::ServiceRoleWrite) {
+            return Err(Error::new(
+                Kind::Forbidden,
+                "permission_missing",
+                format!(
+                    "Giving roles in services needs the permission {} in {organization}, which none of your roles there gives. Leave serviceRoleIds out.",
+                    Permission::ServiceRoleWrite
+                ),
+            ));
+        }
+        let defaults = service_roles::defaults(tx, organization).await?;
+        Ok(Self { organization, grants, granter, authority, defaults })
+    }
+
+    /// Gives the person what the grants say.
+    pub async fn admit(&self, tx: &Tx<'_>, person: &Person, now: Instant) -> Result<()> {
+        let principal = PrincipalId::Person(person.id);
+        if person.status == PersonStatus::Disabled {
+            return Err(Error::new(
+                Kind::Forbidden,
+                "person_disabled",
+                "The person's account is disabled, so they cannot become a member. Ask the operator to enable it.",
+            ));
+        }
+        // To make oneself the first administrator is to promote oneself.
+        if principal == self.granter {
+            self.grants.roles.iter().try_for_each(|role| self.authority.check(*role, false))?;
+        }
+        let bound = bindings::bound(tx, principal, self.organization).await?;
+        check_count("/boundOrganizationIds", bound, &self.grants.bound_organization_ids, BOUND)?;
+        let given = service_roles::of_member(tx, self.organization, person.id).await?;
+        let services: Vec<_> = given.iter().map(|role| role.service_id).collect();
+        let mut roles = self.grants.service_role_ids.to_vec();
+        let named = service_roles::services(tx, &roles).await?;
+        let missing = |role: &&ServiceRole| !named.contains(&role.service_id) && !services.contains(&role.service_id);
+        roles.extend(self.defaults.iter().filter(missing).map(|role| role.id));
+        check_count("/serviceRoleIds", given.iter().map(|role| role.id).collect(), &roles, SERVICE_ROLES)?;
+        bindings::insert(tx, principal, &self.grants.roles, self.organization).await?;
+        if let Some(role) = bound_role(&self.grants.roles) {
+            bindings::bind(tx, principal, role, self.organization, &self.grants.bound_organization_ids).await?;
+        }
+        service_roles::give(tx, self.organization, person.id, &roles).await?;
+        members::joined(tx, self.organization, person.id, now).await
+    }
+}
+
+/// Refuses more than a member can have.
+pub fn check_count<T: Clone + PartialEq>(pointer: &str, mut has: Vec<T>, more: &[T], most: usize) -> Result<()> {
+    has.extend(more.iter().filter(|one| !has.contains(one)).cloned().collect::<Vec<_>>());
+    if has.len() <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(pointer, format!("would make {}; a member has at most {most}. Take some away first", has.len())))
+}
+
+/// Refuses what cannot be bound to a role in the organization at this path.
+pub async fn check_bindable(
+    tx: &Tx<'_>,
+    scope: &Scope,
+    path: &OrganizationPath,
+    customers: &[Id<id::Organization>],
+) -> Result<()> {
+    let found = bindings::bindable(tx, scope, path, customers).await?;
+    match customers.iter().find(|customer| !found.contains(customer)) {
+        None => Ok(()),
+        Some(missing) => Err(Error::not_found("organization_not_found", "customer organization", missing)),
+    }
+}
+
+/// Refuses roles in services that there are not.
+pub async fn check_service_roles(tx: &Tx<'_>, roles: &[Id<id::ServiceRole>]) -> Result<()> {
+    let found = service_roles::known(tx, roles).await?;
+    match roles.iter().find(|role| !found.contains(role)) {
+        None => Ok(()),
+        Some(missing) => Err(service_roles::not_found(*missing)),
+    }
+}
+
+/// The role that organizations can be bound to, if it is among these.
+pub fn bound_role(roles: &[Role]) -> Option<Role> {
+    roles.iter().copied().find(|role| role.row().reach == Reach::Bound)
+}

@@ -1,0 +1,117 @@
+//! `/v1/sign-in/password`
+
+use crate::argon2id;
+use domain::{
+    Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, id,
+    person::Email,
+    sign_in::{PASSWORD_MIN, Password, check_password},
+};
+use serde::Deserialize;
+use store::{access_tokens, passwords, people, sessions};
+use web::{Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Sent, begin_session, permit, secret};
+
+/// Who signs in.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PasswordSignIn {
+    /// The mail address of the account.
+    email: Email,
+    /// Its password.
+    password: Password<1>,
+}
+
+/// What is stored of a mail address to which somebody tried to sign in.
+pub fn email_hash(email: &Email) -> String {
+    secret::hash(email.as_str())
+}
+
+/// Counts the attempt, or refuses it for now. Of an address that nobody has this says just the same.
+async fn count_attempt(hub: &Hub, email: &Email) -> Result<()> {
+    let hash = email_hash(email);
+    let locked = hub.db().await?.in_transaction(async |tx| passwords::attempt(tx, &hash, hub.now()).await).await?;
+    let Some(until) = locked else { return Ok(()) };
+    let seconds = seconds_until(until, hub.now());
+    Err(Error::too_many(
+        "too_many_attempts",
+        format!(
+            "There were too many attempts with wrong passwords. Wait {seconds} seconds, or ask an administrator for a link to set a new password."
+        ),
+        seconds,
+    ))
+}
+
+/// Whole seconds, rounded up: to come back any earlier would be too early.
+fn seconds_until(until: Instant, now: Instant) -> u32 {
+    u32::try_from(((until - now).num_milliseconds().max(1) + 999) / 1000).unwrap_or(u32::MAX)
+}
+
+fn wrong() -> Error {
+    Error::new(
+        Kind::Unauthenticated,
+        "password_wrong",
+        "The mail address or the password is wrong. Check both, or ask an administrator for a link to set a new password.",
+    )
+}
+
+/// The person with this address, if this is their password. The attempt is counted before it is judged.
+async fn judge(hub: &Hub, email: &Email, password: &str) -> Result<Option<Id<id::Person>>> {
+    count_attempt(hub, email).await?;
+    let account = passwords::find(hub.db().await?, email).await?;
+    let hash = account.as_ref().and_then(|(_, hash)| hash.as_deref());
+    let is = argon2id::is(password, hash)?;
+    Ok(account.filter(|_| is).map(|(person, _)| person))
+}
+
+/// Takes no Idempotency-Key, since nobody is known yet.
+pub async fn sign_in(hub: Hub, Body(given): Body<PasswordSignIn>) -> Result<Issued> {
+    let person = judge(&hub, &given.email, given.password.as_str()).await?.ok_or_else(wrong)?;
+    let tokens = NewTokens::new(None);
+    let token = hub
+        .db()
+        .await?
+        .in_transaction(async |tx| {
+            passwords::succeeded(tx, &email_hash(&given.email)).await?;
+            begin_session(&hub, tx, person, &tokens, None).await
+        })
+        .await?;
+    Ok(Issued(token))
+}
+
+/// The password that is, and the one that is to be.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password that is.
+    current_password: Password<1>,
+    /// The password that is to be: 12 to 128 characters of any kind, and not the mail address.
+    new_password: Password<PASSWORD_MIN>,
+}
+
+pub async fn change(
+    hub: Hub,
+    caller: Caller<permit::Anybody>,
+    Presented(presented): Presented,
+    Body(change): Body<PasswordChange>,
+) -> Result<Sent<NoContent>> {
+    let PrincipalId::Person(id) = caller.principal() else {
+        return Err(Error::new(
+            Kind::Forbidden,
+            "not_a_person",
+            "Only people have a password. An API token or an app gets a new secret by its regenerate.",
+        ));
+    };
+    let email = people::find(hub.db().await?, id).await?.email;
+    check_password(change.new_password.as_str(), &email, "/newPassword")?;
+    let judged = judge(&hub, &email, change.current_password.as_str()).await?;
+    let hash = argon2id::hash(change.new_password.as_str())?;
+    hub.write(&caller, async |tx| {
+        // Here and not above, so that the change sent again with its key gets the first answer.
+        judged.ok_or_else(wrong)?;
+        passwords::succeeded(tx, &email_hash(&email)).await?;
+        passwords::set(tx, id, &hash, hub.now()).await?;
+        let session = access_tokens::session(tx, &presented).await?;
+        sessions::end_others(tx, id, session.as_deref()).await?;
+        Ok(NoContent)
+    })
+    .await
+}

@@ -1,0 +1,241 @@
+//! Identity providers: the OpenID providers that the hub trusts, and what it has heard from them lately.
+
+use crate::{Db, Row, Scope, Tx, params, value::start};
+use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, Result, id};
+use serde::Serialize;
+
+/// An identity provider as it is shown: never its client secret.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityProvider {
+    /// Its id.
+    pub id: Id<id::IdentityProvider>,
+    /// The organization it serves: people can sign in with it all of whose roles are there and below.
+    pub organization_id: Id<id::Organization>,
+    /// What people know it by.
+    pub name: String,
+    /// Its issuer identifier; its metadata is below it (OpenID Connect Discovery).
+    pub issuer: String,
+    /// The hub's id there.
+    pub client_id: String,
+    /// Whether the hub has a client secret there.
+    pub has_client_secret: bool,
+    /// What it is asked for; `openid` and `email` are always among them.
+    pub scopes: Vec<String>,
+    /// The domains of mail addresses that it may vouch for; all, when empty.
+    pub email_domains: Vec<String>,
+    /// When it was added.
+    pub created_at: Instant,
+    /// When it was last edited.
+    pub updated_at: Instant,
+    /// Counts the edits; shown as the ETag.
+    #[serde(skip)]
+    pub version: i64,
+}
+
+/// An identity provider as signing in needs it.
+#[derive(Clone, Debug)]
+pub struct Trusted {
+    /// Its id.
+    pub id: Id<id::IdentityProvider>,
+    /// Where the organization stands that it serves.
+    pub path: OrganizationPath,
+    /// Its issuer identifier.
+    pub issuer: String,
+    /// The hub's id there.
+    pub client_id: String,
+    /// The hub's secret there, sealed.
+    pub client_secret: Option<String>,
+    /// What it is asked for, separated by spaces.
+    pub scopes: String,
+    /// The domains it may vouch for, separated by spaces.
+    pub email_domains: String,
+    /// What it says of itself, as it was kept, if that is still believed.
+    pub metadata: Option<String>,
+    /// Its keys, as they were kept, if they are still believed.
+    pub keys: Option<String>,
+}
+
+/// What is edited of an identity provider; what is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// What people know it by.
+    pub name: Option<String>,
+    /// The hub's id there.
+    pub client_id: Option<String>,
+    /// The hub's secret there, sealed.
+    pub client_secret: Option<String>,
+    /// Separated by spaces.
+    pub scopes: Option<String>,
+    /// Separated by spaces.
+    pub email_domains: Option<String>,
+}
+
+const COLUMNS: &str =
+    "i.id, i.organization_id, i.name, i.issuer, i.client_id, CASE WHEN i.client_secret IS NULL THEN 0 ELSE 1 END,
+    i.scopes, i.email_domains, i.created_at, i.updated_at, i.version";
+
+fn words(text: String) -> Vec<String> {
+    text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn read(row: &mut Row) -> Result<IdentityProvider> {
+    Ok(IdentityProvider {
+        id: row.take()?,
+        organization_id: row.take()?,
+        name: row.take()?,
+        issuer: row.take()?,
+        client_id: row.take()?,
+        has_client_secret: row.take::<i64>()? != 0,
+        scopes: words(row.take()?),
+        email_domains: words(row.take()?),
+        created_at: row.take()?,
+        updated_at: row.take()?,
+        version: row.take()?,
+    })
+}
+
+fn not_found(id: Id<id::IdentityProvider>) -> Error {
+    Error::not_found("identity_provider_not_found", "identity provider", id)
+}
+
+/// Adds an identity provider for an organization that the caller has found within its scope; `client_secret` is sealed.
+pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Option<&str>) -> Result<()> {
+    tx.exec(
+        "INSERT INTO identity_providers (id, organization_id, name, issuer, client_id, client_secret, scopes, email_domains,
+             metadata_expires_at, keys_fetched_at, keys_expire_at, version, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 1, ?9, ?9)",
+        params![
+            provider.id,
+            provider.organization_id,
+            provider.name,
+            provider.issuer,
+            provider.client_id,
+            client_secret,
+            provider.scopes.join(" "),
+            provider.email_domains.join(" "),
+            provider.created_at
+        ],
+    )
+    .await
+}
+
+/// A page of the identity providers within the scope, oldest first.
+pub async fn list(db: &Db, scope: &Scope, after: Option<Id<id::IdentityProvider>>, limit: u32) -> Result<Vec<IdentityProvider>> {
+    let values = scope.after(params![start(after), limit]);
+    db.query_all(
+        &format!(
+            "SELECT {COLUMNS} FROM identity_providers i JOIN organizations o ON o.id = i.organization_id
+             WHERE o.path >= ?3 AND o.path < ?4 AND i.id > ?1 ORDER BY i.id LIMIT ?2"
+        ),
+        values,
+        read,
+    )
+    .await
+}
+
+/// An identity provider within the scope.
+pub async fn find(db: &Db, scope: &Scope, id: Id<id::IdentityProvider>) -> Result<IdentityProvider> {
+    let values = scope.after(params![id]);
+    db.query_opt(
+        &format!(
+            "SELECT {COLUMNS} FROM identity_providers i JOIN organizations o ON o.id = i.organization_id
+             WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"
+        ),
+        values,
+        read,
+    )
+    .await?
+    .ok_or_else(|| not_found(id))
+}
+
+/// Edits an identity provider within the scope that is at `version`, or at any.
+pub async fn update(
+    tx: &Tx<'_>,
+    scope: &Scope,
+    id: Id<id::IdentityProvider>,
+    version: Option<i64>,
+    patch: &Patch,
+    now: Instant,
+) -> Result<IdentityProvider> {
+    let current = find(tx, scope, id).await?;
+    if version.is_some_and(|version| version != current.version) {
+        return Err(Error::new(
+            Kind::Stale,
+            "stale",
+            "The identity provider was edited since you read it. Read it again, apply your change to what you find and send its new ETag as If-Match.",
+        ));
+    }
+    tx.exec(
+        "UPDATE identity_providers SET name = COALESCE(?2, name), client_id = COALESCE(?3, client_id),
+             client_secret = COALESCE(?4, client_secret), scopes = COALESCE(?5, scopes),
+             email_domains = COALESCE(?6, email_domains), version = version + 1, updated_at = ?7 WHERE id = ?1",
+        params![id, patch.name, patch.client_id, patch.client_secret, patch.scopes, patch.email_domains, now],
+    )
+    .await?;
+    find(tx, scope, id).await
+}
+
+/// Removes an identity provider within the scope, and the sign-ins under way there.
+pub async fn delete(tx: &Tx<'_>, scope: &Scope, id: Id<id::IdentityProvider>) -> Result<()> {
+    find(tx, scope, id).await?;
+    tx.exec("DELETE FROM oidc_sign_ins WHERE identity_provider_id = ?1", params![id]).await?;
+    tx.exec("DELETE FROM identity_providers WHERE id = ?1", params![id]).await
+}
+
+/// An identity provider for somebody who signs in and is not known yet: whoever has its id may.
+pub async fn trusted(db: &Db, id: Id<id::IdentityProvider>, now: Instant) -> Result<Trusted> {
+    db.query_opt(
+        "SELECT i.id, o.path, i.issuer, i.client_id, i.client_secret, i.scopes, i.email_domains,
+             CASE WHEN i.metadata_expires_at > ?2 THEN i.metadata END, CASE WHEN i.keys_expire_at > ?2 THEN i.keys END
+         FROM identity_providers i JOIN organizations o ON o.id = i.organization_id WHERE i.id = ?1",
+        params![id, now],
+        |row| {
+            Ok(Trusted {
+                id: row.take()?,
+                path: row.take()?,
+                issuer: row.take()?,
+                client_id: row.take()?,
+                client_secret: row.take()?,
+                scopes: row.take()?,
+                email_domains: row.take()?,
+                metadata: row.take()?,
+                keys: row.take()?,
+            })
+        },
+    )
+    .await?
+    .ok_or_else(|| {
+        Error::new(
+            Kind::NotFound,
+            "identity_provider_not_found",
+            format!("There is no identity provider {id}. Ask an administrator of your organization how to sign in."),
+        )
+    })
+}
+
+/// Keeps what an identity provider says of itself.
+pub async fn keep_metadata(tx: &Tx<'_>, id: Id<id::IdentityProvider>, metadata: &str, expires_at: Instant) -> Result<()> {
+    tx.exec(
+        "UPDATE identity_providers SET metadata = ?2, metadata_expires_at = ?3 WHERE id = ?1",
+        params![id, metadata, expires_at],
+    )
+    .await
+}
+
+/// Whether its keys may be fetched now: `true` for one of all who ask between `since` and `now`.
+pub async fn may_fetch_keys(tx: &Tx<'_>, id: Id<id::IdentityProvider>, since: Instant, now: Instant) -> Result<bool> {
+    let claimed: Option<i64> = tx
+        .query_opt(
+            "UPDATE identity_providers SET keys_fetched_at = ?3 WHERE id = ?1 AND keys_fetched_at <= ?2 RETURNING version",
+            params![id, since, now],
+            |row| row.take(),
+        )
+        .await?;
+    Ok(claimed.is_some())
+}
+
+/// Keeps its keys.
+pub async fn keep_keys(tx: &Tx<'_>, id: Id<id::IdentityProvider>, keys: &str, expire_at: Instant) -> Result<()> {
+    tx.exec("UPDATE identity_providers SET keys = ?2, keys_expire_at = ?3 WHERE id = ?1", params![id, keys, expire_at]).await
+}

@@ -1,0 +1,215 @@
+//! Invitations of people to become members of an organization.
+
+use crate::{Db, Row, Scope, Tx, params, value::start};
+use domain::{
+    Error, Id, Instant, JsonSchema, PrincipalId, Result, Text, id,
+    member::{Grants, InvitationStatus},
+    person::Email,
+};
+use serde::Serialize;
+
+/// An invitation as it is shown: never its secret.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberInvitation {
+    /// Its id.
+    pub id: Id<id::MemberInvitation>,
+    /// The organization that the person is to become a member of.
+    pub organization_id: Id<id::Organization>,
+    /// The mail address of whom is invited.
+    pub email: Email,
+    /// The name whoever invited goes by for them.
+    pub display_name: Option<String>,
+    /// Who invited them, or sent the invitation again: it rests on their rights until it is accepted.
+    pub invited_by: PrincipalId,
+    /// What they are to be given.
+    pub grants: Grants,
+    /// What became of it.
+    pub status: InvitationStatus,
+    /// Until when it can be accepted.
+    pub expires_at: Instant,
+    /// When the person was first invited.
+    pub created_at: Instant,
+    /// When it was accepted or taken back.
+    pub closed_at: Option<Instant>,
+}
+
+/// An invitation that is to be made.
+pub struct NewMemberInvitation<'a> {
+    /// Its id.
+    pub id: Id<id::MemberInvitation>,
+    /// The organization, which the caller has found within its scope.
+    pub organization_id: Id<id::Organization>,
+    /// Whom.
+    pub email: &'a Email,
+    /// The name whoever invites goes by for them.
+    pub display_name: Option<&'a Text<1, 120>>,
+    /// Who invites.
+    pub invited_by: PrincipalId,
+    /// What the person is to be given.
+    pub grants: &'a Grants,
+    /// The hash of the secret in it.
+    pub hash: &'a str,
+    /// Now.
+    pub now: Instant,
+    /// Until when it can be accepted.
+    pub expires_at: Instant,
+}
+
+const COLUMNS: &str =
+    "i.id, i.organization_id, i.email, i.display_name, i.invited_by, i.grants, i.status, i.expires_at, i.created_at, i.closed_at";
+const FROM: &str = "member_invitations i JOIN organizations o ON o.id = i.organization_id";
+
+fn read(row: &mut Row, now: Instant) -> Result<MemberInvitation> {
+    let mut invitation = MemberInvitation {
+        id: row.take()?,
+        organization_id: row.take()?,
+        email: row.take()?,
+        display_name: row.take()?,
+        invited_by: row.take()?,
+        grants: serde_json::from_str(&row.take::<String>()?)
+            .map_err(|error| Error::unavailable(format!("what an invitation grants cannot be read: {error}")))?,
+        status: row.take()?,
+        expires_at: row.take()?,
+        created_at: row.take()?,
+        closed_at: row.take()?,
+    };
+    invitation.status = invitation.status.at(now, invitation.expires_at);
+    Ok(invitation)
+}
+
+/// Invites somebody who is not invited there yet.
+pub async fn insert(tx: &Tx<'_>, new: &NewMemberInvitation<'_>) -> Result<MemberInvitation> {
+    expire(tx, new.organization_id, new.email, new.now).await?;
+    let grants =
+        serde_json::to_string(new.grants).map_err(|error| Error::unavailable(format!("grants cannot be written: {error}")))?;
+    let made: Option<Id<id::MemberInvitation>> = tx
+        .query_opt(
+            "INSERT INTO member_invitations (id, organization_id, email, display_name, invited_by, grants, hash, status, expires_at, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'PENDING', ?8, ?9) ON CONFLICT DO NOTHING RETURNING id",
+            params![
+                new.id,
+                new.organization_id,
+                new.email,
+                new.display_name,
+                new.invited_by,
+                grants,
+                new.hash,
+                new.expires_at,
+                new.now
+            ],
+            |row| row.take(),
+        )
+        .await?;
+    made.ok_or_else(pending)?;
+    Ok(MemberInvitation {
+        id: new.id,
+        organization_id: new.organization_id,
+        email: new.email.clone(),
+        display_name: new.display_name.map(ToString::to_string),
+        invited_by: new.invited_by,
+        grants: new.grants.clone(),
+        status: InvitationStatus::Pending,
+        expires_at: new.expires_at,
+        created_at: new.now,
+        closed_at: None,
+    })
+}
+
+/// Notes that an earlier invitation to the same address has expired, so that there can be another.
+async fn expire(tx: &Tx<'_>, organization: Id<id::Organization>, email: &Email, now: Instant) -> Result<()> {
+    tx.exec(
+        "UPDATE member_invitations SET status = 'EXPIRED'
+         WHERE organization_id = ?1 AND email = ?2 AND status = 'PENDING' AND expires_at <= ?3",
+        params![organization, email, now],
+    )
+    .await
+}
+
+fn pending() -> Error {
+    Error::conflict(
+        "invitation_pending",
+        "The address has an invitation there that can still be accepted. Send that one again, or take it back first.",
+    )
+}
+
+/// One invitation within the scope.
+pub async fn find(db: &Db, scope: &Scope, id: Id<id::MemberInvitation>, now: Instant) -> Result<MemberInvitation> {
+    db.query_opt(
+        &format!("SELECT {COLUMNS} FROM {FROM} WHERE i.id = ?1 AND o.path >= ?2 AND o.path < ?3"),
+        scope.after(params![id]),
+        |row| read(row, now),
+    )
+    .await?
+    .ok_or_else(|| Error::not_found("member_invitation_not_found", "member invitation", id))
+}
+
+/// The invitation with the secret of this hash. Whoever has the secret is whom it is for, so there is no scope.
+pub async fn find_by_hash(db: &Db, hash: &str, now: Instant) -> Result<Option<MemberInvitation>> {
+    db.query_opt(&format!("SELECT {COLUMNS} FROM member_invitations i WHERE i.hash = ?1"), params![hash], |row| read(row, now))
+        .await
+}
+
+/// A page of the invitations to an organization within the scope, oldest first.
+pub async fn list(
+    db: &Db,
+    scope: &Scope,
+    organization: Id<id::Organization>,
+    status: Option<InvitationStatus>,
+    after: Option<Id<id::MemberInvitation>>,
+    now: Instant,
+    limit: u32,
+) -> Result<Vec<MemberInvitation>> {
+    // What was not accepted in time is still kept as pending.
+    let values = scope.after(params![organization, status, start(after), limit, now]);
+    db.query_all(
+        &format!(
+            "SELECT {COLUMNS} FROM {FROM}
+             WHERE i.organization_id = ?1 AND o.path >= ?6 AND o.path < ?7 AND i.id > ?3
+               AND (CASE WHEN i.status = 'PENDING' AND i.expires_at <= ?5 THEN 'EXPIRED' ELSE i.status END = ?2 OR ?2 IS NULL)
+             ORDER BY i.id LIMIT ?4"
+        ),
+        values,
+        |row| read(row, now),
+    )
+    .await
+}
+
+/// Gives an invitation that the caller has found open another secret, sender and end. The secret before is worth nothing
+/// any more.
+pub async fn renew(
+    tx: &Tx<'_>,
+    invitation: MemberInvitation,
+    hash: &str,
+    invited_by: PrincipalId,
+    now: Instant,
+    expires_at: Instant,
+) -> Result<MemberInvitation> {
+    expire(tx, invitation.organization_id, &invitation.email, now).await?;
+    let renewed: Option<Id<id::MemberInvitation>> = tx
+        .query_opt(
+            "UPDATE member_invitations SET status = 'PENDING', hash = ?2, invited_by = ?3, expires_at = ?4
+             WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM member_invitations o WHERE o.organization_id = ?5 AND o.email = ?6
+                 AND o.status = 'PENDING' AND o.id <> ?1) RETURNING id",
+            params![invitation.id, hash, invited_by, expires_at, invitation.organization_id, invitation.email],
+            |row| row.take(),
+        )
+        .await?;
+    renewed.ok_or_else(pending)?;
+    Ok(MemberInvitation { status: InvitationStatus::Pending, invited_by, expires_at, ..invitation })
+}
+
+/// Closes an invitation that the caller has found open: accepted or taken back.
+pub async fn close(tx: &Tx<'_>, id: Id<id::MemberInvitation>, status: InvitationStatus, now: Instant) -> Result<()> {
+    tx.exec("UPDATE member_invitations SET status = ?2, closed_at = ?3 WHERE id = ?1", params![id, status, now]).await
+}
+
+/// Takes back whatever invitation a person could still accept in an organization.
+pub async fn revoke_of(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<id::Person>, now: Instant) -> Result<()> {
+    tx.exec(
+        "UPDATE member_invitations SET status = 'REVOKED', closed_at = ?3
+         WHERE organization_id = ?1 AND email = (SELECT email FROM people WHERE id = ?2) AND status = 'PENDING'",
+        params![organization, person, now],
+    )
+    .await
+}

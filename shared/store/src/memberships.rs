@@ -1,0 +1,42 @@
+//! In which organizations somebody has which roles, as they see it themselves.
+
+use crate::{Db, credentials::roles, params, value::start};
+use domain::{Id, JsonSchema, OrganizationKind, PrincipalId, Result, Role, id, organization::OrganizationStatus};
+use serde::Serialize;
+
+/// An organization in which a principal has roles.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// Which one.
+    pub organization_id: Id<id::Organization>,
+    /// What it is.
+    pub kind: OrganizationKind,
+    /// The name it is known by.
+    pub display_name: String,
+    /// Whether it can be acted in.
+    pub status: OrganizationStatus,
+    /// The roles there, in the order of their names.
+    pub roles: Vec<Role>,
+}
+
+/// A page of the organizations in which a principal has roles, oldest first. Only for the principal itself: these may be
+/// organizations of several tenants.
+pub async fn list(db: &Db, principal: PrincipalId, after: Option<Id<id::Organization>>, limit: u32) -> Result<Vec<Membership>> {
+    db.query_all(
+        "SELECT o.id, o.kind, o.display_name, o.status, string_agg(b.role, ' ' ORDER BY b.role)
+         FROM bindings b JOIN organizations o ON o.id = b.organization_id
+         WHERE b.principal_id = ?1 AND b.organization_id > ?2 GROUP BY o.id ORDER BY o.id LIMIT ?3",
+        params![principal, start(after), limit],
+        |row| {
+            Ok(Membership {
+                organization_id: row.take()?,
+                kind: row.take()?,
+                display_name: row.take()?,
+                status: row.take()?,
+                roles: roles(row.take()?)?,
+            })
+        },
+    )
+    .await
+}

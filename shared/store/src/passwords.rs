@@ -1,0 +1,68 @@
+//! The passwords of local accounts, and how often somebody tried one.
+
+use crate::{Db, Tx, params};
+use chrono::TimeDelta;
+use domain::{Id, Instant, Result, id, person::Email, sign_in::wait_after};
+
+/// For how long attempts that did not succeed are remembered.
+const REMEMBERED: TimeDelta = TimeDelta::hours(24);
+
+/// The person with this mail address who can sign in, and the hash of their password if they have one.
+pub async fn find(db: &Db, email: &Email) -> Result<Option<(Id<id::Person>, Option<String>)>> {
+    db.query_opt(
+        "SELECT p.id, w.hash FROM people p LEFT JOIN passwords w ON w.person_id = p.id WHERE p.email = ?1 AND p.status = 'ACTIVE'",
+        params![email],
+        |row| Ok((row.take()?, row.take()?)),
+    )
+    .await
+}
+
+/// Gives a person a password, by its hash, in place of the one they may have.
+pub async fn set(tx: &Tx<'_>, person: Id<id::Person>, hash: &str, now: Instant) -> Result<()> {
+    tx.exec(
+        "INSERT INTO passwords (person_id, hash, changed_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (person_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at",
+        params![person, hash, now],
+    )
+    .await
+}
+
+/// Counts an attempt before it is judged, so that of many at once no more are judged than of as many one after the other.
+/// Gives the instant until which none is judged, when this is one of them. An attempt that succeeds is followed by
+/// [`succeeded`].
+pub async fn attempt(tx: &Tx<'_>, email_hash: &str, now: Instant) -> Result<Option<Instant>> {
+    tx.exec(
+        "DELETE FROM sign_in_attempts WHERE email_hash IN
+         (SELECT email_hash FROM sign_in_attempts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 20)",
+        params![now],
+    )
+    .await?;
+    let failures: Option<i64> = tx
+        .query_opt(
+            "INSERT INTO sign_in_attempts (email_hash, failures, locked_until, expires_at) VALUES (?1, 1, ?2, ?3)
+             ON CONFLICT (email_hash) DO UPDATE SET failures = sign_in_attempts.failures + 1, expires_at = excluded.expires_at
+             WHERE sign_in_attempts.locked_until <= ?2 RETURNING failures",
+            params![email_hash, now, now + REMEMBERED],
+            |row| row.take(),
+        )
+        .await?;
+    match failures {
+        Some(failures) => {
+            tx.exec(
+                "UPDATE sign_in_attempts SET locked_until = ?2 WHERE email_hash = ?1",
+                params![email_hash, now + wait_after(failures)],
+            )
+            .await?;
+            Ok(None)
+        }
+        None => {
+            tx.query_opt("SELECT locked_until FROM sign_in_attempts WHERE email_hash = ?1", params![email_hash], |row| row.take())
+                .await
+        }
+    }
+}
+
+/// Forgets the attempts on a mail address, whose owner has got in.
+pub async fn succeeded(tx: &Tx<'_>, email_hash: &str) -> Result<()> {
+    tx.exec("DELETE FROM sign_in_attempts WHERE email_hash = ?1", params![email_hash]).await
+}

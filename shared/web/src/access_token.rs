@@ -1,0 +1,145 @@
+//! Access tokens as they are handed out, for whatever proved who somebody is.
+
+use crate::{Answer, FromRequest, Hub, Incoming, Reply, identity::bearer, secret};
+use chrono::TimeDelta;
+use domain::{Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, id};
+use serde::Serialize;
+use store::{
+    Tx, access_tokens,
+    sessions::{self, NewSession},
+};
+
+/// For how long an access token is good, unless what it was given for ends sooner.
+pub const fn access_token_lifetime() -> TimeDelta {
+    TimeDelta::minutes(30)
+}
+
+/// For how long a person stays signed in.
+const SESSION: TimeDelta = TimeDelta::days(14);
+
+/// An access token, good for requests until it expires or what it was given for is revoked.
+#[derive(Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessToken {
+    /// Send it as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// For how many seconds it is good.
+    pub expires_in: i64,
+    /// Until when it is good.
+    pub expires_at: Instant,
+    /// People only: exchange it for the next access token. It is good once, and the answer has the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub refresh_token: Option<String>,
+    /// People only: when they have to sign in again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub session_expires_at: Option<Instant>,
+}
+
+impl AccessToken {
+    /// The answer about an access token that was given at `now`.
+    pub fn new(access_token: String, now: Instant, expires_at: Instant) -> Self {
+        let expires_in = (expires_at - now).num_seconds();
+        Self { access_token, token_type: "Bearer", expires_in, expires_at, refresh_token: None, session_expires_at: None }
+    }
+}
+
+/// 201 without a place to read it again: the token is shown once.
+pub struct Issued(pub AccessToken);
+
+impl Reply for Issued {
+    fn into_answer(self) -> Result<Answer> {
+        Answer::json(201, &self.0)
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl crate::Describe for Issued {
+    fn describe(operation: &mut crate::openapi::Operation<'_>) {
+        operation.answers::<AccessToken>(201, "The access token; it is shown this once.");
+        operation.problem(401, "What was presented is wrong, unknown, has ended or was revoked.");
+    }
+}
+
+/// Begins or continues the session of a person who has proved who they are: an access token, and a refresh token whose
+/// halves are `shared` (new for a new session) and a fresh one. Refused for people who have no role anywhere, or not any
+/// more. `ends` is when a session that is continued ends.
+pub async fn begin_session(
+    hub: &Hub,
+    tx: &Tx<'_>,
+    person: Id<id::Person>,
+    fresh: &NewTokens,
+    ends: Option<Instant>,
+) -> Result<AccessToken> {
+    let home = sessions::home(tx, person, hub.now()).await?.ok_or_else(|| {
+        Error::new(
+            Kind::Forbidden,
+            "no_membership",
+            "You are not a member of any organization here, or your account is disabled. Ask an administrator of your organization to add you.",
+        )
+    })?;
+    let session_hash = secret::hash(&fresh.shared);
+    let session_ends = ends.unwrap_or(hub.now() + SESSION);
+    if ends.is_none() {
+        let refresh_hash = secret::hash(&fresh.own);
+        let session = NewSession { hash: &session_hash, refresh_hash: &refresh_hash, person, expires_at: session_ends };
+        sessions::insert(tx, &session, hub.now()).await?;
+    }
+    let expires_at = session_ends.min(hub.now() + access_token_lifetime());
+    let hash = secret::hash(&fresh.access);
+    access_tokens::insert(tx, &hash, PrincipalId::Person(person), home, Some(&session_hash), expires_at).await?;
+    Ok(AccessToken {
+        refresh_token: Some(fresh.refresh_token()),
+        session_expires_at: Some(session_ends),
+        ..AccessToken::new(fresh.access.clone(), hub.now(), expires_at)
+    })
+}
+
+/// The secrets of a session's next step, drawn before the transaction that keeps their hashes.
+pub struct NewTokens {
+    access: String,
+    shared: String,
+    own: String,
+}
+
+impl NewTokens {
+    /// Of a new session, or of one whose refresh tokens share this.
+    pub fn new(shared: Option<&str>) -> Self {
+        Self {
+            access: secret::new("hubat_"),
+            shared: shared.map_or_else(|| secret::new(""), str::to_owned),
+            own: secret::new(""),
+        }
+    }
+
+    /// The hash of what only the newest refresh token has.
+    pub fn own_hash(&self) -> String {
+        secret::hash(&self.own)
+    }
+
+    fn refresh_token(&self) -> String {
+        format!("hubrt_{}.{}", self.shared, self.own)
+    }
+}
+
+/// The two halves of a refresh token.
+pub fn refresh_token_halves(token: &str) -> Option<(&str, &str)> {
+    token.strip_prefix("hubrt_")?.split_once('.')
+}
+
+/// The hash of the access token that came with the request, whoever's it is.
+pub struct Presented(pub String);
+
+impl FromRequest for Presented {
+    async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        Ok(Self(secret::hash(bearer(incoming)?)))
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl crate::Describe for Presented {
+    fn describe(_: &mut crate::openapi::Operation<'_>) {}
+}

@@ -1,0 +1,176 @@
+//! The audit of what a request or a job does.
+//!
+//! Whatever goes through [`Hub::write`] is recorded there, in its transaction: who did which operation to what. A handler has
+//! nothing to do for that, and so cannot forget it; it may add which organizations it concerns besides and what changed.
+
+use crate::{
+    Answer, Hub, Identity,
+    route::{LocalIn, noun_and_verb},
+};
+use domain::{
+    Id, Result,
+    audit::{AuditDetails, AuditPrincipal, AuditResult, is_id, tells_no_secret},
+    id,
+};
+use store::{
+    Tx,
+    audit::{NewEntry, Subject},
+};
+
+/// What a request does, as far as it is known.
+#[derive(Default)]
+pub(crate) struct Deed {
+    /// The path of the handler's function.
+    handler: &'static str,
+    /// The values of the path's `{names}`.
+    path: Vec<(&'static str, String)>,
+    told: Told,
+}
+
+/// What the handler told of it.
+#[derive(Default)]
+struct Told {
+    /// Each once, in their order: so chains are added to in one order everywhere, and no two wait for each other.
+    concerned: Vec<Id<id::Organization>>,
+    subject: Subject,
+    items: Vec<Subject>,
+}
+
+impl Told {
+    fn concerns(&mut self, organization_id: Id<id::Organization>) {
+        if let Err(place) = self.concerned.binary_search(&organization_id) {
+            self.concerned.insert(place, organization_id);
+        }
+    }
+}
+
+impl Deed {
+    /// The action, what it was done to, and the rest, once the answer is known. The transaction may be run again afterwards.
+    fn finish(&mut self, answer: &Answer) -> (String, Told) {
+        let (noun, verb) = noun_and_verb(self.handler);
+        let mut told = std::mem::take(&mut self.told);
+        let location = answer.headers.iter().find(|(name, _)| name == "location");
+        let made = location.and_then(|(_, location)| location.rsplit('/').next());
+        let named = self.path.iter().rev().map(|(_, value)| value.as_str());
+        if told.subject.id.is_none() {
+            told.subject.id = made.into_iter().chain(named).find(|id| is_id(id)).map(str::to_owned);
+        }
+        for (name, value) in &self.path {
+            if Some(value) != told.subject.id.as_ref() && tells_no_secret(value) {
+                told.subject.details.add(name, None, Some(value));
+            }
+        }
+        (format!("{noun}.{verb}"), told)
+    }
+}
+
+/// Something that is recorded for nobody who calls: by a job, by the hub itself, or of somebody who is not known yet.
+pub struct Record<'a> {
+    /// In whose chain; besides those that [`Hub::concerns`] named.
+    pub organization_id: Id<id::Organization>,
+    /// What was done: two words with a dot between them, as `contracts.activate`.
+    pub action: &'a str,
+    /// Who did it.
+    pub principal: AuditPrincipal,
+    /// What it was done to.
+    pub subject_id: Option<String>,
+    /// Whether it was done.
+    pub result: AuditResult,
+}
+
+impl Hub {
+    /// Says whose things are changed, where that is not the organization acted in: it stands in the audit of that organization
+    /// too. This, as whatever is told to the audit, is said inside the transaction.
+    pub fn concerns(&self, organization_id: Id<id::Organization>) {
+        self.0.deed.borrow_mut().told.concerns(organization_id);
+    }
+
+    /// Says what is changed, where that is neither what the answer's Location names nor the last id of the path.
+    pub fn audit_subject(&self, id: String) {
+        self.0.deed.borrow_mut().told.subject.id = Some(id);
+    }
+
+    /// Tells the audit a value that belongs to what is done. Never a secret.
+    pub fn audit(&self, name: &str, value: &str) {
+        self.0.deed.borrow_mut().told.subject.details.add(name, None, Some(value));
+    }
+
+    /// Tells the audit what a value was and what it is now, if that is not the same.
+    pub fn audit_change(&self, name: &str, from: Option<&str>, to: Option<&str>) {
+        if from != to {
+            self.0.deed.borrow_mut().told.subject.details.add(name, from, to);
+        }
+    }
+
+    /// Tells the audit of a secret that it changed, and no more.
+    pub fn audit_changed(&self, name: &str) {
+        self.0.deed.borrow_mut().told.subject.details.add(name, None, None);
+    }
+
+    /// Tells the audit of one thing among several that one request changes. Each gets an entry of its own, in place of the one
+    /// for the request.
+    pub fn audit_item(&self, subject_id: String, details: AuditDetails) {
+        self.0.deed.borrow_mut().told.items.push(Subject { id: Some(subject_id), details });
+    }
+
+    pub(crate) fn set_deed(&self, handler: &'static str, path: &[(&'static str, String)]) {
+        *self.0.deed.borrow_mut() = Deed { handler, path: path.to_vec(), told: Told::default() };
+    }
+
+    /// Forgets what was told by an attempt that was rolled back.
+    pub(crate) fn begin_deed(&self) {
+        self.0.deed.borrow_mut().told = Told::default();
+    }
+
+    /// Records what a caller did: in the chain of the organization acted in, of the caller's own and of those concerned. So
+    /// each organization sees what was done in it and to it, and what its own did elsewhere.
+    pub(crate) fn record_deed<'a>(&'a self, tx: &'a Tx<'_>, caller: &'a Identity, answer: &'a Answer) -> LocalIn<'a, Result<()>> {
+        let (action, mut told) = self.0.deed.borrow_mut().finish(answer);
+        Box::pin(async move {
+            told.concerns(caller.acting().id);
+            told.concerns(caller.home().id);
+            let entry = NewEntry {
+                principal_organization_id: Some(caller.home().id),
+                acting_organization_id: Some(caller.acting().id),
+                acting_session_id: caller.acting_session(),
+                ..self.entry(&action, caller.principal().into(), AuditResult::Success)
+            };
+            record(tx, entry, told).await
+        })
+    }
+
+    /// Records what is done without a caller, with what was told to the audit before. In its transaction; of a refusal, in one
+    /// of its own.
+    pub async fn record(&self, tx: &Tx<'_>, what: Record<'_>) -> Result<()> {
+        let mut told = std::mem::take(&mut self.0.deed.borrow_mut().told);
+        told.concerns(what.organization_id);
+        told.subject.id = what.subject_id;
+        let entry = self.entry(what.action, what.principal, what.result);
+        record(tx, entry, told).await
+    }
+
+    fn entry<'a>(&'a self, action: &'a str, principal: AuditPrincipal, result: AuditResult) -> NewEntry<'a> {
+        NewEntry {
+            at: self.now(),
+            action,
+            principal,
+            principal_organization_id: None,
+            acting_organization_id: None,
+            acting_session_id: None,
+            request_id: self.trace().request_id,
+            trace_id: self.trace().trace_id(),
+            result,
+        }
+    }
+}
+
+/// Boxed, because it would otherwise be compiled into everything that records.
+fn record<'a>(tx: &'a Tx<'_>, entry: NewEntry<'a>, told: Told) -> LocalIn<'a, Result<()>> {
+    Box::pin(async move {
+        let subjects = if told.items.is_empty() { std::slice::from_ref(&told.subject) } else { &told.items };
+        for organization in &told.concerned {
+            store::audit::record(tx, *organization, &entry, subjects).await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,404 @@
+//! Signing in at an identity provider: the code flow, what is believed of an ID token, and who somebody is then.
+
+use crate::federation_support::*;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::{Shop, World, simulated};
+
+/// A shop whose provider has an administrator, and an identity provider that serves it.
+async fn served(world: &World) -> (Shop, Idp, String) {
+    let shop = world.shop().await;
+    world.somebody(EMAIL, &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+    let idp = Idp::new(world);
+    let provider = trust(world, &shop.operator, &shop.provider, json!({})).await;
+    (shop, idp, provider)
+}
+
+fn sessions(world: &World) -> i64 {
+    world.count("SELECT COUNT(*) FROM sessions")
+}
+
+async fn wait(world: &World, seconds: u64) {
+    world.hub.clock().advance(Duration::from_secs(seconds)).await;
+}
+
+#[test]
+fn the_code_flow_with_pkce_ends_in_a_session() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, provider) = served(&world).await;
+        let begun = begin(&world, &provider).await;
+        // Beside what the endpoint's own address has.
+        assert!(begun.url.starts_with("https://id.example.com/authorize?prompt=login&"), "{}", begun.url);
+        for (name, value) in [
+            ("response_type", "code"),
+            ("client_id", CLIENT_ID),
+            ("redirect_uri", CALLBACK),
+            ("scope", "openid email"),
+            ("state", &begun.state),
+            ("code_challenge_method", "S256"),
+        ] {
+            assert_eq!(begun.parameter(name), value);
+        }
+        assert!(!begun.url.contains(&begun.secret));
+        idp.set(|state| state.claims = claims(&world, &begun));
+        let session = callback(&world, &begun).await;
+        session.expect(201);
+        let (authorization, form) = idp.exchanged();
+        // RFC 6749, 2.3.1: what is in the header is form-encoded.
+        let encoded = "provider+hub:s3cret%3A+100%25+%C3%BCnique";
+        assert_eq!(
+            authorization,
+            format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, encoded))
+        );
+        assert_eq!((form["grant_type"].as_str(), form["code"].as_str()), ("authorization_code", "a code"));
+        assert_eq!((form["redirect_uri"].as_str(), form.get("client_secret")), (CALLBACK, None));
+        let challenge = base64url(rsa::sha2::Digest::finalize(<rsa::sha2::Sha256 as rsa::sha2::Digest>::new_with_prefix(
+            &form["code_verifier"],
+        )));
+        assert_eq!(begun.parameter("code_challenge"), challenge);
+        assert!(form["code_verifier"].len() >= 43);
+        let me = world.get("/v1/me").bearer(&session.text("/accessToken")).send().await;
+        assert_eq!((me.text("/email").as_str(), me.text("/organizationId")), (EMAIL, shop.provider.clone()));
+        let again = world.post("/v1/access-tokens", json!({ "refreshToken": session.text("/refreshToken") })).send().await;
+        again.expect(201);
+        // The secrets of the flow are nowhere to be read.
+        let dump = world.dump();
+        for secret in [&form["code_verifier"], &begun.parameter("nonce"), &begun.state, &begun.secret, CLIENT_SECRET] {
+            assert!(!dump.contains(secret) && !world.hub.logs().iter().any(|line| line.contains(secret)), "{secret}");
+        }
+    });
+}
+
+#[test]
+fn a_subject_stays_the_person_it_was() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, provider) = served(&world).await;
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        // Another address at the identity provider, even one of somebody else here: it is the same person.
+        world.somebody("grace@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+        let moved = sign_in(&world, &idp, &provider, json!({ "email": "grace@example.com" })).await;
+        let me = world.get("/v1/me").bearer(&moved.expect(201).text("/accessToken")).send().await;
+        assert_eq!(me.text("/email"), EMAIL);
+        // The address was given to somebody else, who is not this person.
+        let other = sign_in(&world, &idp, &provider, json!({ "sub": "another" })).await;
+        other.expect_problem(403, "sign_in_not_admitted");
+        assert_eq!(world.count("SELECT COUNT(*) FROM person_identities"), 1);
+    });
+}
+
+#[test]
+fn both_algorithms_and_both_ways_to_show_the_secret() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, provider) = served(&world).await;
+        idp.set(|state| {
+            state.keys = vec![rsa_jwk(2048, "one"), ec_jwk("two"), rsa_jwk(3072, "three")];
+            state.discovery["token_endpoint_auth_methods_supported"] = json!(["client_secret_post", "private_key_jwt"]);
+        });
+        for (alg, kid, sign) in
+            [("ES256", "two", Sign::Ec), ("RS256", "three", Sign::Rsa(3072)), ("RS256", "one", Sign::Rsa(2048))]
+        {
+            idp.set(|state| (state.header, state.sign) = (json!({ "alg": alg, "kid": kid }), sign));
+            sign_in(&world, &idp, &provider, json!({ "aud": ["else", CLIENT_ID], "azp": CLIENT_ID })).await.expect(201);
+        }
+        let (authorization, form) = idp.exchanged();
+        assert_eq!(
+            (authorization.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()),
+            ("", CLIENT_ID, CLIENT_SECRET)
+        );
+        // A public client has no secret to show.
+        let public = trust(&world, &shop.operator, &shop.provider, json!({ "clientSecret": null })).await;
+        sign_in(&world, &idp, &public, json!({})).await.expect(201);
+        let (authorization, form) = idp.exchanged();
+        assert_eq!((authorization.as_str(), form["client_id"].as_str(), form.get("client_secret")), ("", CLIENT_ID, None));
+    });
+}
+
+#[test]
+fn no_token_is_believed_that_is_wrong_in_anything() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        idp.set(|state| state.keys = vec![rsa_jwk(2048, "one"), ec_jwk("two")]);
+        let now = world.hub.clock().now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        for wrong in [
+            json!({ "iss": "https://id.example.com/" }),
+            json!({ "aud": "another" }),
+            json!({ "aud": [CLIENT_ID, "another"] }),
+            json!({ "aud": [CLIENT_ID, "another"], "azp": "another" }),
+            json!({ "exp": now - 61 }),
+            json!({ "nbf": now + 120 }),
+            json!({ "iat": now + 120 }),
+            json!({ "nonce": "another" }),
+            json!({ "nonce": null }),
+            json!({ "email_verified": false }),
+            json!({ "email_verified": null }),
+            json!({ "email": null }),
+            json!({ "sub": "x".repeat(256) }),
+            json!({ "exp": "soon" }),
+            json!({ "padding": "x".repeat(16 * 1024) }),
+        ] {
+            sign_in(&world, &idp, &provider, wrong.clone()).await.expect_problem(401, "id_token_refused");
+        }
+        let public: &'static [u8] = Box::leak(rsa_jwk(2048, "one")["n"].as_str().unwrap().as_bytes().to_vec().into_boxed_slice());
+        for (header, sign) in [
+            (json!({ "alg": "none" }), Sign::Nothing),
+            (json!({ "alg": "none", "kid": "one" }), Sign::Nothing),
+            (json!({ "alg": "HS256", "kid": "one" }), Sign::Hmac(public)),
+            (json!({ "alg": "RS256", "kid": "one" }), Sign::Hmac(public)),
+            (json!({ "alg": "RS256", "kid": "one" }), Sign::Nothing),
+            (json!({ "alg": "RS256", "kid": "one" }), Sign::Rsa(3072)),
+            (json!({ "alg": "RS384", "kid": "one" }), Sign::Rsa(2048)),
+            (json!({ "alg": "ES256", "kid": "one" }), Sign::Ec),
+            (json!({ "alg": "RS256", "kid": "two" }), Sign::Rsa(2048)),
+            (json!({ "alg": "RS256", "kid": "one", "crit": ["exp"] }), Sign::Rsa(2048)),
+            (json!({ "alg": "RS256", "kid": "../keys/one" }), Sign::Rsa(2048)),
+            (json!({ "alg": "RS256", "kid": "https://evil.example.com/key" }), Sign::Rsa(2048)),
+            // The token brings its own key.
+            (json!({ "alg": "RS256", "kid": "three", "jwk": rsa_jwk(3072, "three") }), Sign::Rsa(3072)),
+            (json!({ "kid": "one" }), Sign::Rsa(2048)),
+            (json!("RS256"), Sign::Rsa(2048)),
+        ] {
+            idp.set(|state| (state.header, state.sign) = (header.clone(), sign));
+            let refused = sign_in(&world, &idp, &provider, json!({})).await;
+            refused.expect_problem(401, "id_token_refused");
+        }
+        for answer in ["", "{}", r#"{"id_token":7}"#, r#"{"access_token":"x"}"#, "<html>"] {
+            idp.set(|state| drop(state.modes.insert("/token", Mode::Answers(200, answer.into()))));
+            sign_in(&world, &idp, &provider, json!({})).await.expect_problem(503, "identity_provider_unavailable");
+        }
+        for token in ["x", "a.b", "a.b.c", "a.b.c.d", "..", "e30.e30.", "eyJhbGciOiJSUzI1NiJ9.e30.!"] {
+            idp.set(|state| drop(state.modes.insert("/token", Mode::Answers(200, json!({ "id_token": token }).to_string()))));
+            sign_in(&world, &idp, &provider, json!({})).await.expect_problem(401, "id_token_refused");
+        }
+        assert_eq!((sessions(&world), world.count("SELECT COUNT(*) FROM person_identities")), (0, 0));
+    });
+}
+
+#[test]
+fn a_token_without_a_key_id_is_taken_under_the_only_key_it_can_be_of() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        idp.set(|state| {
+            state.keys = vec![ec_jwk("two"), rsa_jwk(2048, "one")];
+            state.header = json!({ "alg": "RS256" });
+        });
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        wait(&world, 3600).await;
+        idp.set(|state| state.keys = vec![rsa_jwk(3072, "three"), rsa_jwk(2048, "one")]);
+        sign_in(&world, &idp, &provider, json!({})).await.expect_problem(401, "id_token_refused");
+        wait(&world, 3600).await;
+        // A key to encrypt with signs nothing.
+        let mut encrypting = rsa_jwk(2048, "one");
+        encrypting["use"] = json!("enc");
+        idp.set(|state| state.keys = vec![encrypting]);
+        sign_in(&world, &idp, &provider, json!({})).await.expect_problem(401, "id_token_refused");
+    });
+}
+
+#[test]
+fn keys_are_kept_rotated_and_not_asked_for_at_everybodys_whim() {
+    simulated(|| async {
+        let mut world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        // Kept in the database: another instance, even another process, asks nothing.
+        world.restart().await;
+        idp.listen(&world);
+        for _ in 0..3 {
+            sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        }
+        let asked = |idp: &Idp| (idp.asked("/.well-known/openid-configuration"), idp.asked("/keys"));
+        assert_eq!(asked(&idp), (1, 1));
+        // A new key: the next token names it, and the keys are fetched again.
+        wait(&world, 61).await;
+        idp.set(|state| {
+            state.keys = vec![rsa_jwk(3072, "next")];
+            (state.header, state.sign) = (json!({ "alg": "RS256", "kid": "next" }), Sign::Rsa(3072));
+        });
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        assert_eq!(asked(&idp), (1, 2));
+        // The old one is no more.
+        idp.set(|state| (state.header, state.sign) = (json!({ "alg": "RS256", "kid": "one" }), Sign::Rsa(2048)));
+        sign_in(&world, &idp, &provider, json!({})).await.expect_problem(401, "id_token_refused");
+        // Names that nobody knows: at most one look a minute.
+        for name in 0..5 {
+            idp.set(|state| state.header = json!({ "alg": "RS256", "kid": format!("made up {name}") }));
+            sign_in(&world, &idp, &provider, json!({})).await.expect_problem(401, "id_token_refused");
+        }
+        assert_eq!(asked(&idp), (1, 2));
+        wait(&world, 61).await;
+        for _ in 0..5 {
+            sign_in(&world, &idp, &provider, json!({})).await.expect_problem(401, "id_token_refused");
+        }
+        assert_eq!(asked(&idp), (1, 3));
+        // After an hour nothing of it is believed any more.
+        wait(&world, 3601).await;
+        idp.set(|state| (state.header, state.sign) = (json!({ "alg": "RS256", "kid": "next" }), Sign::Rsa(3072)));
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        assert_eq!(asked(&idp), (2, 4));
+    });
+}
+
+#[test]
+fn a_sign_in_is_good_once_for_ten_minutes_and_for_whoever_began_it() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        let good = async || {
+            let begun = begin(&world, &provider).await;
+            idp.set(|state| state.claims = claims(&world, &begun));
+            begun
+        };
+        let begun = good().await;
+        callback(&world, &begun).await.expect(201);
+        callback(&world, &begun).await.expect_problem(401, "sign_in_unknown");
+        // Two at once.
+        let begun = good().await;
+        let (one, other) = futures::future::join(callback(&world, &begun), callback(&world, &begun)).await;
+        let mut statuses = [one.status(), other.status()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 401]);
+        // Somebody saw the address that the browser came back to.
+        let begun = good().await;
+        let stranger = Begun { secret: good().await.secret, ..begun.clone() };
+        callback(&world, &stranger).await.expect_problem(401, "sign_in_unknown");
+        callback(&world, &begun).await.expect_problem(401, "sign_in_unknown");
+        // Somebody has the browser come back to a sign-in of their own, of which it has no secret.
+        callback(&world, &Begun { state: "made up".into(), ..good().await }).await.expect_problem(401, "sign_in_unknown");
+        let begun = good().await;
+        wait(&world, 599).await;
+        idp.set(|state| state.claims = claims(&world, &begun));
+        callback(&world, &begun).await.expect(201);
+        let begun = good().await;
+        wait(&world, 600).await;
+        callback(&world, &begun).await.expect_problem(401, "sign_in_unknown");
+        // The identity provider does not take the code: nothing is left to try with.
+        let begun = good().await;
+        idp.set(|state| drop(state.modes.insert("/token", Mode::Answers(400, r#"{"error":"invalid_grant"}"#.into()))));
+        callback(&world, &begun).await.expect_problem(401, "code_refused");
+        idp.set(|state| state.modes.clear());
+        callback(&world, &begun).await.expect_problem(401, "sign_in_unknown");
+        // Those that were never finished are forgotten as others begin.
+        wait(&world, 600).await;
+        good().await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM oidc_sign_ins"), 1);
+    });
+}
+
+#[test]
+fn an_identity_provider_that_misbehaves_keeps_nobody_waiting_for_long() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        let discovery = "/.well-known/openid-configuration";
+        let metadata = |change: Value| {
+            let mut all =
+                json!({ "issuer": ISSUER, "authorization_endpoint": ISSUER, "token_endpoint": ISSUER, "jwks_uri": ISSUER });
+            change.as_object().unwrap().iter().for_each(|(name, value)| all[name] = value.clone());
+            Mode::Answers(200, all.to_string())
+        };
+        for mode in [
+            Mode::Hangs,
+            Mode::Answers(500, "{}".into()),
+            Mode::Answers(302, String::new()),
+            Mode::Answers(200, "<html>".into()),
+            Mode::Answers(200, "{}".into()),
+            Mode::Answers(200, format!("[{}]", "0,".repeat(200_000))),
+            metadata(json!({ "issuer": "https://evil.example.com" })),
+            metadata(json!({ "token_endpoint": "http://id.example.com/token" })),
+            metadata(json!({ "jwks_uri": "file:///etc/passwd" })),
+            metadata(json!({ "authorization_endpoint": null })),
+        ] {
+            idp.set(|state| drop(state.modes.insert(discovery, mode)));
+            let before = world.hub.clock().now();
+            try_begin(&world, &provider).await.expect_problem(503, "identity_provider_unavailable");
+            assert!(world.hub.clock().now().duration_since(before).unwrap() <= Duration::from_secs(11));
+        }
+        idp.set(|state| state.modes.clear());
+        for path in ["/token", "/keys"] {
+            for mode in [Mode::Hangs, Mode::Answers(500, String::new()), Mode::Answers(200, "garbage".into())] {
+                idp.set(|state| drop(state.modes.insert(path, mode)));
+                sign_in(&world, &idp, &provider, json!({})).await.expect_problem(503, "identity_provider_unavailable");
+            }
+            idp.set(|state| state.modes.clear());
+        }
+        assert_eq!(sessions(&world), 0);
+        // What it was is in the log, and not in the answer.
+        assert!(world.hub.logs().iter().any(|line| line.contains("no answer within 10s")));
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+    });
+}
+
+#[test]
+fn an_identity_provider_vouches_for_its_own_alone() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, provider) = served(&world).await;
+        let rival = world.organization(&shop.operator, "PROVIDER", "Adatum", None).await;
+        world.somebody("both@example.com", &[("PROVIDER_ADMINISTRATOR", &shop.provider), ("PROVIDER_BILLING_USER", &rival)]);
+        world.somebody("above@example.com", &[("OPERATOR_ADMINISTRATOR", &shop.operator.organization)]);
+        world.somebody("below@example.com", &[("CUSTOMER_USER", &shop.customer)]);
+        world.somebody("alone@example.com", &[]);
+        world.somebody("gone@example.com", &[("CUSTOMER_USER", &shop.customer)]);
+        world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'gone@example.com'", []).unwrap();
+        let as_email = |email: &str| sign_in(&world, &idp, &provider, json!({ "email": email, "sub": email }));
+        for email in ["both@example.com", "above@example.com", "alone@example.com", "gone@example.com", "nobody@example.com"] {
+            let refused = as_email(email).await;
+            refused.expect_problem(403, "sign_in_not_admitted");
+            assert!(refused.text("/detail").contains(email));
+        }
+        assert_eq!((sessions(&world), world.count("SELECT COUNT(*) FROM person_identities")), (0, 0));
+        as_email("below@example.com").await.expect(201);
+        // Who is given a role elsewhere has to be vouched for by one who serves both; who is disabled, by nobody.
+        let person = "(SELECT id FROM people WHERE email = 'below@example.com')";
+        world
+            .database()
+            .execute(&format!("INSERT INTO bindings (principal_id, role, organization_id) VALUES ({person}, 'PROVIDER_BILLING_USER', '{rival}')"), [])
+            .unwrap();
+        as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
+        world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'below@example.com'", []).unwrap();
+        as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
+        // Of all domains, only some.
+        let all = trust(
+            &world,
+            &shop.operator,
+            &shop.operator.organization,
+            json!({ "emailDomains": ["Contoso.example", "example.com"] }),
+        )
+        .await;
+        sign_in(&world, &idp, &all, json!({ "email": "both@example.com", "sub": "both" })).await.expect(201);
+        world.somebody("eve@evil.example.com", &[("CUSTOMER_USER", &shop.customer)]);
+        let foreign = sign_in(&world, &idp, &all, json!({ "email": "eve@evil.example.com", "sub": "eve" })).await;
+        foreign.expect_problem(403, "sign_in_not_admitted");
+    });
+}
+
+/// Wherever the hub dies in it, the sign-in is over or it is done; the next one works.
+#[test]
+fn a_hub_that_dies_in_a_callback_leaves_nothing_half_done() {
+    simulated(|| async {
+        let mut world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        for nth in 1..100 {
+            let begun = begin(&world, &provider).await;
+            idp.set(|state| state.claims = claims(&world, &begun));
+            let before = sessions(&world);
+            world.hub.faults().push(host::Fault::on(host::Target::Any).nth(nth).crash_before());
+            let outcome = world.post("/v1/sign-in/oidc/callback", callback_body(&begun)).try_send().await;
+            let done = outcome.is_ok();
+            world.restart().await;
+            idp.listen(&world);
+            assert_eq!(sessions(&world) - before, i64::from(done), "after a crash at call {nth}");
+            assert_eq!(world.count("SELECT COUNT(*) FROM access_tokens WHERE session_hash IS NOT NULL"), sessions(&world));
+            if done {
+                assert!(nth > 10, "only {nth} calls were seen");
+                return;
+            }
+        }
+        panic!("a callback makes 100 calls");
+    });
+}
