@@ -250,11 +250,16 @@ impl World {
 
     /// Lets somebody act in a customer for eight hours, as an administrator of the customer allows. Gives the acting session.
     pub async fn let_act(&self, by: &Actor, customer: &str) -> String {
+        self.let_in(by, customer, by).await
+    }
+
+    /// The same for somebody else than who makes the customer's administrator.
+    pub async fn let_in(&self, by: &Actor, customer: &str, actor: &Actor) -> String {
         let admin = self.actor(by, customer, "CUSTOMER_ADMINISTRATOR").await;
         let policy = format!("/v1/acting-policies/{customer}");
         self.put(&policy, json!({ "policy": "ALLOW" })).by(&admin).header("if-match", "*").send().await.expect(200);
         let body = json!({ "organizationId": customer, "reason": "a test", "durationMinutes": 480 });
-        let answer = self.post("/v1/acting-sessions", body).by(by).send().await;
+        let answer = self.post("/v1/acting-sessions", body).by(actor).send().await;
         assert_eq!(answer.expect(201).text("/status"), "OPEN");
         answer.text("/id")
     }

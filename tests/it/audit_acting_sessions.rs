@@ -214,7 +214,7 @@ fn the_customer_decides_by_its_policy_and_nobody_decides_for_it() {
             .by(&shop.admin)
             .send()
             .await
-            .expect_problem(404, "acting_policy_not_found");
+            .expect_problem(409, "not_a_customer");
         let set = |policy: &str, version: &str| {
             world.put(&path, json!({ "policy": policy })).by(&house.member).header("if-match", version).send()
         };
@@ -489,14 +489,14 @@ fn acting_costs_one_read_more() {
     simulated(|| async {
         let house = House::new().await;
         house.world.let_act(&house.shop.admin, &house.shop.customer).await;
-        house.world.get("/v1/me").by(&house.shop.admin).send().await.expect(200);
+        house.world.get("/v1/roles").by(&house.shop.admin).send().await.expect(200);
         let reads = async |call: Call<'_>| {
             let before = house.world.hub.host_calls().len();
             call.send().await.expect(200);
             let calls = house.world.hub.host_calls();
             calls[before..].iter().filter(|call| call.kind == host::Kind::Sql && call.detail.starts_with("SELECT")).count()
         };
-        assert_eq!(reads(house.world.get("/v1/me").by(&house.shop.admin)).await, 1);
-        assert_eq!(reads(house.world.get("/v1/me").by(&house.shop.admin).acting_in(&house.shop.customer)).await, 2);
+        assert_eq!(reads(house.world.get("/v1/roles").by(&house.shop.admin)).await, 1);
+        assert_eq!(reads(house.world.get("/v1/roles").by(&house.shop.admin).acting_in(&house.shop.customer)).await, 2);
     });
 }

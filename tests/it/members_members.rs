@@ -391,7 +391,7 @@ fn an_account_administrator_reaches_the_customers_bound_to_the_role_and_nothing_
         // Other customers do not exist.
         get("/v1/me", &other).await.expect_problem(404, "organization_not_found");
         // They are no member of the customer, but of the provider.
-        let members = world.get("/v1/members").by(&admin.actor).acting_in(&shop.customer).send().await;
+        let members = world.get(&format!("/v1/members?organizationId={}", shop.customer)).by(&admin.actor).send().await;
         assert_eq!(members.expect(200).at("/items"), json!([]));
 
         // Bound to another one, and from the first, from the next request on.

@@ -122,6 +122,7 @@ fn roles_in_services_are_given_by_whoever_may_and_seen_where_one_acts() {
         };
         assert_eq!(own(&support.actor, &shop.provider).await, [json!(user)]);
         // In the customer they have what whoever acts there for its provider has, and nothing of their own.
+        world.let_in(&shop.admin, &shop.customer, &support.actor).await;
         assert_eq!(own(&support.actor, &shop.customer).await, [json!(visiting)]);
         assert_eq!(own(&customer.actor, &shop.customer).await, [json!(user)]);
         // Taken and gone.

@@ -91,8 +91,9 @@ fn only_the_operator_says_who_is_trusted() {
         world.post("/v1/identity-providers", body).by(&shop.admin).send().await.expect_problem(403, "permission_missing");
         world.get(&path).by(&shop.admin).send().await.expect_problem(403, "permission_missing");
         // The operator acts further down: what is not there is out of reach.
+        let rival = world.organization(&shop.operator, "PROVIDER", "Adatum", None).await;
         for call in [world.get(&path), world.delete(&path), world.patch(&path, json!({ "name": "X" })).header("if-match", "*")] {
-            let hidden = call.by(&shop.operator).acting_in(&shop.customer).send().await;
+            let hidden = call.by(&shop.operator).acting_in(&rival).send().await;
             hidden.expect_problem(404, "identity_provider_not_found");
         }
     });

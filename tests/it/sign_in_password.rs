@@ -256,8 +256,9 @@ fn a_link_is_made_only_by_who_may_all_that_the_person_may() {
         make(&shop.operator, &both).await.expect(201);
         make(&shop.admin, &person).await.expect(201);
         // Acting further down, the person is out of reach.
+        let elsewhere = world.organization(&shop.operator, "DISTRIBUTOR", "Northwind", None).await;
         let down =
-            world.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(&shop.admin).acting_in(&shop.customer);
+            world.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(&shop.operator).acting_in(&elsewhere);
         down.send().await.expect_problem(404, "person_not_found");
     });
 }
@@ -416,7 +417,7 @@ fn a_person_chooses_where_to_act_and_sees_where_they_can() {
         let acting = world.get("/v1/me").bearer(&token).acting_in(&rival).send().await;
         assert_eq!((acting.at("/actingOrganizationId"), acting.at("/roles")), (json!(rival), json!(["PROVIDER_BILLING_USER"])));
         let below = world.get("/v1/me").bearer(&token).acting_in(&shop.customer).send().await;
-        assert_eq!(below.at("/roles").as_array().unwrap().len(), 2);
+        below.expect_problem(403, "acting_session_required");
 
         let choose = |organization: &str| world.patch("/v1/me", json!({ "defaultOrganizationId": organization })).bearer(&token);
         choose(&rival).send().await.expect_problem(428, "if_match_required");

@@ -205,6 +205,19 @@ const ROUTES: &[Route] = &[
     route(One(InvoiceRead), "GET /v1/invoices").lists("invoiceId"),
     route(One(InvoiceRead), "GET /v1/invoices/{invoiceId}"),
     route(One(InvoiceRead), "GET /v1/invoices/{invoiceId}/lines/{line}/usage"),
+    // audit
+    route(One(AuditRead), "GET /v1/audit-entries").query("organizationId={organizationId}"),
+    route(One(AuditRead), "GET /v1/audit-entries/export").query("organizationId={organizationId}"),
+    route(One(AuditRead), "GET /v1/audit-entries/verification").query("organizationId={organizationId}"),
+    route(One(ActingSessionRead), "GET /v1/acting-policies/{organizationId}"),
+    route(One(ActingSessionWrite), "PUT /v1/acting-policies/{organizationId}").body(r#"{"policy":"ASK"}"#),
+    route(One(ActingSessionWrite), "POST /v1/acting-sessions")
+        .body(r#"{"organizationId":"{organizationId}","reason":"x","durationMinutes":1}"#),
+    route(One(ActingSessionRead), "GET /v1/acting-sessions").lists("actingSessionId"),
+    route(One(ActingSessionRead), "GET /v1/acting-sessions/{actingSessionId}"),
+    route(One(ActingSessionWrite), "POST /v1/acting-sessions/{actingSessionId}/approve"),
+    route(One(ActingSessionWrite), "POST /v1/acting-sessions/{actingSessionId}/refuse"),
+    route(One(ActingSessionWrite), "POST /v1/acting-sessions/{actingSessionId}/end"),
     // scheduler
     route(Nothing, "GET /health"),
     route(Nothing, "GET /openapi.json"),
@@ -406,7 +419,10 @@ async fn bill(
     let report = report.acting_in(&of_provider).send().await;
     let invoice = json!({ "organizationId": organization, "period": "2026-10" });
     let invoice = world.post("/v1/invoices", invoice).by(operator).send().await;
+    let act = json!({ "organizationId": organization, "reason": "x", "durationMinutes": 1 });
+    let session = world.post("/v1/acting-sessions", act).by(operator).send().await;
     let has = things.get_mut(place).unwrap();
+    has.insert("actingSessionId", session.expect(201).text("/id"));
     has.insert("taskId", list.text("/taskId"));
     has.insert("subscriptionId", subscription);
     has.insert("invoiceId", invoice.expect(201).text("/id"));
@@ -573,7 +589,11 @@ fn everybody_acts_where_their_roles_reach_and_nowhere_else() {
                 let answer = ground.world.get("/v1/me").by(&caller.actor).acting_in(id).send().await;
                 // Whoever has a role of bound organizations is at home where it was given, too.
                 let bound = caller.role.row().reach == Reach::Bound && ["provider", "customer"].contains(place);
-                if bound || caller.reaches(place) {
+                // Into a customer there is a way from above only by an acting session.
+                let from_above = kind(place) == "CUSTOMER" && caller.acting != *place && !bound;
+                if caller.reaches(place) && from_above {
+                    answer.expect_problem(403, "acting_session_required");
+                } else if bound || caller.reaches(place) {
                     answer.expect(200);
                 } else {
                     answer.expect_problem(404, "organization_not_found");

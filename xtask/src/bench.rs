@@ -56,8 +56,8 @@ enum Target {
 
 /// The connections of the main rows.
 const MANY: u32 = 32;
-/// The health of the component that has `/v1/me`: it opens the database too, and looks nobody up.
-const ME_HEALTH: &str = "/health/onboarding";
+/// The health of the component that has `/v1/roles`: it opens the database too, and looks nobody up.
+const ROLES_HEALTH: &str = "/health/roles";
 
 /// Measures everything, prints the table, writes the JSON.
 pub fn bench(options: &Options) -> Result<()> {
@@ -199,9 +199,9 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         keyed: false,
     };
     let identified =
-        Load { name: "identified", url: format!("{}/v1/me", ground.hub.base), token: Some(&token), body: None, keyed: false };
+        Load { name: "identified", url: format!("{}/v1/roles", ground.hub.base), token: Some(&token), body: None, keyed: false };
     let unidentified =
-        Load { name: "unidentified", url: format!("{}{ME_HEALTH}", ground.hub.base), token: None, body: None, keyed: false };
+        Load { name: "unidentified", url: format!("{}{ROLES_HEALTH}", ground.hub.base), token: None, body: None, keyed: false };
     let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, body: None, keyed: false };
     let yardstick = native_database(folder)?;
 
@@ -279,7 +279,7 @@ impl Measured {
         let [unidentified, identified] = self.identity;
         rows.push(Row {
             name: format!("identity lookup, {MANY} conn: its share of a request"),
-            ours: format!("/v1/me {:.0}/s", identified.per_second),
+            ours: format!("/v1/roles {:.0}/s", identified.per_second),
             against: format!("health {:.0}/s", unidentified.per_second),
             figure: 100.0 * (1.0 - identified.per_second / unidentified.per_second),
             unit: "%",

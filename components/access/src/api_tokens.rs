@@ -49,7 +49,7 @@ pub async fn regenerate(
 ) -> Result<Sent<Shown<IssuedApiToken>>> {
     let api_token = secret::new("hubpt_");
     hub.write(&caller, async |tx| {
-        let credential = credentials::regenerate(&caller, tx, PrincipalId::ApiToken(id), &secret::hash(&api_token)).await?;
+        let credential = credentials::regenerate(&hub, &caller, tx, PrincipalId::ApiToken(id), &secret::hash(&api_token)).await?;
         Ok(Shown(IssuedApiToken { credential, api_token: api_token.clone() }))
     })
     .await

@@ -48,7 +48,7 @@ pub async fn regenerate(
 ) -> Result<Sent<Shown<IssuedApp>>> {
     let client_secret = secret::new("hubcs_");
     hub.write(&caller, async |tx| {
-        let credential = credentials::regenerate(&caller, tx, PrincipalId::App(id), &secret::hash(&client_secret)).await?;
+        let credential = credentials::regenerate(&hub, &caller, tx, PrincipalId::App(id), &secret::hash(&client_secret)).await?;
         Ok(Shown(IssuedApp { credential, client_secret: client_secret.clone() }))
     })
     .await

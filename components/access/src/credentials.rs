@@ -38,8 +38,11 @@ pub async fn issue(
     hash: &str,
     new: &NewCredential,
 ) -> Result<Credential> {
-    let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+    let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
     refuse_above_own(caller, &organization.path, &new.roles)?;
+    hub.concerns(organization.id);
+    hub.audit("name", &new.name);
+    hub.audit("roles", &new.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" "));
     let roles = check_roles(&new.roles, organization.kind)?;
     let owner = caller.principal();
     let owner_ends = credentials::name_and_end(tx, owner).await?.and_then(|(_, end)| end);
@@ -55,6 +58,11 @@ pub async fn issue(
         created_at: hub.now(),
     };
     credentials::insert(tx, &credential, hash).await?;
+    hub.concerns(organization.id);
+    hub.audit("name", &credential.name);
+    for role in &credential.roles {
+        hub.audit("role", role.as_str());
+    }
     credentials::find(tx, &caller.scope(), id).await
 }
 
@@ -66,7 +74,7 @@ fn refuse_above_own(caller: &Identity, place: &OrganizationPath, roles: &[Role])
 /// Gives a credential another secret. Who has it then may do what the credential may, so they must be permitted that
 /// already; and a person who has it owns it. (A credential does not become an owner this way: two could own each other, and
 /// then nobody would stand behind them.)
-pub async fn regenerate(caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str) -> Result<Credential> {
+pub async fn regenerate(hub: &Hub, caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str) -> Result<Credential> {
     let credential = credentials::find(tx, &caller.scope(), id).await?;
     let organization = organizations::find(tx, &caller.scope(), credential.organization_id).await?;
     refuse_above_own(caller, &organization.path, &credential.roles)?;
@@ -75,6 +83,7 @@ pub async fn regenerate(caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &
         _ => credential.owner_id,
     };
     credentials::regenerate(tx, id, hash, owner).await?;
+    hub.concerns(organization.id);
     credentials::find(tx, &caller.scope(), id).await
 }
 
@@ -92,7 +101,7 @@ pub async fn list(
 
 pub async fn revoke(hub: &Hub, caller: &Identity, id: PrincipalId) -> Result<Sent<NoContent>> {
     hub.write(caller, async |tx| {
-        credentials::revoke(tx, &caller.scope(), id, hub.now()).await?;
+        hub.concerns(credentials::revoke(tx, &caller.scope(), id, hub.now()).await?);
         Ok(NoContent)
     })
     .await

@@ -5,7 +5,6 @@ mod api_tokens;
 mod apps;
 mod bootstrap;
 mod credentials;
-mod me;
 mod oauth;
 
 use web::Routes;
@@ -21,8 +20,6 @@ pub fn routes() -> Routes {
         )
         .delete("/v1/access-tokens/current", access_tokens::end, "Sign out")
         .post("/v1/oauth/token", oauth::token, "Get an access token with client credentials (RFC 6749)")
-        .get("/v1/me", me::show, "Who you are, where you can act and what you may")
-        .patch("/v1/me", me::edit, "Choose your default organization")
         .post("/v1/api-tokens", api_tokens::create, "Issue an API token")
         .get("/v1/api-tokens", api_tokens::list, "List API tokens")
         .get("/v1/api-tokens/{apiTokenId}", api_tokens::show, "Read an API token")

@@ -57,6 +57,11 @@ async fn customer(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Or
     let found = organizations::find(db, scope, id).await?;
     match found.kind {
         OrganizationKind::Customer => Ok(found),
-        _ => Err(Error::not_found("acting_policy_not_found", "acting policy of a customer", id)),
+        kind => Err(Error::conflict(
+            "not_a_customer",
+            format!(
+                "{id} is of the kind {kind}, and only a CUSTOMER has a policy on who may act in it; elsewhere you act by your roles."
+            ),
+        )),
     }
 }

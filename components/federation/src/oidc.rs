@@ -142,7 +142,7 @@ pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Is
     let metadata = trust::metadata(&hub, &provider).await?;
     let id_token = exchange(&provider, &metadata, &callback.code, &kept).await?;
     let expected = Expected { issuer: &provider.issuer, client_id: &provider.client_id, nonce: &kept.nonce, now: hub.now() };
-    let subject = verified(&hub, &provider, &metadata, &id_token).await?.check(&expected).map_err(|why| refused_token(why))?;
+    let subject = verified(&hub, &provider, &metadata, &id_token).await?.check(&expected).map_err(refused_token)?;
     let tokens = NewTokens::new(None);
     let token = hub
         .db()

@@ -38,6 +38,13 @@ pub struct SentInvitation {
     secret: String,
 }
 
+impl SentInvitation {
+    /// The invitation's id.
+    pub fn id(&self) -> Id<id::MemberInvitation> {
+        self.invitation.id
+    }
+}
+
 /// What an invitation needs that is not in the database: drawn before the transaction, which may run again.
 pub struct Draft {
     id: Id<id::MemberInvitation>,
@@ -130,6 +137,7 @@ pub async fn resend(
         invitation.status.check_open()?;
         let (organization, grants) = (invitation.organization_id, invitation.grants.clone());
         admission(tx, &scope, organization, &grants, |path| (caller.principal(), caller.authority_in(path))).await?;
+        hub.concerns(organization);
         let hash = secret::hash(&draft.secret);
         let invitation = member_invitations::renew(tx, invitation, &hash, draft.by, hub.now(), draft.expires_at()).await?;
         Ok(Shown(SentInvitation { invitation, secret: draft.secret.clone() }))
@@ -152,6 +160,7 @@ pub async fn revoke(
             invitation.grants.roles.iter().try_for_each(|role| authority.check(*role, false))?;
         }
         member_invitations::close(tx, id, InvitationStatus::Revoked, hub.now()).await?;
+        hub.concerns(invitation.organization_id);
         Ok(NoContent)
     })
     .await

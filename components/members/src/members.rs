@@ -6,7 +6,9 @@ use crate::{
     results::{Failed, Results},
 };
 use domain::{
-    Error, Id, Instant, JsonSchema, List, PrincipalId, Result, Role, Text, id,
+    Error, Id, Instant, JsonSchema, List, PrincipalId, Result, Role, Text,
+    audit::AuditDetails,
+    id,
     member::{BOUND, Grants, PEOPLE, check_bound, check_kind, check_removal},
     person::Email,
     role::Authority,
@@ -109,6 +111,8 @@ pub async fn add(hub: Hub, caller: Caller<permit::MemberWrite>, Body(new): Body<
     hub.write(&caller, async |tx| {
         let (place, admission) =
             admission(tx, &caller.scope(), organization, &grants, |path| (caller.principal(), caller.authority_in(path))).await?;
+        hub.concerns(place.id);
+        hub.audit_each();
         let mut results = Results::<Added>::default();
         for (person, draft) in new.people.iter().zip(&drafts) {
             let known = people::find_by_email(tx, &person.email).await?;
@@ -128,6 +132,9 @@ pub async fn add(hub: Hub, caller: Caller<permit::MemberWrite>, Body(new): Body<
             };
             results.note(outcome, Failed::email(&person.email))?;
         }
+        let added = results.succeeded.added.iter().map(|one| one.member.person_id.to_string());
+        let invited = results.succeeded.invited.iter().map(|one| one.id().to_string());
+        added.chain(invited).for_each(|id| told(&hub, id, &grants.roles, &[]));
         Ok(results)
     })
     .await
@@ -196,15 +203,31 @@ pub async fn change_roles(
         bindings::lock(tx, place.id).await?;
         let first = !bindings::any_administrator(tx, place.id, None).await?;
         changes.add_roles.iter().try_for_each(|role| authority.check(*role, first))?;
+        hub.concerns(place.id);
+        hub.audit_each();
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
             let outcome = change(tx, &scope, &place, person, &changes, (caller.principal(), &authority, hub.now())).await;
             let outcome = outcome.map(|member| results.succeeded.changed.push(member));
             results.note(outcome, Failed::person(person))?;
         }
+        let changed = results.succeeded.changed.iter().map(|one| one.member.person_id.to_string());
+        changed.for_each(|id| told(&hub, id, &changes.add_roles, &changes.remove_roles));
         Ok(results)
     })
     .await
+}
+
+/// Tells the audit of one among several whose roles are changed.
+fn told(hub: &Hub, id: String, given: &[Role], taken: &[Role]) {
+    let listed = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    let mut details = AuditDetails::default();
+    for (name, roles) in [("rolesGiven", given), ("rolesTaken", taken)] {
+        if !roles.is_empty() {
+            details.add(name, None, Some(&listed(roles)));
+        }
+    }
+    hub.audit_item(id, details);
 }
 
 /// Changes one member's roles; refuses before it has written anything.
@@ -288,12 +311,16 @@ pub async fn change_service_roles(
         let scope = caller.scope();
         let place = members::place(tx, &scope, organization).await?;
         check_service_roles(tx, &changes.add_service_role_ids).await?;
+        hub.concerns(place.id);
+        hub.audit_each();
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
             let outcome = change_services(tx, &scope, place.id, person, &changes).await;
             let outcome = outcome.map(|member| results.succeeded.changed.push(member));
             results.note(outcome, Failed::person(person))?;
         }
+        let changed = results.succeeded.changed.iter().map(|one| one.member.person_id.to_string());
+        changed.for_each(|id| told(&hub, id, &[], &[]));
         Ok(results)
     })
     .await
@@ -329,6 +356,7 @@ pub async fn remove(
         let others = bindings::any_administrator(tx, place.id, Some(person)).await?;
         member.roles.iter().try_for_each(|role| check_removal(&authority, *role, others))?;
         members::delete(tx, place.id, person, hub.now()).await?;
+        hub.concerns(place.id);
         Ok(NoContent)
     })
     .await

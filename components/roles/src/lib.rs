@@ -1,5 +1,6 @@
-//! What roles there are: those that permit something in the hub, and those in services.
+//! What roles there are, those that permit something in the hub and those in services; and what they come to for whoever asks.
 
+mod me;
 mod roles;
 mod service_roles;
 
@@ -8,6 +9,8 @@ use web::Routes;
 /// The route table.
 pub fn routes() -> Routes {
     Routes::new("roles")
+        .get("/v1/me", me::show, "Who you are, where you can act and what you may")
+        .patch("/v1/me", me::edit, "Choose your default organization")
         .get("/v1/roles", roles::list, "The roles and what they permit")
         .post("/v1/service-roles", service_roles::create, "Add a role to a service")
         .get("/v1/service-roles", service_roles::list, "List roles in services")

@@ -59,6 +59,8 @@ pub async fn create(
     hub.write(&caller, async |tx| {
         let bindings = bindings::of(tx, PrincipalId::Person(reset.person_id), hub.now()).await?;
         refuse_beyond_reach(&caller, reset.person_id, &bindings)?;
+        hub.audit_subject(reset.person_id.to_string());
+        bindings.iter().filter_map(|binding| binding.path.id()).for_each(|place| hub.concerns(place));
         account_links::insert(tx, &secret::hash(&account_link), reset.person_id, hub.now(), expires_at).await?;
         Ok(IssuedAccountLink { person_id: reset.person_id, account_link: account_link.clone(), expires_at })
     })

@@ -90,7 +90,7 @@ pub async fn create(
     let (scopes, email_domains) = (scopes(new.scopes.as_deref())?, email_domains(new.email_domains.as_deref())?);
     let client_secret = sealed(new.client_secret.as_deref(), id).await?;
     hub.write(&caller, async |tx| {
-        let organization = organizations::find(tx, &caller.scope(), new.organization_id).await?;
+        let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
         let provider = IdentityProvider {
             id,
             organization_id: organization.id,
@@ -105,6 +105,8 @@ pub async fn create(
             version: 1,
         };
         identity_providers::insert(tx, &provider, client_secret.as_deref()).await?;
+        hub.concerns(organization.id);
+        hub.audit("issuer", &provider.issuer);
         Ok(Created { location: format!("/v1/identity-providers/{id}"), version: Some(1), value: provider })
     })
     .await
@@ -145,6 +147,7 @@ pub async fn edit(
     };
     hub.write(&caller, async |tx| {
         let provider = identity_providers::update(tx, &caller.scope(), id, condition.version, &patch, hub.now()).await?;
+        hub.concerns(provider.organization_id);
         Ok(Edited { version: provider.version, value: provider })
     })
     .await
@@ -156,7 +159,7 @@ pub async fn delete(
     Path(id): Path<Id<id::IdentityProvider>>,
 ) -> Result<Sent<NoContent>> {
     hub.write(&caller, async |tx| {
-        identity_providers::delete(tx, &caller.scope(), id).await?;
+        hub.concerns(identity_providers::delete(tx, &caller.scope(), id).await?);
         Ok(NoContent)
     })
     .await

@@ -219,7 +219,7 @@ impl State {
 
     /// Goes over to the database's one writing connection, with the gate held and nothing begun: what it has cached stays
     /// true, while every commit of another empties a connection's cache.
-    fn to_writer(&mut self, database: &Database) -> rusqlite::Result<()> {
+    fn go_to_writer(&mut self, database: &Database) -> rusqlite::Result<()> {
         let writer = database.writer()?;
         self.counters = self.counters();
         self.changed = false;
@@ -228,7 +228,7 @@ impl State {
     }
 
     /// Back to the guest's own connection, as soon as nothing is under way on the writer.
-    fn from_writer(&mut self, database: &Database) {
+    fn go_back(&mut self, database: &Database) {
         if let Some(own) = self.aside.take() {
             self.counters = self.counters();
             self.changed = false;
@@ -257,14 +257,14 @@ impl State {
         }
         let mut attempt = self.try_here(database, sql, parameters, gate, may_block);
         if matches!(attempt, Attempt::NeedsWriter) {
-            attempt = match self.to_writer(database) {
+            attempt = match self.go_to_writer(database) {
                 Ok(()) => self.try_here(database, sql, parameters, gate, may_block),
                 Err(error) => Attempt::failed(&error, true),
             };
         }
         let waits = matches!(attempt, Attempt::NeedsGate | Attempt::Syncs);
         if !waits && self.pooled.as_ref().is_some_and(|pooled| pooled.connection.is_autocommit()) {
-            self.from_writer(database);
+            self.go_back(database);
             self.gate = None;
             *gate = None;
         }

@@ -279,6 +279,8 @@ const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
     EnvironmentRead,
     EnvironmentWrite,
     PlanApprove,
+    ActingSessionRead,
+    ActingSessionWrite,
 ];
 
 /// What whoever looks after a customer may do there.
@@ -361,7 +363,12 @@ pub const ROLES: &[RoleRow] = &[
         Reach::Tree,
         &[OrganizationRead, ServiceRead, SubscriptionRead, UsageRead, UsageWrite, InvoiceRead, InvoiceWrite],
     ),
-    row(Role::ProviderSupportUser, Provider, Reach::Tree, USER),
+    row(
+        Role::ProviderSupportUser,
+        Provider,
+        Reach::Tree,
+        &[OrganizationRead, ServiceRead, SubscriptionRead, ActingSessionRead, ActingSessionWrite],
+    ),
     row(
         Role::ProviderServiceManager,
         Provider,

@@ -92,9 +92,11 @@ pub async fn place_to_act(
     now: Instant,
 ) -> Result<Option<(Place, Option<Id<id::ActingSession>>)>> {
     db.query_opt(
-        "SELECT o.id, o.path, o.kind, o.status, (SELECT s.id FROM acting_sessions s
-             WHERE s.principal_id = ?2 AND s.organization_id = o.id AND s.status = 'OPEN' AND s.expires_at > ?3)
-         FROM organizations o WHERE o.id = ?1",
+        // The first condition on the status is that of the index, for SQLite does not conclude it from the second.
+        "SELECT o.id, o.path, o.kind, o.status, s.id FROM organizations o
+         LEFT JOIN acting_sessions s ON s.principal_id = ?2 AND s.organization_id = o.id
+             AND s.status IN ('PENDING', 'OPEN') AND s.status = 'OPEN' AND s.expires_at > ?3
+         WHERE o.id = ?1",
         params![id, principal, now],
         |row| Ok((read_place(row)?, row.take()?)),
     )

@@ -172,24 +172,26 @@ pub async fn regenerate(tx: &Tx<'_>, id: PrincipalId, hash: &str, owner: Option<
     access_tokens::revoke(tx, id).await
 }
 
-/// Revokes a credential within the scope, its access tokens, and what it owns: that permits nothing any more.
-pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: PrincipalId, now: Instant) -> Result<()> {
+/// Revokes a credential within the scope, its access tokens, and what it owns: that permits nothing any more. Gives the
+/// organization it belonged to.
+pub async fn revoke(tx: &Tx<'_>, scope: &Scope, id: PrincipalId, now: Instant) -> Result<Id<id::Organization>> {
     let values = scope.after(params![id, now]);
-    let revoked: Option<PrincipalId> = tx
+    let home: Option<Id<id::Organization>> = tx
         .query_opt(
             &format!(
                 "UPDATE {} SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL
-                 AND organization_id IN (SELECT id FROM organizations WHERE path >= ?3 AND path < ?4) RETURNING id",
+                 AND organization_id IN (SELECT id FROM organizations WHERE path >= ?3 AND path < ?4) RETURNING organization_id",
                 table(id)?
             ),
             values,
             |row| row.take(),
         )
         .await?;
-    let revoked = revoked.ok_or_else(|| not_found(id))?;
-    tx.exec("DELETE FROM bindings WHERE principal_id = ?1", params![revoked]).await?;
-    access_tokens::revoke(tx, revoked).await?;
-    narrow_owned(tx, revoked, now).await
+    let home = home.ok_or_else(|| not_found(id))?;
+    tx.exec("DELETE FROM bindings WHERE principal_id = ?1", params![id]).await?;
+    access_tokens::revoke(tx, id).await?;
+    narrow_owned(tx, id, now).await?;
+    Ok(home)
 }
 
 /// How many bindings are looked at in one statement.
@@ -250,6 +252,15 @@ async fn narrow(
             _ => return Ok(()),
         }
     }
+}
+
+/// Revokes all credentials of an organization, which is removed with whatever was bound in it.
+pub(crate) async fn revoke_all(tx: &Tx<'_>, organization: Id<id::Organization>, now: Instant) -> Result<()> {
+    for table in [Kind::ApiToken.table(), Kind::App.table()] {
+        let sql = format!("UPDATE {table} SET revoked_at = ?2 WHERE organization_id = ?1 AND revoked_at IS NULL");
+        tx.exec(&sql, params![organization, now]).await?;
+    }
+    Ok(())
 }
 
 /// Whether the operator has an API token that was used and is still good. Only bootstrapping asks, before anybody is there

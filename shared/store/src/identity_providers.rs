@@ -176,11 +176,22 @@ pub async fn update(
     find(tx, scope, id).await
 }
 
-/// Removes an identity provider within the scope, and the sign-ins under way there.
-pub async fn delete(tx: &Tx<'_>, scope: &Scope, id: Id<id::IdentityProvider>) -> Result<()> {
-    find(tx, scope, id).await?;
+/// Removes an identity provider within the scope, and the sign-ins under way there. Gives the organization it served.
+pub async fn delete(tx: &Tx<'_>, scope: &Scope, id: Id<id::IdentityProvider>) -> Result<Id<id::Organization>> {
+    let organization = find(tx, scope, id).await?.organization_id;
     tx.exec("DELETE FROM oidc_sign_ins WHERE identity_provider_id = ?1", params![id]).await?;
-    tx.exec("DELETE FROM identity_providers WHERE id = ?1", params![id]).await
+    tx.exec("DELETE FROM identity_providers WHERE id = ?1", params![id]).await?;
+    Ok(organization)
+}
+
+/// Removes the identity providers that serve an organization, which is removed itself.
+pub(crate) async fn delete_all(tx: &Tx<'_>, organization: Id<id::Organization>) -> Result<()> {
+    tx.exec(
+        "DELETE FROM oidc_sign_ins WHERE identity_provider_id IN (SELECT id FROM identity_providers WHERE organization_id = ?1)",
+        params![organization],
+    )
+    .await?;
+    tx.exec("DELETE FROM identity_providers WHERE organization_id = ?1", params![organization]).await
 }
 
 /// An identity provider for somebody who signs in and is not known yet: whoever has its id may.

@@ -1,7 +1,7 @@
 //! Organizations and the tree they form.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, Value, params,
+    Db, Row, Scope, Stored, Tx, Value, credentials, identity_providers, params,
     value::{batches, packed},
 };
 use domain::{
@@ -718,8 +718,8 @@ async fn check_removable(tx: &Tx<'_>, id: Id<id::Organization>) -> Result<()> {
 /// could act in it alone cannot act any more.
 pub async fn remove(tx: &Tx<'_>, current: &Organization, now: Instant) -> Result<()> {
     check_removable(tx, current.id).await?;
-    tx.exec("UPDATE api_tokens SET revoked_at = ?2 WHERE organization_id = ?1 AND revoked_at IS NULL", params![current.id, now])
-        .await?;
+    credentials::revoke_all(tx, current.id, now).await?;
+    identity_providers::delete_all(tx, current.id).await?;
     tx.exec("DELETE FROM bindings WHERE organization_id = ?1 OR bound_by = ?1", params![current.id]).await?;
     tx.exec("DELETE FROM member_service_roles WHERE organization_id = ?1", params![current.id]).await?;
     tx.exec(

@@ -1,8 +1,8 @@
 //! Access tokens as they are handed out, for whatever proved who somebody is.
 
-use crate::{Answer, FromRequest, Hub, Incoming, Reply, identity::bearer, secret};
+use crate::{Answer, FromRequest, Hub, Incoming, Record, Reply, identity::bearer, secret};
 use chrono::TimeDelta;
-use domain::{Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, id};
+use domain::{Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, audit::AuditResult, id};
 use serde::Serialize;
 use store::{
     Tx, access_tokens,
@@ -87,6 +87,14 @@ pub async fn begin_session(
         let refresh_hash = secret::hash(&fresh.own);
         let session = NewSession { hash: &session_hash, refresh_hash: &refresh_hash, person, expires_at: session_ends };
         sessions::insert(tx, &session, hub.now()).await?;
+        let what = Record {
+            organization_id: home,
+            action: "sessions.create",
+            principal: PrincipalId::Person(person).into(),
+            subject_id: Some(person.to_string()),
+            result: AuditResult::Success,
+        };
+        hub.record(tx, what).await?;
     }
     let expires_at = session_ends.min(hub.now() + access_token_lifetime());
     let hash = secret::hash(&fresh.access);

@@ -33,7 +33,8 @@ struct Told {
     /// Each once, in their order: so chains are added to in one order everywhere, and no two wait for each other.
     concerned: Vec<Id<id::Organization>>,
     subject: Subject,
-    items: Vec<Subject>,
+    /// Where one request may change several things or none: those that it changed.
+    items: Option<Vec<Subject>>,
 }
 
 impl Told {
@@ -107,10 +108,16 @@ impl Hub {
         self.0.deed.borrow_mut().told.subject.details.add(name, None, None);
     }
 
-    /// Tells the audit of one thing among several that one request changes. Each gets an entry of its own, in place of the one
-    /// for the request.
+    /// Says that this request may change several things, or none: each that it does change is told with [`Hub::audit_item`] and
+    /// gets an entry of its own, in place of the one for the request.
+    pub fn audit_each(&self) {
+        self.0.deed.borrow_mut().told.items = Some(Vec::new());
+    }
+
+    /// Tells the audit of one thing among several that one request changes.
     pub fn audit_item(&self, subject_id: String, details: AuditDetails) {
-        self.0.deed.borrow_mut().told.items.push(Subject { id: Some(subject_id), details });
+        let item = Subject { id: Some(subject_id), details };
+        self.0.deed.borrow_mut().told.items.get_or_insert_default().push(item);
     }
 
     pub(crate) fn set_deed(&self, handler: &'static str, path: &[(&'static str, String)]) {
@@ -167,7 +174,10 @@ impl Hub {
 /// Boxed, because it would otherwise be compiled into everything that records.
 fn record<'a>(tx: &'a Tx<'_>, entry: NewEntry<'a>, told: Told) -> LocalIn<'a, Result<()>> {
     Box::pin(async move {
-        let subjects = if told.items.is_empty() { std::slice::from_ref(&told.subject) } else { &told.items };
+        let subjects = told.items.as_deref().unwrap_or(std::slice::from_ref(&told.subject));
+        if subjects.is_empty() {
+            return Ok(());
+        }
         for organization in &told.concerned {
             store::audit::record(tx, *organization, &entry, subjects).await?;
         }

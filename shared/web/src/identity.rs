@@ -91,6 +91,10 @@ impl Identity {
 
     /// What the caller may do in an organization within their scope: nobody grants more than that.
     pub fn authority_in(&self, place: &OrganizationPath) -> Authority {
+        // Whoever acts for a customer has no more to give than the session lets them do.
+        if self.acting_session.is_some() {
+            return self.authority.clone();
+        }
         Authority::of(&self.principal.bindings, place)
     }
 

@@ -227,10 +227,10 @@ mod tests {
         #[test]
         fn it_is_the_place_that_keeping_the_way_gives(value in value(), pretty: bool) {
             let json = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
-            if let (Some((place, detail)), Some(kept)) = (ours(&json), theirs(&json)) {
-                if !detail.starts_with("unknown field") {
-                    prop_assert_eq!(place, kept, "{}: {}", json, detail);
-                }
+            if let (Some((place, detail)), Some(kept)) = (ours(&json), theirs(&json))
+                && !detail.starts_with("unknown field")
+            {
+                prop_assert_eq!(place, kept, "{}: {}", json, detail);
             }
         }
 

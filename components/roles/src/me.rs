@@ -25,6 +25,8 @@ pub struct Me {
     acting_organization_id: Id<id::Organization>,
     /// What the acting organization is.
     acting_organization_kind: OrganizationKind,
+    /// The session in which it acts there, where it is no member.
+    acting_session_id: Option<Id<id::ActingSession>>,
     /// The roles that hold where it acts.
     roles: Vec<Role>,
     /// What it may do where it acts.
@@ -75,6 +77,7 @@ pub async fn edit(
             reached.ok_or_else(|| Error::not_found("organization_not_found", "organization", patch.default_organization_id))?;
         people::set_default_organization(tx, person, condition.version, home.id, hub.now()).await?;
         access_tokens::set_home(tx, caller.principal(), home.id).await?;
+        hub.audit("defaultOrganizationId", &home.id.to_string());
         me(tx, &caller, home.id, None, Page::new(None)?).await
     })
     .await
@@ -106,6 +109,7 @@ async fn me(
         organization_id: home,
         acting_organization_id: caller.acting().id,
         acting_organization_kind: caller.acting().kind,
+        acting_session_id: caller.acting_session(),
         roles: here.map(|binding| binding.role).collect(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
         next_cursor: organizations.last().filter(|_| more).map(|last| last.organization_id),
