@@ -321,7 +321,7 @@ fn wherever_the_hub_dies_the_task_ends_with_nothing_lost_and_nothing_twice() {
 }
 
 /// The same hub with a request timeout that lets a runner sleep past its lease.
-async fn patient(world: &mut World) {
+pub async fn patient(world: &mut World) {
     let now = world.hub.clock().now();
     world.hub.kill();
     world.hub = host::Hub::builder(tests::manifest())

@@ -47,6 +47,7 @@ fn statements() -> BTreeSet<String> {
         for path in paths {
             world.get(&path).bearer(&operator).send().await.expect(200);
         }
+        environments(&world, &operator, &caller).await;
         let customer = caller.text("customer", "/id");
         let edit = json!({ "tag": "x" });
         world
@@ -162,6 +163,51 @@ async fn act(world: &World, admin: &str, customer: &str) {
     ] {
         world.get(&format!("/v1/audit-entries{query}")).by(&member).send().await.expect(200);
     }
+}
+
+/// What tasks, data center components, environments and plans offer.
+async fn environments(world: &World, operator: &str, caller: &Caller) {
+    for (component, environment) in [("a", "one"), ("b", "two")] {
+        let vc = crate::data_centers_support::component(component, "BUILTIN");
+        let sent = world.post("/v1/data-centers", vc).bearer(operator).header("prefer", "wait=5").send().await;
+        let vc = sent.expect(200).text("/dataCenterId");
+        let body = crate::environments_support::environment(environment, &vc, &["x"]);
+        for action in ["VALIDATE", "DEPLOY&dryRun=true", "DEPLOY"] {
+            let path = format!("/v1/environments?action={action}");
+            world.post(&path, body.clone()).bearer(operator).send().await;
+        }
+        world.settle().await;
+        for (method, path) in [
+            ("POST", format!("/v1/data-centers/{vc}/validate")),
+            ("POST", format!("/v1/data-centers/{vc}/discover")),
+            ("PATCH", format!("/v1/data-centers/{vc}")),
+            ("POST", format!("/v1/data-centers/{vc}/inventory")),
+        ] {
+            let call = world.call(method.parse().unwrap(), &path).json(&json!({})).bearer(operator).header("if-match", "*");
+            assert!(call.send().await.status() < 300, "{method} {path}");
+        }
+    }
+    world.settle().await;
+    let query = format!("organizationId={}", caller.text("bootstrap", "/organization/id"));
+    for list in ["environments", "data-centers", "plans", "tasks?type=UPGRADE", "data-centers?componentType=NSXT"] {
+        world.get(&format!("/v1/{list}")).bearer(operator).send().await.expect(200);
+    }
+    for list in ["environments", "data-centers"] {
+        world.get(&format!("/v1/{list}?{query}")).bearer(operator).send().await.expect(200);
+    }
+    let environment = world.get("/v1/environments").bearer(operator).send().await;
+    let gone = format!("/v1/environments/{}", environment.text("/items/0/id"));
+    let plans = world.get(&format!("/v1/plans?environmentId={}", environment.text("/items/0/id"))).bearer(operator).send().await;
+    world.get(&format!("/v1/plans/{}", plans.text("/items/0/id"))).bearer(operator).send().await.expect(200);
+    let asked = world.delete(&gone).bearer(operator).header("if-match", "*").send().await.expect(202).text("/id");
+    world.get(&format!("/v1/tasks/{asked}/request")).bearer(operator).send().await.expect(200);
+    world.post(&format!("/v1/tasks/{asked}/cancel"), json!({})).bearer(operator).send().await.expect(202);
+    world.settle().await;
+    world.post(&format!("/v1/tasks/{asked}/restart"), json!({})).bearer(operator).send().await.expect(202);
+    world.settle().await;
+    let vc = environment.text("/items/0/products/0/dataCenterId");
+    world.delete(&format!("/v1/data-centers/{vc}")).bearer(operator).send().await.expect(202);
+    world.settle().await;
 }
 
 /// What organizations offer: every filter and cursor of their lists, in bulk, branded, disabled, enabled and removed.
@@ -350,4 +396,9 @@ fn postgresql_takes_every_migration_and_every_statement() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}\n{}", line(&errors).unwrap_or_default());
     println!("PostgreSQL took {} migrations and {count} statements", MIGRATIONS.len());
+}
+
+#[test]
+fn many_statements_are_seen() {
+    assert!(statements().len() > 100);
 }

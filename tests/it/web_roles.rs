@@ -4,6 +4,8 @@
 
 use crate::{
     billing_support::{Row, csv, subscription},
+    data_centers_support::component,
+    environments_support::environment,
     openapi::tables,
 };
 use domain::{
@@ -179,10 +181,40 @@ const ROUTES: &[Route] = &[
         .body(r#"{"organizationId":"{organizationId}","serviceId":"{serviceId}","quantity":"1"}"#),
     route(One(SubscriptionRead), "GET /v1/subscriptions").lists("subscriptionId"),
     route(One(SubscriptionRead), "GET /v1/subscriptions/{subscriptionId}"),
+    // tasks
     route(One(SubscriptionRead), "GET /v1/tasks").lists("taskId"),
     route(One(SubscriptionRead), "GET /v1/tasks/{taskId}"),
+    route(One(SubscriptionRead), "GET /v1/tasks/{taskId}/request"),
+    route(One(TaskWrite), "POST /v1/tasks/{taskId}/cancel"),
+    route(One(TaskWrite), "POST /v1/tasks/{taskId}/restart"),
+    route(One(TaskWrite), "POST /v1/tasks/{taskId}/resume"),
     route(One(TaskWrite), "POST /v1/tasks/{taskId}/steps/{step}/complete"),
     route(One(TaskWrite), "POST /v1/tasks/{taskId}/steps/{step}/fail").body(r#"{"message":"no"}"#),
+    // data-centers
+    route(One(DataCenterWrite), "POST /v1/data-centers").body(
+        r#"{"organizationId":"{organizationId}","componentName":"x","componentType":"VCENTER","version":"8.0.2","fqdn":"x.example.com","username":"x","password":"Pa55-of-the-tests!","target":"BUILTIN"}"#,
+    ),
+    route(One(DataCenterRead), "GET /v1/data-centers").lists("dataCenterId"),
+    route(One(DataCenterRead), "GET /v1/data-centers/{dataCenterId}"),
+    route(One(DataCenterWrite), "PATCH /v1/data-centers/{dataCenterId}"),
+    route(One(DataCenterWrite), "DELETE /v1/data-centers/{dataCenterId}"),
+    route(One(DataCenterWrite), "POST /v1/data-centers/{dataCenterId}/validate"),
+    route(One(DataCenterWrite), "POST /v1/data-centers/{dataCenterId}/discover"),
+    route(One(DataCenterWrite), "POST /v1/data-centers/{dataCenterId}/inventory"),
+    // environments
+    route(One(EnvironmentWrite), "POST /v1/environments").body(
+        r#"{"organizationId":"{organizationId}","name":"xyz","products":[{"productType":"VCD","productId":"vcd","version":"10.5","dataCenterId":"{dataCenterId}","adminPassword":"N0de-of-the-tests","nodes":[{"hostName":"x","vmName":"vm-x","rootPassword":"N0de-of-the-tests"}],"properties":{"systemName":"vcd","dbPassword":"N0de-of-the-tests"}}]}"#,
+    ),
+    route(One(EnvironmentRead), "GET /v1/environments").lists("environmentId"),
+    route(One(EnvironmentRead), "GET /v1/environments/{environmentId}"),
+    route(One(EnvironmentWrite), "PUT /v1/environments/{environmentId}").body(
+        r#"{"products":[{"productType":"VCD","productId":"vcd","version":"10.5","dataCenterId":"{dataCenterId}","adminPassword":"N0de-of-the-tests","nodes":[{"hostName":"x","vmName":"vm-x","rootPassword":"N0de-of-the-tests"}],"properties":{"systemName":"vcd","dbPassword":"N0de-of-the-tests"}}]}"#,
+    ),
+    route(One(EnvironmentWrite), "DELETE /v1/environments/{environmentId}"),
+    route(One(EnvironmentRead), "GET /v1/plans").lists("planId"),
+    route(One(EnvironmentRead), "GET /v1/plans/{planId}"),
+    route(One(PlanApprove), "POST /v1/plans/{planId}/approve"),
+    route(One(EnvironmentWrite), "POST /v1/plans/{planId}/apply"),
     // billing
     route(One(UsageWrite), "POST /v1/usage-reports"),
     route(One(UsageRead), "GET /v1/usage-reports").lists("usageReportId"),
@@ -324,6 +356,9 @@ impl Ground {
             if kind == "PROVIDER" {
                 has.insert("contractId", world.contract(&operator, &id, &service).await);
             }
+            if kind != "CUSTOMER" {
+                has.extend(deploy(&world, &operator, &id).await);
+            }
             things.insert(place, has);
         }
         for (place, provider, _) in TREE.iter().filter(|(.., kind)| *kind == "CUSTOMER") {
@@ -366,6 +401,18 @@ async fn invite_provider(world: &World, operator: &Actor, issuer: &str, service:
     let listed = world.get("/v1/onboarding-invitations?limit=200").by(operator).send().await.at("/items");
     let own = listed.as_array().unwrap().iter().find(|one| one["issuerId"] == *issuer).unwrap();
     own["id"].as_str().unwrap().to_owned()
+}
+
+/// A data center component of an organization, an environment that is deployed to it, and the plan of another.
+async fn deploy(world: &World, operator: &Actor, organization: &str) -> [(&'static str, String); 3] {
+    let ask = async |path: &str, mut body: Value| {
+        body["organizationId"] = organization.into();
+        world.post(path, body).by(operator).header("prefer", "wait=5").send().await
+    };
+    let component = ask("/v1/data-centers", component("vc", "BUILTIN")).await.expect(200).text("/dataCenterId");
+    let deployed = ask("/v1/environments", environment("one", &component, &["a"])).await.expect(200).text("/environmentId");
+    let plan = ask("/v1/environments?dryRun=true", environment("two", &component, &["a"])).await.expect(201).text("/id");
+    [("dataCenterId", component), ("environmentId", deployed), ("planId", plan)]
 }
 
 /// A subscription of a customer, its task, a report of its usage by its provider, and the invoice for that.

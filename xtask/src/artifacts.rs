@@ -24,7 +24,8 @@ pub fn components() -> Result<Vec<String>> {
 
 /// Where a component's `.wasm` lies once built.
 pub fn wasm(name: &str) -> PathBuf {
-    shell::target().join(format!("wasm32-wasip2/wasm/{name}.wasm"))
+    // Cargo names the file as Rust names the crate.
+    shell::target().join(format!("wasm32-wasip2/wasm/{}.wasm", name.replace('-', "_")))
 }
 
 /// The host's binary.

@@ -1,10 +1,8 @@
 //! What customers have of the catalogue, and the tasks that get it for them.
 
 mod drivers;
-mod engine;
 mod steps;
 mod subscriptions;
-mod tasks;
 
 use domain::{Error, Result};
 use store::jobs::Job;
@@ -16,17 +14,13 @@ pub fn routes() -> Routes {
         .post("/v1/subscriptions", subscriptions::create, "Provision a service to a customer")
         .get("/v1/subscriptions", subscriptions::list, "List subscriptions")
         .get("/v1/subscriptions/{subscriptionId}", subscriptions::show, "Read a subscription")
-        .get("/v1/tasks", tasks::list, "List tasks")
-        .get("/v1/tasks/{taskId}", tasks::show, "Read a task")
-        .post("/v1/tasks/{taskId}/steps/{step}/complete", tasks::complete, "Say that a manual step is done, or undone")
-        .post("/v1/tasks/{taskId}/steps/{step}/fail", tasks::fail, "Say that a manual step cannot be done, or undone")
         .jobs(run)
 }
 
 /// Runs one job, for the scheduler and for requests that would rather wait.
 pub(crate) async fn run(hub: Hub, job: Job) -> Result<()> {
     match job.kind.as_str() {
-        engine::ADVANCE => engine::advance(hub, job).await,
+        engine::ADVANCE => engine::advance(hub, job, &steps::Steps).await,
         other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
     }
 }

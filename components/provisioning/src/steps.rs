@@ -2,69 +2,63 @@
 
 use crate::drivers;
 use domain::{
-    Error, Instant, Kind, Result,
+    Error, Kind, Result,
     subscription::SubscriptionStatus,
-    task::{Next, Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way, next},
+    task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
+use engine::{Boxed, Settled, Work};
 use store::{
-    Scope, Tx, contracts,
-    jobs::{self, Job},
-    services,
+    Tx, contracts, jobs, services,
     subscriptions::{self, Subscription},
-    tasks::Task,
 };
-use web::Hub;
 
-/// A task in the hands of a runner.
-pub struct Work<'a> {
-    /// Connection, clock and trace.
-    pub hub: &'a Hub,
-    /// The runner's claim.
-    pub job: &'a Job,
-    /// The data it may touch: that of the organization whose task it is.
-    pub scope: &'a Scope,
-    /// The task as it was read under the claim.
-    pub task: &'a Task,
-}
+/// The steps of this component's tasks.
+pub struct Steps;
 
-/// Takes a turn. This happens outside of the transaction that settles it, and may happen again after a crash, so
-/// whatever is done here must come to the same end when it is done twice.
-pub async fn take(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
-    match (known(work.task, turn)?, turn.way) {
-        (StepName::CheckContract, Way::Do) => check_contract(work).await,
-        (StepName::Provision, way) => call_driver(work, way).await,
-        // To look changes nothing, and to activate is a change of our own: it is made by `settle`.
-        (StepName::CheckContract, Way::Undo) | (StepName::Activate, _) => Ok(Outcome::Done),
+impl engine::Steps for Steps {
+    fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
+        Box::pin(async move {
+            if work.task_type != TaskType::SubscriptionProvision {
+                return Err(foreign(work, step));
+            }
+            match (step, turn.way) {
+                (StepName::CheckContract, Way::Do) => check_contract(work).await,
+                (StepName::Provision, way) => call_driver(work, way).await,
+                // To look changes nothing, and to activate is a change of our own: it is made by `settle`.
+                (StepName::CheckContract, Way::Undo) | (StepName::Activate, _) => Ok(Outcome::Done),
+                _ => Err(foreign(work, step)),
+            }
+        })
+    }
+
+    fn settle<'a>(&'a self, tx: &'a Tx<'a>, settled: &'a Settled<'a>) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let (Settled { work, task, turn }, now) = (settled, settled.work.hub.now());
+            let Some(subscription_id) = task.subscription_id else { return Ok(()) };
+            let done = turn.map(|(step, turn)| (step, task.steps[turn.step].status));
+            let status = match (task.ended_at, task.status, done) {
+                (Some(_), TaskStatus::Error | TaskStatus::Cancelled, _) => SubscriptionStatus::Failed,
+                (_, _, Some((StepName::Activate, StepStatus::Success))) => SubscriptionStatus::Active,
+                // Begun again, after it has failed.
+                (None, _, Some((StepName::CheckContract, StepStatus::Success))) if task.attempt > 1 => {
+                    SubscriptionStatus::Provisioning
+                }
+                _ => return Ok(()),
+            };
+            subscriptions::set_status(tx, work.scope, subscription_id, status, now).await
+        })
     }
 }
 
-/// What a turn changes in the hub's own data, in the transaction that settles it. `task` is as the turn leaves it.
-pub async fn settle(tx: &Tx<'_>, scope: &Scope, task: &Task, turn: Turn, now: Instant) -> Result<()> {
-    let step = known(task, turn)?;
-    let Some(subscription_id) = task.subscription_id else { return Ok(()) };
-    if step == StepName::Activate && task.steps[turn.step].status == StepStatus::Success {
-        subscriptions::set_status(tx, scope, subscription_id, SubscriptionStatus::Active, now).await?;
-    }
-    if matches!(next(&task.statuses()), Next::Ended(TaskStatus::Error | TaskStatus::Cancelled)) {
-        subscriptions::set_status(tx, scope, subscription_id, SubscriptionStatus::Failed, now).await?;
-    }
-    Ok(())
-}
-
-/// The step whose turn it is, if this version of the hub knows such tasks. Another version may have written it.
-fn known(task: &Task, turn: Turn) -> Result<StepName> {
-    let unknown = |what: &str, name: &str| {
-        Error::conflict(
-            "task_unknown",
-            format!(
-                "The task {} has the {what} {name}, which this version of the hub does not know. Run the version that wrote the task, or a newer one, and replay the job.",
-                task.id
-            ),
-        )
-    };
-    let TaskType::SubscriptionProvision = task.task_type.parse().map_err(|_| unknown("type", &task.task_type))?;
-    let step = task.steps.get(turn.step).map_or("", |step| step.name.as_str());
-    step.parse().map_err(|_| unknown("step", step))
+/// A task that another component's steps are for.
+fn foreign(work: &Work<'_>, step: StepName) -> Error {
+    Error::conflict(
+        "task_unknown",
+        format!(
+            "The task {} is a {} and at its step {step}, which this version of the component does not know. Run the version that wrote the task, or a newer one, and replay the job.",
+            work.task.id, work.task_type
+        ),
+    )
 }
 
 /// Asks again what was asked when the task was made, for this contract: it may have ended meanwhile.

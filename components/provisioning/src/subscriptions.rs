@@ -1,9 +1,10 @@
 //! `/v1/subscriptions`
 
-use crate::engine;
 use domain::{
-    Decimal, Error, Id, JsonSchema, OrganizationKind, Permission, Result, id, service::Code, subscription::SubscriptionStatus,
-    task::TaskType,
+    Decimal, Error, Id, JsonSchema, OrganizationKind, Permission, Result, id,
+    service::Code,
+    subscription::SubscriptionStatus,
+    task::{Subject, TaskType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,12 +17,22 @@ use store::{
 };
 use web::{Accepted, Body, Caller, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
 
+/// How to go about it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateQuery {
+    /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
+    #[serde(default)]
+    disable_rollback: bool,
+}
+
 /// Refuses at once what can be known at once; the rest is for the task, which the first transaction writes with the
 /// subscription.
 pub async fn create(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
     prefer: Prefer,
+    Query(query): Query<CreateQuery>,
     Body(new): Body<NewSubscription>,
 ) -> Result<Sent<Accepted<Task>>> {
     if new.quantity <= Decimal::ZERO {
@@ -31,6 +42,7 @@ pub async fn create(
     // Asked before the transaction, which must not wait for another component; said inside it, where a request that is
     // repeated gets its first answer whatever the catalogue has become.
     let fits = fits(&hub, &caller, &new).await;
+    let request = serde_json::to_string(&new).map_err(|error| Error::unavailable(error.to_string()))?;
     let sent = hub
         .write(&caller, async |tx| {
             let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
@@ -71,7 +83,9 @@ pub async fn create(
                 id: task_id,
                 task_type: TaskType::SubscriptionProvision,
                 organization_id: customer.id,
-                subscription_id: Some(id),
+                subject: Some(Subject::Subscription(id)),
+                disable_rollback: query.disable_rollback,
+                request: &request,
                 job_id,
                 now: hub.now(),
             };
@@ -79,7 +93,7 @@ pub async fn create(
             Ok(Accepted { value, location: engine::location(task_id), ended: false })
         })
         .await?;
-    engine::waited(&hub, &caller, sent, prefer).await
+    engine::waited(&hub, &caller, sent, prefer, crate::run).await
 }
 
 /// What is asked of the service: what the catalogue takes as a `ServiceRequest`.

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 21] = [
     "access",
     "sign-in",
     "federation",
@@ -22,6 +22,9 @@ const OTHERS: [&str; 18] = [
     "catalogue",
     "packages",
     "provisioning",
+    "tasks",
+    "data-centers",
+    "environments",
     "invitations",
     "billing",
     "discovery",

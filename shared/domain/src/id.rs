@@ -56,6 +56,12 @@ nouns! {
     Subscription "sub" "subscription";
     /// A long-running piece of work that people can watch.
     Task "task" "task";
+    /// A data center component: a vCenter, an NSX manager and the like.
+    DataCenter "dtc" "data center component";
+    /// An environment: products that were deployed together.
+    Environment "env" "environment";
+    /// What a change of an environment would come to.
+    Plan "pln" "plan";
     /// A unit of work that outlives a request.
     Job "job" "job";
     /// One import of usage.

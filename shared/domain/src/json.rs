@@ -73,6 +73,8 @@ macro_rules! text_enum {
         impl $name {
             /// Every value, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
+            /// The text of every value, in the same order.
+            pub const TEXTS: &[&'static str] = &[$($text,)+];
             /// The value's text, the same in the API and in the database.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
@@ -97,7 +99,7 @@ macro_rules! text_enum {
         impl std::str::FromStr for $name {
             type Err = String;
             fn from_str(text: &str) -> Result<Self, String> {
-                $crate::json::place(text, &[$($text,)+]).map(|place| Self::ALL[place])
+                $crate::json::place(text, Self::TEXTS).map(|place| Self::ALL[place])
             }
         }
     };

@@ -41,12 +41,22 @@ text_enum! {
         ServiceRead = "SERVICE_READ",
         /// Edit the catalogue.
         ServiceWrite = "SERVICE_WRITE",
-        /// See subscriptions and their tasks.
+        /// See subscriptions, and the tasks of whatever can be seen.
         SubscriptionRead = "SUBSCRIPTION_READ",
         /// Provision services to customers.
         SubscriptionWrite = "SUBSCRIPTION_WRITE",
-        /// Complete or fail the manual steps of tasks.
+        /// Complete or fail the manual steps of tasks; cancel, restart and resume tasks.
         TaskWrite = "TASK_WRITE",
+        /// See data center components.
+        DataCenterRead = "DATA_CENTER_READ",
+        /// Register, validate, update, discover and remove data center components.
+        DataCenterWrite = "DATA_CENTER_WRITE",
+        /// See environments and plans of their changes.
+        EnvironmentRead = "ENVIRONMENT_READ",
+        /// Deploy, import, change and delete environments.
+        EnvironmentWrite = "ENVIRONMENT_WRITE",
+        /// Approve plans of changes of environments.
+        PlanApprove = "PLAN_APPROVE",
         /// See usage reports and usage.
         UsageRead = "USAGE_READ",
         /// Import usage reports.
@@ -152,6 +162,8 @@ const EVERYTHING_SEEN: &[Permission] = &[
     IdentityProviderRead,
     ServiceRead,
     SubscriptionRead,
+    DataCenterRead,
+    EnvironmentRead,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -170,6 +182,8 @@ const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[
     ApiTokenWrite,
     ServiceRead,
     SubscriptionRead,
+    DataCenterRead,
+    EnvironmentRead,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -187,6 +201,8 @@ const RESELLER_ADMINISTRATOR: &[Permission] = &[
     ApiTokenWrite,
     ServiceRead,
     SubscriptionRead,
+    DataCenterRead,
+    EnvironmentRead,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -205,6 +221,8 @@ const DIRECT_RESELLER_ADMINISTRATOR: &[Permission] = &[
     ServiceRead,
     SubscriptionRead,
     SubscriptionWrite,
+    DataCenterRead,
+    EnvironmentRead,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -225,6 +243,11 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     SubscriptionWrite,
     TaskWrite,
+    DataCenterRead,
+    DataCenterWrite,
+    EnvironmentRead,
+    EnvironmentWrite,
+    PlanApprove,
     UsageRead,
     UsageWrite,
     InvoiceRead,
@@ -251,6 +274,11 @@ const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     SubscriptionWrite,
     TaskWrite,
+    DataCenterRead,
+    DataCenterWrite,
+    EnvironmentRead,
+    EnvironmentWrite,
+    PlanApprove,
     ActingSessionRead,
     ActingSessionWrite,
 ];

@@ -5,15 +5,45 @@
 //! behind that the one after it would have to know.
 //!
 //! Steps are done in order. Once one has failed no step is done any more, and those that were done are undone in
-//! reverse. A cancelled step turns a task round in the same way.
+//! reverse. A cancelled step turns a task round in the same way. A task whose rollback is disabled is not undone: it
+//! stays where it is, and that is the checkpoint from which it can go on.
 
-use crate::text_enum;
+use crate::{Id, id, text_enum};
+use std::{fmt, str::FromStr};
 
 text_enum! {
     /// What a task is for; it decides the steps.
     pub enum TaskType {
         /// Provisions a service to a customer.
         SubscriptionProvision = "SUBSCRIPTION_PROVISION",
+        /// Registers a data center component.
+        DatacenterRegister = "DATACENTER_REGISTER",
+        /// Asks whether a data center component is as it was described.
+        DatacenterValidate = "DATACENTER_VALIDATE",
+        /// Changes what is known of a data center component.
+        DatacenterUpdate = "DATACENTER_UPDATE",
+        /// Finds out what a data center component has.
+        DatacenterDiscover = "DATACENTER_DISCOVER",
+        /// Removes a data center component from the hub.
+        DatacenterDelete = "DATACENTER_DELETE",
+        /// Deploys an environment, or replaces what it is.
+        EnvironmentDeploy = "ENVIRONMENT_DEPLOY",
+        /// Takes over an environment that was deployed before.
+        EnvironmentImport = "ENVIRONMENT_IMPORT",
+        /// Asks whether an environment could be deployed, or is as it is described.
+        EnvironmentValidate = "ENVIRONMENT_VALIDATE",
+        /// Deletes an environment.
+        EnvironmentDelete = "ENVIRONMENT_DELETE",
+        /// Brings products of an environment to other versions.
+        Upgrade = "UPGRADE",
+        /// Adds nodes to an environment.
+        NodeAdd = "NODE_ADD",
+        /// Changes nodes of an environment.
+        NodeUpdate = "NODE_UPDATE",
+        /// Deletes nodes of an environment.
+        NodeDelete = "NODE_DELETE",
+        /// Powers nodes of an environment on or off.
+        NodePower = "NODE_POWER",
     }
 }
 
@@ -26,18 +56,84 @@ text_enum! {
         Provision = "PROVISION",
         /// Puts the subscription in force.
         Activate = "ACTIVATE",
+        /// Asks once more whether what was asked for can still be done: the world may have changed meanwhile.
+        Check = "CHECK",
+        /// Reaches the data center component through its target.
+        Contact = "CONTACT",
+        /// Writes down in the hub what the steps before it have come to.
+        Record = "RECORD",
+        /// Removes it from the hub.
+        Remove = "REMOVE",
+        /// Makes the machines what they are to be; undone by making them what they were.
+        Apply = "APPLY",
+        /// Sees whether the machines are, or can become, what they are said to be.
+        Verify = "VERIFY",
     }
 }
 
 impl TaskType {
     /// The steps of such a task, in order. They are stored with each task when it is created, so a task keeps the steps
-    /// it began with when this list changes.
+    /// it began with when this list changes. The last one changes nothing but the hub's own data, in the transaction
+    /// that ends the task: it never has to be undone, and no person has to do it.
     pub fn steps(self) -> &'static [StepName] {
+        use StepName::*;
         match self {
-            Self::SubscriptionProvision => &[StepName::CheckContract, StepName::Provision, StepName::Activate],
+            Self::SubscriptionProvision => &[CheckContract, Provision, Activate],
+            Self::DatacenterRegister | Self::DatacenterValidate | Self::DatacenterUpdate | Self::DatacenterDiscover => {
+                &[Check, Contact, Record]
+            }
+            Self::DatacenterDelete => &[Check, Remove],
+            Self::EnvironmentDeploy | Self::Upgrade | Self::NodeAdd | Self::NodeUpdate | Self::NodeDelete | Self::NodePower => {
+                &[Check, Apply, Verify, Record]
+            }
+            Self::EnvironmentImport | Self::EnvironmentValidate => &[Check, Verify, Record],
+            Self::EnvironmentDelete => &[Check, Apply, Remove],
+        }
+    }
+
+    /// The version of the list above and of what its steps mean. Whoever changes either raises it, and keeps the steps
+    /// of the versions before for the tasks that were written with them.
+    pub const fn version(self) -> u32 {
+        1
+    }
+}
+
+/// What a task works on. Tasks on one subject are done one after the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// A subscription.
+    Subscription(Id<id::Subscription>),
+    /// An environment.
+    Environment(Id<id::Environment>),
+    /// A data center component.
+    DataCenter(Id<id::DataCenter>),
+}
+
+/// The subject's id: its prefix says what it is.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscription(id) => id.fmt(f),
+            Self::Environment(id) => id.fmt(f),
+            Self::DataCenter(id) => id.fmt(f),
         }
     }
 }
+
+impl FromStr for Subject {
+    type Err = id::NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, id::NotAnId> {
+        match text.split('_').next() {
+            Some("env") => text.parse().map(Self::Environment),
+            Some("dtc") => text.parse().map(Self::DataCenter),
+            _ => text.parse().map(Self::Subscription),
+        }
+    }
+}
+
+/// How many tasks may wait for one another on one subject. Whoever asks for more is asked to come back.
+pub const MOST_WAITING: usize = 20;
 
 text_enum! {
     /// Where a task stands. It follows from its steps.
@@ -72,7 +168,8 @@ text_enum! {
         Error = "ERROR",
         /// It will not be done, because the task was cancelled.
         Cancelled = "CANCELLED",
-        /// It was tried too often; whether it took effect is not known, so it is undone too.
+        /// Whether it took effect is not known, for it was tried too often, or cancelled in its midst where nothing is
+        /// undone; so where there is an undoing it is undone too.
         InDoubt = "IN_DOUBT",
         /// A person has to undo it and say so.
         UndoManual = "UNDO_MANUAL",
@@ -151,17 +248,27 @@ impl Turn {
     }
 }
 
-/// What is to happen next to a task whose steps stand like this.
-pub fn next(steps: &[StepStatus]) -> Next {
+/// Whether a task whose steps stand like this goes towards its goal no more.
+fn turned_round(steps: &[StepStatus]) -> bool {
     use StepStatus::*;
-    let turned_round = steps.iter().any(|status| !matches!(status, NotStarted | InProgress | Manual | Success));
-    if turned_round {
+    steps.iter().any(|status| !matches!(status, NotStarted | InProgress | Manual | Success))
+}
+
+/// What is to happen next to a task whose steps stand like this. `rollback` says whether it is undone when it cannot
+/// reach its goal.
+pub fn next(steps: &[StepStatus], rollback: bool) -> Next {
+    use StepStatus::*;
+    let cancelled = steps.contains(&Cancelled) && !steps.contains(&Error);
+    if turned_round(steps) && !rollback {
+        return Next::Ended(if cancelled { TaskStatus::Cancelled } else { TaskStatus::Error });
+    }
+    if turned_round(steps) {
         // Whatever may have had an effect is undone, the latest first. A step in progress counts: a cancellation may
         // have come while it was being done.
         return match steps.iter().rposition(|status| matches!(status, InProgress | Manual | Success | InDoubt | UndoManual)) {
             Some(step) if steps[step] == UndoManual => Next::Wait(Turn { step, way: Way::Undo }),
             Some(step) => Next::Take(Turn { step, way: Way::Undo }),
-            None if steps.contains(&Cancelled) && !steps.contains(&Error) => Next::Ended(TaskStatus::Cancelled),
+            None if cancelled => Next::Ended(TaskStatus::Cancelled),
             None => Next::Ended(TaskStatus::Error),
         };
     }
@@ -173,12 +280,38 @@ pub fn next(steps: &[StepStatus]) -> Next {
 }
 
 /// The status of a task whose steps stand like this.
-pub fn status(steps: &[StepStatus]) -> TaskStatus {
-    match next(steps) {
+pub fn status(steps: &[StepStatus], rollback: bool) -> TaskStatus {
+    match next(steps, rollback) {
         Next::Ended(status) => status,
         Next::Wait(_) => TaskStatus::Manual,
         Next::Take(_) if steps.iter().all(|&status| status == StepStatus::NotStarted) => TaskStatus::NotStarted,
         Next::Take(_) => TaskStatus::InProgress,
+    }
+}
+
+/// The steps of a task that is cancelled while no runner is at it; `None` when there is nothing left to cancel, because
+/// it goes back already, has ended, or is at its last step. What was not begun will not be done. A step that was begun
+/// is undone, and where nothing is undone nobody knows how far it came.
+pub fn cancel(steps: &[StepStatus], rollback: bool) -> Option<Vec<StepStatus>> {
+    use StepStatus::*;
+    if turned_round(steps) || !steps.contains(&NotStarted) {
+        return None;
+    }
+    let cancelled = steps.iter().map(|&status| match status {
+        NotStarted => Cancelled,
+        InProgress | Manual if !rollback => InDoubt,
+        other => other,
+    });
+    Some(cancelled.collect())
+}
+
+/// The step at which a task that ended before its goal, and was not undone, can go on; counted from 0.
+pub fn checkpoint(steps: &[StepStatus], rollback: bool) -> Option<usize> {
+    match next(steps, rollback) {
+        Next::Ended(TaskStatus::Error | TaskStatus::Cancelled) if !rollback => {
+            steps.iter().position(|&status| status != StepStatus::Success)
+        }
+        _ => None,
     }
 }
 
@@ -201,7 +334,7 @@ mod tests {
         let mut outcomes = outcomes.iter().copied().chain(std::iter::repeat(0));
         // A turn can be taken twice, when it is handed to a person, and a step has two of them.
         for _ in 0..=4 * length {
-            let (turn, person) = match next(&story.steps) {
+            let (turn, person) = match next(&story.steps, true) {
                 Next::Ended(status) => {
                     story.ended = Some(status);
                     break;
@@ -227,7 +360,7 @@ mod tests {
         fn every_task_ends(length in 0usize..8, outcomes: Vec<u8>) {
             let story = run(length, &outcomes);
             let ended = story.ended.expect("it ends");
-            prop_assert_eq!(status(&story.steps), ended);
+            prop_assert_eq!(status(&story.steps, true), ended);
             let succeeded = story.steps.iter().all(|&status| status == StepStatus::Success);
             prop_assert_eq!(ended == TaskStatus::Success, succeeded);
             prop_assert!(succeeded || ended == TaskStatus::Error);
@@ -277,11 +410,58 @@ mod tests {
             let mut steps = vec![StepStatus::Success; done];
             steps.extend(vec![StepStatus::Cancelled; rest]);
             for step in (0..done).rev() {
-                prop_assert_eq!(next(&steps), Next::Take(Turn { step, way: Way::Undo }));
+                prop_assert_eq!(next(&steps, true), Next::Take(Turn { step, way: Way::Undo }));
                 steps[step] = Turn { step, way: Way::Undo }.settled(steps[step], &Outcome::Done);
             }
-            prop_assert_eq!(next(&steps), Next::Ended(TaskStatus::Cancelled));
+            prop_assert_eq!(next(&steps, true), Next::Ended(TaskStatus::Cancelled));
         }
+    }
+
+    proptest! {
+        /// Steps as a task may have them before it turns round: some done, one under way, the rest not begun.
+        #[test]
+        fn cancelling_ends_a_task_without_another_step_done(done in 0usize..4, at in 0u8..3, rest in 0usize..4, rollback: bool) {
+            let mut steps = vec![StepStatus::Success; done];
+            steps.extend([None, Some(StepStatus::InProgress), Some(StepStatus::Manual)][usize::from(at)]);
+            steps.extend(vec![StepStatus::NotStarted; rest]);
+            let Some(mut cancelled) = cancel(&steps, rollback) else {
+                prop_assert_eq!(rest, 0);
+                return Ok(());
+            };
+            for _ in 0..=steps.len() {
+                let Next::Take(turn) = next(&cancelled, rollback) else { break };
+                prop_assert_eq!(turn.way, Way::Undo);
+                cancelled[turn.step] = turn.settled(cancelled[turn.step], &Outcome::Done);
+            }
+            prop_assert_eq!(next(&cancelled, rollback), Next::Ended(TaskStatus::Cancelled));
+            prop_assert_eq!(cancel(&cancelled, rollback), None);
+            // Undone, nothing remains; not undone, it can go on where it stopped.
+            prop_assert_eq!(cancelled.contains(&StepStatus::Success), !rollback && done > 0);
+            prop_assert_eq!(checkpoint(&cancelled, rollback), (!rollback).then_some(done));
+        }
+
+        #[test]
+        fn without_rollback_a_failure_ends_a_task_at_its_checkpoint(done in 0usize..4, rest in 0usize..4, gave_up: bool) {
+            let mut steps = vec![StepStatus::Success; done];
+            steps.push(if gave_up { StepStatus::InDoubt } else { StepStatus::Error });
+            steps.extend(vec![StepStatus::NotStarted; rest]);
+            prop_assert_eq!(next(&steps, false), Next::Ended(TaskStatus::Error));
+            prop_assert_eq!(checkpoint(&steps, false), Some(done));
+            prop_assert_eq!(checkpoint(&steps, true), None);
+        }
+    }
+
+    #[test]
+    fn a_subject_survives_its_text() {
+        let uuid = uuid::Uuid::from_u128(7);
+        for subject in [
+            Subject::Subscription(Id::from_uuid(uuid)),
+            Subject::Environment(Id::from_uuid(uuid)),
+            Subject::DataCenter(Id::from_uuid(uuid)),
+        ] {
+            assert_eq!(subject.to_string().parse(), Ok(subject));
+        }
+        assert!("org_01h455vb4pex5vsknk084sn02q".parse::<Subject>().is_err() && "".parse::<Subject>().is_err());
     }
 
     #[test]
@@ -299,7 +479,7 @@ mod tests {
             (vec![Undone, Cancelled], TaskStatus::Cancelled),
             (vec![Success, Success], TaskStatus::Success),
         ] {
-            assert_eq!(status(&steps), expected, "{steps:?}");
+            assert_eq!(status(&steps, true), expected, "{steps:?}");
         }
     }
 

@@ -18,7 +18,7 @@ impl<const MIN: usize, const MAX: usize> FromStr for Text<MIN, MAX> {
 }
 
 /// Apart from the type, so that it is compiled once and not for every pair of bounds.
-fn check(text: &str, min: usize, max: usize) -> Result<(), String> {
+pub(crate) fn check(text: &str, min: usize, max: usize) -> Result<(), String> {
     let length = text.chars().count();
     if length < min || length > max {
         return Err(format!("has {length} characters; {min} to {max} are allowed"));

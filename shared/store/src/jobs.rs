@@ -214,6 +214,14 @@ fn read_view(row: &mut Row) -> Result<JobView> {
     })
 }
 
+/// Has a job that no runner is at run now, and with a full number of attempts, parked or not: what it waited for has
+/// changed. `false` when a runner is at it, or when it is no more.
+pub async fn hasten(tx: &Tx<'_>, id: Id<id::Job>, now: Instant) -> Result<bool> {
+    let sql = "UPDATE jobs SET state = 'READY', attempts = 0, due_at = ?2 WHERE id = ?1 AND state <> 'RUNNING' RETURNING id";
+    let row: Option<Id<id::Job>> = tx.query_opt(sql, params![id, now], |row| row.take()).await?;
+    Ok(row.is_some())
+}
+
 /// A page of jobs, oldest first. Jobs are the hub's, so this is for the operator: the route's permission sees to it.
 pub async fn list(db: &Db, state: Option<JobState>, after: Option<Id<id::Job>>, limit: u32) -> Result<Vec<JobView>> {
     db.query_all(

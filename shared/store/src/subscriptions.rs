@@ -47,7 +47,7 @@ pub struct Subscription {
 }
 
 /// What is said of a service that is to be provisioned to a customer.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewSubscription {
     /// Who is to get it: a CUSTOMER.

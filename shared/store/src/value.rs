@@ -165,6 +165,8 @@ stored_as_text! {
     [] domain::package::BaseUrl; [] domain::package::FilePath; [] domain::package::Sha256;
     [] domain::package::PackageWorkStatus; [] domain::package::PackageFileStatus;
     [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
+    [] domain::task::TaskType; [] domain::environment::EnvironmentStatus; [] domain::environment::PlanStatus;
+    [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }
 

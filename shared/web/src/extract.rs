@@ -1,10 +1,14 @@
 //! The parts of a request that handlers take. Each checks itself, and each says in the OpenAPI document what it takes.
 
 use crate::{Describe, Headers, Hub, json, limits, pointer::pointer, route::LocalIn, secret};
-use domain::{Error, FieldError, JsonSchema, Kind, Result};
+use domain::{
+    Error, FieldError, JsonSchema, Kind, Result,
+    form::{Form, Shape, Tree},
+};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use spin_sdk::wasip3::{http::types, wit_bindgen::StreamResult, wit_future};
-use std::{str::FromStr, time::Duration};
+use std::{marker::PhantomData, str::FromStr, time::Duration};
 
 /// A request on its way into a handler.
 pub struct Incoming {
@@ -123,6 +127,30 @@ impl<T: DeserializeOwned> Merge<T> {
     }
 }
 
+/// A JSON body that is described by a table: with every fault named, and as it was sent.
+pub struct Filled<F> {
+    /// What was sent, which is right.
+    pub value: Value,
+    form: PhantomData<F>,
+}
+
+impl<F: Form> FromRequest for Filled<F> {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        filled(hub, incoming, &F::SHAPE).await.map(|value| Self { value, form: PhantomData })
+    }
+}
+
+/// Apart from the form, so that it is compiled once and not for each of them.
+fn filled<'a>(hub: &'a Hub, incoming: &'a Incoming, shape: &'a Shape) -> LocalIn<'a, Result<Value>> {
+    Box::pin(async move {
+        media_type(incoming, &[JSON])?;
+        let bytes = read(hub).await?;
+        let Tree(value) = serde_json::from_slice(&bytes).map_err(|error| refusal(&bytes, error))?;
+        let faults = shape.check(&value);
+        if faults.is_empty() { Ok(value) } else { Err(Error::invalid_fields(faults)) }
+    })
+}
+
 /// Syntax that is no JSON cannot be read (400); JSON that is not what was asked for can be corrected field by field (422).
 pub(crate) fn refusal(body: &[u8], error: serde_json::Error) -> Error {
     // A wrong field may stand before the place where the body breaks off, and then it is the break that counts.
@@ -158,7 +186,7 @@ pub struct Bytes<M> {
     pub bytes: Vec<u8>,
     /// Of which of the types they are.
     pub media_type: &'static str,
-    media: std::marker::PhantomData<M>,
+    media: PhantomData<M>,
 }
 
 /// A media type, or several to choose from, as a type.
@@ -187,7 +215,7 @@ impl MediaType for Rows {
 impl<M: MediaType> FromRequest for Bytes<M> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
         let media_type = media_type(incoming, M::NAMES)?;
-        Ok(Self { bytes: read(hub).await?, media_type, media: std::marker::PhantomData })
+        Ok(Self { bytes: read(hub).await?, media_type, media: PhantomData })
     }
 }
 

@@ -132,6 +132,18 @@ impl Hub {
         Id::new(self.0.now, random())
     }
 
+    /// Seals a secret that the hub has to know again, for a row: with the hub's `data_key`, which is not in the database.
+    /// `owner` is the id of what the secret belongs to; sealed for one it cannot be opened for another.
+    pub async fn seal(&self, owner: &str, secret: &str) -> Result<String> {
+        crate::secret::seal(&seal_key(owner).await?, secret.as_bytes())
+    }
+
+    /// The secret that was sealed for this owner.
+    pub async fn unseal(&self, owner: &str, sealed: &str) -> Result<String> {
+        let bytes = crate::secret::open(&seal_key(owner).await?, sealed)?;
+        String::from_utf8(bytes).map_err(|_| Error::unavailable("a sealed secret is not text"))
+    }
+
     /// The request's connection, opened when first asked for, on a schema that is up to date.
     pub async fn db(&self) -> Result<&Db> {
         if self.0.db.get().is_none() {
@@ -270,6 +282,10 @@ pub fn random<const N: usize>() -> [u8; N] {
     // WASI's random source cannot fail; a trap is the only honest answer if it ever does.
     getrandom::fill(&mut bytes).expect("the host has a random source");
     bytes
+}
+
+async fn seal_key(owner: &str) -> Result<[u8; 32]> {
+    Ok(crate::secret::digest(&[b"secret", variable("data_key").await?.as_bytes(), owner.as_bytes()]))
 }
 
 /// A variable of the application.

@@ -5,7 +5,7 @@
 //! runs and says so in the OpenAPI document:
 //!
 //! - [`Caller`]: who are you, and may you (the permission is in its type);
-//! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Bytes`]: what did you say;
+//! - [`Path`], [`Paths`], [`Query`], [`Body`], [`Filled`], [`Bytes`]: what did you say;
 //! - [`IfMatch`], [`Prefer`]: under which conditions.
 
 mod access_token;
@@ -33,14 +33,15 @@ mod trace;
 pub use access_token::{AccessToken, Issued, NewTokens, Presented, access_token_lifetime, begin_session, refresh_token_halves};
 pub use audit::Record;
 pub use extract::{
-    Body, Bytes, CSV, Csv, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read, read_json,
+    Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read,
+    read_json,
 };
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, call};
 pub use paging::{Page, PageQuery};
-pub use reply::{Accepted, Answer, Created, Edited, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
+pub use reply::{Accepted, Answer, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
 pub use serve::serve;
 

@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, File, IfMatch, Internal, Listing, Merge, Multi, NoContent, Path, Paths,
-    Prefer, Query, Sent, Shown, Written,
+    Accepted, Body, Bytes, Caller, Created, Edited, Either, File, Filled, IfMatch, Internal, Listing, Merge, Multi, NoContent,
+    Path, Paths, Prefer, Query, Sent, Shown, Written,
     extract::{MediaType, Rows},
     identity::Permit,
     reply::ListingBody,
@@ -160,6 +160,14 @@ impl Operation<'_> {
     /// A JSON body.
     pub fn body<T: JsonSchema>(&mut self) {
         let schema = self.generator.subschema_for::<T>();
+        self.value["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        self.takes_body();
+    }
+
+    /// A JSON body that a table describes.
+    pub fn filled<F: domain::form::Form>(&mut self) {
+        self.generator.definitions_mut().entry(F::NAME).or_insert_with(|| F::SHAPE.schema());
+        let schema = json!({ "$ref": format!("#/components/schemas/{}", F::NAME) });
         self.value["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         self.takes_body();
     }
@@ -326,6 +334,7 @@ describe! {
     };
     [T: JsonSchema] Query<T>: |operation| operation.query::<T>();
     [T: JsonSchema] Body<T>: |operation| operation.body::<T>();
+    [F: domain::form::Form] Filled<F>: |operation| operation.filled::<F>();
     [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAMES);
     [T: JsonSchema] Merge<T>: |operation| operation.merge::<T>();
     [] IfMatch: |operation| operation.if_match();
@@ -359,6 +368,10 @@ describe! {
     [T: JsonSchema] Listing<T>: |operation| {
         operation.answers::<ListingBody<T>>(200, "A page of the list.");
         operation.answer_header(200, "Link", "rel=\"next\": the next page (RFC 8288); absent on the last one.");
+    };
+    [A: Describe, B: Describe] Either<A, B>: |operation| {
+        A::describe(operation);
+        B::describe(operation);
     };
     [R: Describe] Sent<R>: |operation| {
         R::describe(operation);

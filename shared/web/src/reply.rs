@@ -216,12 +216,39 @@ impl<T: Serialize + JsonSchema> Reply for Listing<T> {
     }
 }
 
+/// One answer or the other, as was asked.
+pub enum Either<A, B> {
+    /// The one.
+    One(A),
+    /// The other.
+    Other(B),
+}
+
+impl<A: Reply, B: Reply> Reply for Either<A, B> {
+    fn into_answer(self) -> Result<Answer> {
+        match self {
+            Self::One(one) => one.into_answer(),
+            Self::Other(other) => other.into_answer(),
+        }
+    }
+}
+
 /// The answer of a change: what `R` says, or what it said the first time.
 pub struct Sent<R>(Answer, PhantomData<R>);
 
 impl<R> Sent<R> {
     pub(crate) fn new(answer: Answer) -> Self {
         Self(answer, PhantomData)
+    }
+
+    /// The same answer, where there could have been another.
+    pub fn one<B>(self) -> Sent<Either<R, B>> {
+        Sent(self.0, PhantomData)
+    }
+
+    /// The same answer, where there could have been another.
+    pub fn other<A>(self) -> Sent<Either<A, R>> {
+        Sent(self.0, PhantomData)
     }
 
     /// The answer as it will go out.

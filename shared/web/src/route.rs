@@ -54,7 +54,7 @@ struct Documented {
     describe: fn(&mut Operation<'_>),
 }
 
-/// An async function that takes the hub and up to four parts of a request.
+/// An async function that takes the hub and up to five parts of a request.
 pub trait Handler<Parts>: Send + Sync + 'static {
     /// Reads the parts and runs the function.
     fn call(&self, hub: Hub, incoming: Incoming) -> Local<Result<Answer>>;
@@ -94,6 +94,7 @@ handler!(A);
 handler!(A B);
 handler!(A B C);
 handler!(A B C D);
+handler!(A B C D E);
 
 impl Routes {
     /// The table of a component, with the routes that every component has.

@@ -1,0 +1,262 @@
+//! `/v1/data-centers`: what is known of the vCenters, NSX managers and the like that environments are deployed to.
+
+use domain::{
+    Error, Id, JsonSchema, OrganizationKind, Result,
+    data_center::{DataCenterType, Edit, Inventory, Registration, Target, check_networks},
+    form::{Form, Shape},
+    id,
+    task::{Outcome, StepName, StepStatus, Subject, TaskType},
+    text_enum,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use store::{
+    Scope, Tx,
+    data_centers::{self, DataCenter, KeptPassword},
+    organizations,
+    tasks::{self, NewTask, Task},
+};
+use web::{Accepted, Caller, Edited, Filled, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
+
+text_enum! {
+    /// What is to be done with a description of a data center component.
+    pub enum CreateAction {
+        /// Register it.
+        Register = "REGISTER",
+        /// See whether it is right, and keep nothing but the task.
+        Validate = "VALIDATE",
+    }
+}
+
+/// What to do with what is sent.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateQuery {
+    /// REGISTER when left out.
+    action: Option<CreateAction>,
+}
+
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::DataCenterWrite>,
+    prefer: Prefer,
+    Query(query): Query<CreateQuery>,
+    new: Filled<Registration>,
+) -> Result<Sent<Accepted<Task>>> {
+    check_networks(&new.value)?;
+    let id = hub.id();
+    let registers = query.action.is_none_or(|action| action == CreateAction::Register);
+    let task_type = if registers { TaskType::DatacenterRegister } else { TaskType::DatacenterValidate };
+    let owner = match new.value["organizationId"].as_str() {
+        Some(text) => text.parse().map_err(|error: id::NotAnId| Error::invalid("/organizationId", error.to_string()))?,
+        None => caller.acting().id,
+    };
+    let ask = Ask::new(&hub, task_type, id, new.value, &Registration::SHAPE).await?;
+    let sent = hub
+        .write(&caller, async |tx| {
+            let owner = organizations::find_in_use(tx, &caller.scope(), owner).await?;
+            if owner.kind == OrganizationKind::Customer {
+                return Err(Error::invalid(
+                    "/organizationId",
+                    "is a CUSTOMER; data center components belong to who runs them, so name its provider",
+                ));
+            }
+            hub.concerns(owner.id);
+            if registers {
+                hub.audit_subject(id.to_string());
+            }
+            if let Some(password) = ask.password.as_ref().filter(|_| registers) {
+                data_centers::insert(tx, id, owner.id, &ask.body, password, ask.id, hub.now()).await?;
+            }
+            ask.begin(tx, &hub, owner.id, registers.then_some(id)).await
+        })
+        .await?;
+    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+}
+
+/// A task that somebody asks for.
+struct Ask {
+    id: Id<id::Task>,
+    job_id: Id<id::Job>,
+    task_type: TaskType,
+    /// What was sent, with a mask where the password stood.
+    body: Value,
+    /// The password, as it is kept for the component.
+    password: Option<KeptPassword>,
+    seen_version: Option<i64>,
+}
+
+impl Ask {
+    async fn new(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>, mut body: Value, shape: &Shape) -> Result<Self> {
+        let password = match shape.mask(&mut body).pop() {
+            Some((_, password)) => Some(KeptPassword::Sealed(hub.seal(&id.to_string(), &password).await?)),
+            None => body["password"].as_str().map(|reference| KeptPassword::Reference(reference.to_owned())),
+        };
+        Ok(Self { id: hub.id(), job_id: hub.id(), task_type, body, password, seen_version: None })
+    }
+
+    /// One that needs nothing to be sent.
+    async fn plain(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>) -> Result<Self> {
+        Self::new(hub, task_type, id, Value::Object(Default::default()), &Shape::Object(&[], &[])).await
+    }
+
+    async fn begin(
+        &self,
+        tx: &Tx<'_>,
+        hub: &Hub,
+        organization_id: Id<id::Organization>,
+        subject: Option<Id<id::DataCenter>>,
+    ) -> Result<Accepted<Task>> {
+        let task = NewTask {
+            id: self.id,
+            task_type: self.task_type,
+            organization_id,
+            subject: subject.map(Subject::DataCenter),
+            disable_rollback: false,
+            request: &self.body.to_string(),
+            job_id: self.job_id,
+            now: hub.now(),
+        };
+        let value = engine::begin(tx, hub, &task).await?;
+        // What is registered is written already.
+        let edits = self.task_type != TaskType::DatacenterRegister;
+        let (body, password) = if edits { (&self.body, self.password.as_ref()) } else { (&Value::Null, None) };
+        data_centers::insert_edit(tx, self.id, self.seen_version, body, password).await?;
+        Ok(Accepted { value, location: engine::location(self.id), ended: false })
+    }
+
+    /// Writes the task of a component that there is.
+    async fn send(&self, hub: &Hub, caller: &Identity, id: Id<id::DataCenter>, prefer: Prefer) -> Result<Sent<Accepted<Task>>> {
+        let ask = self;
+        let sent = hub
+            .write(caller, async |tx| {
+                let found = data_centers::find(tx, &caller.scope(), id).await?;
+                data_centers::check_version(&found, ask.seen_version)?;
+                if ask.task_type == TaskType::DatacenterDelete {
+                    data_centers::check_unused(tx, id).await?;
+                }
+                hub.concerns(found.organization_id);
+                hub.audit_subject(id.to_string());
+                data_centers::set_task(tx, id, ask.id).await?;
+                ask.begin(tx, hub, found.organization_id, Some(id)).await
+            })
+            .await?;
+        engine::waited(hub, caller, sent, prefer, crate::run).await
+    }
+}
+
+/// Which data center components to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only those of this organization.
+    organization_id: Option<Id<id::Organization>>,
+    /// Only those of this type.
+    component_type: Option<DataCenterType>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Id<id::DataCenter>>,
+}
+
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::DataCenterRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Listing<DataCenter>> {
+    let page = Page::new(query.limit)?;
+    let ListQuery { organization_id, component_type, cursor, .. } = query;
+    let scope = caller.scope();
+    let found = data_centers::list(hub.db().await?, &scope, organization_id, component_type, cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |data_center| data_center.id.to_string()))
+}
+
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::DataCenterRead>,
+    Path(id): Path<Id<id::DataCenter>>,
+) -> Result<Edited<DataCenter>> {
+    let value = data_centers::find(hub.db().await?, &caller.scope(), id).await?;
+    Ok(Edited { version: value.edits, value })
+}
+
+pub async fn edit(
+    hub: Hub,
+    caller: Caller<permit::DataCenterWrite>,
+    Path(id): Path<Id<id::DataCenter>>,
+    condition: IfMatch,
+    prefer: Prefer,
+    patch: Filled<Edit>,
+) -> Result<Sent<Accepted<Task>>> {
+    check_networks(&patch.value)?;
+    let mut ask = Ask::new(&hub, TaskType::DatacenterUpdate, id, patch.value, &Edit::SHAPE).await?;
+    ask.seen_version = condition.version;
+    ask.send(&hub, &caller, id, prefer).await
+}
+
+pub async fn validate(
+    hub: Hub,
+    caller: Caller<permit::DataCenterWrite>,
+    Path(id): Path<Id<id::DataCenter>>,
+    prefer: Prefer,
+) -> Result<Sent<Accepted<Task>>> {
+    Ask::plain(&hub, TaskType::DatacenterValidate, id).await?.send(&hub, &caller, id, prefer).await
+}
+
+pub async fn discover(
+    hub: Hub,
+    caller: Caller<permit::DataCenterWrite>,
+    Path(id): Path<Id<id::DataCenter>>,
+    prefer: Prefer,
+) -> Result<Sent<Accepted<Task>>> {
+    Ask::plain(&hub, TaskType::DatacenterDiscover, id).await?.send(&hub, &caller, id, prefer).await
+}
+
+pub async fn remove(
+    hub: Hub,
+    caller: Caller<permit::DataCenterWrite>,
+    Path(id): Path<Id<id::DataCenter>>,
+    prefer: Prefer,
+) -> Result<Sent<Accepted<Task>>> {
+    Ask::plain(&hub, TaskType::DatacenterDelete, id).await?.send(&hub, &caller, id, prefer).await
+}
+
+/// What there is at a component. With the target BUILTIN it is taken as given. With MANUAL it is what a person found whom a
+/// discovery asked for it, and completes the step of the task that asked.
+pub async fn upload(
+    hub: Hub,
+    caller: Caller<permit::DataCenterWrite>,
+    Path(id): Path<Id<id::DataCenter>>,
+    inventory: Filled<Inventory>,
+) -> Result<Sent<Edited<DataCenter>>> {
+    let scope = caller.scope();
+    hub.write(&caller, async |tx| {
+        let found = data_centers::find(tx, &scope, id).await?;
+        hub.concerns(found.organization_id);
+        if found.target == Target::Manual {
+            let task_id = asking(tx, &scope, id).await?;
+            hub.audit("taskId", &task_id.to_string());
+            engine::answer(tx, &hub, &scope, task_id, StepName::Contact, &Outcome::Done, None).await?;
+        }
+        data_centers::set_inventory(tx, id, Some(&inventory.value.to_string()), None).await?;
+        let value = data_centers::find(tx, &scope, id).await?;
+        Ok(Edited { version: value.edits, value })
+    })
+    .await
+}
+
+/// The discovery of a component that waits to be told what there is.
+async fn asking(tx: &Tx<'_>, scope: &Scope, id: Id<id::DataCenter>) -> Result<Id<id::Task>> {
+    let waiting = tasks::waiting(tx, scope, Subject::DataCenter(id), TaskType::DatacenterDiscover).await?;
+    let asks =
+        |task: &Task| task.steps.iter().any(|step| step.name == StepName::Contact.as_str() && step.status == StepStatus::Manual);
+    waiting.filter(asks).map(|task| task.id).ok_or_else(|| {
+        Error::conflict(
+            "no_discovery_waiting",
+            format!(
+                "No discovery of the data center component {id} waits to be told what there is. Ask for one: POST /v1/data-centers/{id}/discover."
+            ),
+        )
+    })
+}

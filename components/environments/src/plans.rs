@@ -1,0 +1,165 @@
+//! `/v1/plans`: what changes of environments come to, before they are made.
+
+use crate::environments::Draft;
+use domain::{
+    Error, Id, JsonSchema, Result,
+    environment::PlanStatus,
+    id,
+    task::{Subject, TaskType},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use store::{
+    Scope, Tx, environments,
+    plans::{self, Plan},
+    tasks::{NewTask, Task},
+};
+use web::{Accepted, Caller, Created, Either, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
+
+/// The answer to a change: a plan, when it was a dry run, else the task.
+pub type Planned = Sent<Either<Created<Plan>, Accepted<Task>>>;
+
+/// Makes the plan of a change, and unless it is a dry run the task that carries it out.
+pub(crate) async fn planned(hub: &Hub, caller: &Identity, draft: &Draft, dry_run: bool, prefer: Prefer) -> Result<Planned> {
+    if dry_run {
+        let sent = hub.write(caller, async |tx| {
+            let plan = draft.make(tx, hub, &caller.scope()).await?;
+            plans::insert(tx, &plan).await?;
+            hub.concerns(plan.organization_id);
+            hub.audit("environmentId", &plan.environment_id.to_string());
+            Ok(Created::at(format!("/v1/plans/{}", plan.id), plan))
+        });
+        return sent.await.map(Sent::one);
+    }
+    let sent = hub
+        .write(caller, async |tx| {
+            let plan = draft.make(tx, hub, &caller.scope()).await?;
+            plans::insert(tx, &plan).await?;
+            begin(tx, hub, plan, &draft.to.request, draft.disable_rollback).await
+        })
+        .await?;
+    engine::waited(hub, caller, sent, prefer, crate::run).await.map(Sent::other)
+}
+
+/// Writes the task that carries out a plan.
+async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_rollback: bool) -> Result<Accepted<Task>> {
+    let (id, environment_id) = (hub.id(), plan.environment_id);
+    let kept = plan.task_type != TaskType::EnvironmentValidate || plan.seen_version > 0;
+    if kept && plan.seen_version == 0 {
+        environments::insert(tx, &plan, id, hub.now()).await?;
+    }
+    if kept {
+        hub.audit_subject(environment_id.to_string());
+        environments::set_task(tx, environment_id, id).await?;
+        environments::link(tx, environment_id, &products(&plan)?).await?;
+    }
+    hub.concerns(plan.organization_id);
+    hub.audit("planId", &plan.id.to_string());
+    (plan.status, plan.task_id) = (PlanStatus::Applied, Some(id));
+    plans::update(tx, &plan).await?;
+    let task = NewTask {
+        id,
+        task_type: plan.task_type,
+        organization_id: plan.organization_id,
+        subject: kept.then_some(Subject::Environment(environment_id)),
+        disable_rollback,
+        request,
+        job_id: hub.id(),
+        now: hub.now(),
+    };
+    let value = engine::begin(tx, hub, &task).await?;
+    Ok(Accepted { value, location: engine::location(id), ended: false })
+}
+
+/// The products of a plan.
+pub(crate) fn products(plan: &Plan) -> Result<Value> {
+    serde_json::from_str(&plan.products).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
+}
+
+/// Which plans to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only those of this environment.
+    environment_id: Option<Id<id::Environment>>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Id<id::Plan>>,
+}
+
+pub async fn list(hub: Hub, caller: Caller<permit::EnvironmentRead>, Query(query): Query<ListQuery>) -> Result<Listing<Plan>> {
+    let page = Page::new(query.limit)?;
+    let found = plans::list(hub.db().await?, &caller.scope(), query.environment_id, query.cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |plan| plan.id.to_string()))
+}
+
+pub async fn show(hub: Hub, caller: Caller<permit::EnvironmentRead>, Path(id): Path<Id<id::Plan>>) -> Result<Shown<Plan>> {
+    plans::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+}
+
+pub async fn approve(hub: Hub, caller: Caller<permit::PlanApprove>, Path(id): Path<Id<id::Plan>>) -> Result<Sent<Shown<Plan>>> {
+    hub.write(&caller, async |tx| {
+        let mut plan = plans::find(tx, &caller.scope(), id).await?;
+        if plan.status != PlanStatus::Planned {
+            return Err(Error::conflict(
+                "plan_not_planned",
+                format!("The plan {id} is {}; only one that is PLANNED can be approved.", plan.status),
+            ));
+        }
+        check_up_to_date(tx, &caller.scope(), &plan).await?;
+        hub.concerns(plan.organization_id);
+        hub.audit("environmentId", &plan.environment_id.to_string());
+        (plan.status, plan.approved_at) = (PlanStatus::Approved, Some(hub.now()));
+        plans::update(tx, &plan).await?;
+        Ok(Shown(plan))
+    })
+    .await
+}
+
+pub async fn apply(
+    hub: Hub,
+    caller: Caller<permit::EnvironmentWrite>,
+    Path(id): Path<Id<id::Plan>>,
+    prefer: Prefer,
+) -> Result<Sent<Accepted<Task>>> {
+    let scope = caller.scope();
+    let sent = hub
+        .write(&caller, async |tx| {
+            let plan = plans::find(tx, &scope, id).await?;
+            if plan.status != PlanStatus::Approved {
+                return Err(Error::conflict(
+                    "plan_not_approved",
+                    format!(
+                        "The plan {id} is {}; only one that is APPROVED can be applied. Approve it: POST /v1/plans/{id}/approve.",
+                        plan.status
+                    ),
+                ));
+            }
+            check_up_to_date(tx, &scope, &plan).await?;
+            environments::check_components(tx, &scope, &products(&plan)?).await?;
+            let request = format!("{{\"planId\":\"{id}\"}}");
+            begin(tx, &hub, plan, &request, false).await
+        })
+        .await?;
+    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+}
+
+/// Refuses a plan that was made for another state of the world than there is.
+async fn check_up_to_date(tx: &Tx<'_>, scope: &Scope, plan: &Plan) -> Result<()> {
+    let present = match plan.seen_version {
+        0 => environments::check_code(tx, plan.organization_id, &plan.code).await.is_ok().then_some(0),
+        _ => environments::find(tx, scope, plan.environment_id).await.ok().map(|found| found.version),
+    };
+    if present == Some(plan.seen_version) {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "plan_outdated",
+        format!(
+            "The environment {} has changed since the plan {} was made. Ask for the change as a dry run again, and look at the new plan.",
+            plan.environment_id, plan.id
+        ),
+    ))
+}

@@ -1,0 +1,169 @@
+//! What doing and undoing each step means.
+
+use crate::plans::products;
+use domain::{
+    Error, Kind, Result,
+    environment::EnvironmentStatus,
+    task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
+};
+use engine::{Boxed, Settled, Work};
+use serde_json::Value;
+use store::{
+    Tx,
+    environments::{self, Environment},
+    jobs,
+    plans::{self, Plan},
+};
+
+/// The steps of this component's tasks.
+pub struct Steps;
+
+impl engine::Steps for Steps {
+    fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
+        Box::pin(async move { take(work, step, turn).await.or_else(refused) })
+    }
+
+    fn settle<'a>(&'a self, tx: &'a Tx<'a>, settled: &'a Settled<'a>) -> Boxed<'a, ()> {
+        Box::pin(settle(tx, settled))
+    }
+}
+
+/// What a refusal of a rule makes of a turn: it fails. A fault stays one and is tried again.
+fn refused(error: Error) -> Result<Outcome> {
+    let stays = error.kind == Kind::Unavailable || error.code == jobs::FENCED || error.code == "task_unknown";
+    if stays { Err(error) } else { Ok(Outcome::Failed(error.public)) }
+}
+
+async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
+    match (step, turn.way) {
+        (StepName::Check, Way::Do) => check(work).await,
+        (StepName::Apply, way) => apply(work, way).await,
+        (StepName::Verify, Way::Do) => verify(work).await,
+        // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
+        (StepName::Check | StepName::Verify, Way::Undo) | (StepName::Record | StepName::Remove, _) => Ok(Outcome::Done),
+        _ => Err(Error::conflict(
+            "task_unknown",
+            format!("The task {} has the step {step}, which no {} has in this version of the hub.", work.task.id, work.task_type),
+        )),
+    }
+}
+
+/// What the task carries out, and on what; no environment for a question about one that is not kept.
+async fn plan_and_environment(work: &Work<'_>) -> Result<(Plan, Option<Environment>)> {
+    let db = work.hub.db().await?;
+    let plan = plans::of_task(db, work.scope, work.task.id).await?;
+    let environment = match work.task.environment_id {
+        Some(id) => Some(environments::find(db, work.scope, id).await?),
+        None => None,
+    };
+    Ok((plan, environment))
+}
+
+/// Asks once more whether it can be done: other tasks may have come before this one.
+async fn check(work: &Work<'_>) -> Result<Outcome> {
+    let (plan, environment) = plan_and_environment(work).await?;
+    environments::check_components(work.hub.db().await?, work.scope, &products(&plan)?).await?;
+    let Some(environment) = environment.filter(|_| plan.seen_version > 0) else { return Ok(Outcome::Done) };
+    Ok(match environments::check_version(&environment, Some(plan.seen_version)) {
+        Ok(()) => Outcome::Done,
+        Err(stale) => Outcome::Failed(stale.public),
+    })
+}
+
+fn present(environment: Option<&Environment>) -> Result<Value> {
+    let text = environment.map_or("[]", |environment| environment.products.get());
+    serde_json::from_str(text).map_err(|error| Error::unavailable(format!("the products of an environment: {error}")))
+}
+
+/// Makes the machines what they are to be, or what they were.
+async fn apply(work: &Work<'_>, way: Way) -> Result<Outcome> {
+    let (plan, environment) = plan_and_environment(work).await?;
+    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let db = work.hub.db().await?;
+    if environments::is_manual(db, work.scope, [&before, &after]).await? {
+        let what = match way {
+            Way::Do => "Carry out",
+            Way::Undo => "The task did not reach its goal after this was done. Take back",
+        };
+        return Ok(ask(work, &plan, what, StepName::Apply));
+    }
+    db.in_transaction(async |tx| {
+        // Without this a runner that was overtaken could bring back what was undone meanwhile.
+        jobs::hold(tx, work.job).await?;
+        environments::set_machines(tx, plan.environment_id, if way == Way::Do { &after } else { &before }).await
+    })
+    .await?;
+    Ok(Outcome::Done)
+}
+
+/// Sees whether the machines are what they are to be. What the target BUILTIN did not deploy it cannot see, and takes as
+/// given.
+async fn verify(work: &Work<'_>) -> Result<Outcome> {
+    let (plan, environment) = plan_and_environment(work).await?;
+    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let db = work.hub.db().await?;
+    if environments::is_manual(db, work.scope, [&before, &after]).await? {
+        return Ok(ask(work, &plan, "See whether the machines are as they are to be by", StepName::Verify));
+    }
+    let deployed = work.task.steps.iter().any(|step| step.name == StepName::Apply.as_str());
+    let nodes = |product: &Value| product["nodes"].as_array().map_or(0, Vec::len);
+    let expected: usize = after.as_array().into_iter().flatten().map(nodes).sum();
+    let found = environments::count_machines(db, plan.environment_id).await?;
+    Ok(match deployed && found != expected as i64 {
+        true => Outcome::Failed(format!("There are {found} machines where {expected} were deployed.")),
+        false => Outcome::Done,
+    })
+}
+
+fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
+    Outcome::WaitForPerson(format!(
+        "{what} the plan {id} of the environment {code} (GET /v1/plans/{id} shows it), then say so: POST /v1/tasks/{task}/steps/{step}/complete, or /fail if it cannot be done.",
+        id = plan.id,
+        code = plan.code,
+        task = work.task.id
+    ))
+}
+
+/// What a turn changes in what is known of the environment.
+async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
+    let Settled { work, task, turn } = settled;
+    let (Some(id), now) = (task.environment_id, work.hub.now()) else { return Ok(()) };
+    let done = turn.filter(|(_, turn)| task.steps[turn.step].status == StepStatus::Success).map(|(step, _)| step);
+    if task.ended_at.is_some() && task.status != TaskStatus::Success {
+        // As it was before. One that was never deployed is left for whoever wants to try again.
+        let Ok(environment) = environments::find(tx, work.scope, id).await else { return Ok(()) };
+        let products = present(Some(&environment))?;
+        let never = products.as_array().is_none_or(Vec::is_empty);
+        let status = if never { EnvironmentStatus::Failed } else { EnvironmentStatus::Active };
+        environments::set_status(tx, work.scope, id, status, now).await?;
+        // What was not undone may still stand there, and uses what it stands on.
+        return if task.disable_rollback { Ok(()) } else { environments::relink(tx, id, &products).await };
+    }
+    match done {
+        Some(StepName::Check) if work.task_type == TaskType::EnvironmentDelete => {
+            environments::set_status(tx, work.scope, id, EnvironmentStatus::Removing, now).await
+        }
+        // Begun again, after it has failed.
+        Some(StepName::Check) if task.attempt > 1 => {
+            let plan = plans::of_task(tx, work.scope, task.id).await?;
+            environments::link(tx, id, &products(&plan)?).await?;
+            if plan.seen_version > 0 {
+                return Ok(());
+            }
+            environments::set_status(tx, work.scope, id, EnvironmentStatus::Deploying, now).await
+        }
+        Some(StepName::Record) if work.task_type != TaskType::EnvironmentValidate => {
+            let plan = plans::of_task(tx, work.scope, task.id).await?;
+            let after = products(&plan)?;
+            if work.task_type == TaskType::EnvironmentImport
+                && !environments::is_manual(tx, work.scope, [&after, &Value::Null]).await?
+            {
+                environments::set_machines(tx, id, &after).await?;
+            }
+            environments::record(tx, work.scope, &plan, now).await?;
+            environments::relink(tx, id, &after).await
+        }
+        Some(StepName::Remove) => environments::delete(tx, work.scope, id).await,
+        _ => Ok(()),
+    }
+}

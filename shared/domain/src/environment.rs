@@ -1,0 +1,443 @@
+//! Environments: products that are deployed together, what they may be, and what a change of them comes to.
+
+use crate::{
+    Error, FieldError, Result,
+    data_center::{ADDRESS, HOST, PASSWORD},
+    form::{Field, Form, Shape, Word},
+    task::TaskType,
+    text_enum,
+};
+use serde_json::{Map, Value, json};
+
+text_enum! {
+    /// Where an environment stands.
+    pub enum EnvironmentStatus {
+        /// It is being deployed or taken over.
+        Deploying = "DEPLOYING",
+        /// It is what it is said to be.
+        Active = "ACTIVE",
+        /// It could not be deployed or taken over.
+        Failed = "FAILED",
+        /// It is being deleted.
+        Removing = "REMOVING",
+    }
+}
+
+text_enum! {
+    /// Where a plan stands.
+    pub enum PlanStatus {
+        /// It was made, and waits to be approved.
+        Planned = "PLANNED",
+        /// Somebody approved it.
+        Approved = "APPROVED",
+        /// It is being carried out, or was.
+        Applied = "APPLIED",
+    }
+}
+
+text_enum! {
+    /// What a product is.
+    pub enum ProductType {
+        /// VMware Cloud Director.
+        Vcd = "VCD",
+        /// RabbitMQ.
+        Rmq = "RMQ",
+        /// Usage Meter.
+        Usage = "USAGE",
+        /// The tenant app of vRealize Operations, Chargeback.
+        Vropsta = "VROPSTA",
+    }
+}
+
+/// `[a-zA-Z0-9_\-.]{3,}`, of 80 characters at most.
+const CODE: Word = Word {
+    is: |text| (3..=80).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)),
+    hint: "give 3 to 80 letters, digits, _, - and .",
+    pattern: r"^[a-zA-Z0-9_\-.]{3,80}$",
+};
+
+/// The name of a virtual machine.
+const VM_NAME: Word = Word {
+    is: |text| {
+        text.len() <= 80
+            && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.()[]{}".contains(&byte))
+    },
+    hint: "give 1 to 80 letters, digits and -_.()[]{}, the first a letter or digit",
+    pattern: r"^[a-zA-Z0-9][a-zA-Z0-9\-_.()\[\]{}]{0,79}$",
+};
+
+/// A licence or a token.
+const KEY: Word = Word {
+    is: |text| (1..=500).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
+    hint: "give 1 to 500 visible ASCII characters without spaces",
+    pattern: "^[!-~]{1,500}$",
+};
+
+const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
+    Field { name, shape, about }
+}
+
+const NIC: Shape = Shape::Object(
+    &[
+        field("networkName", Shape::Text(1, 80), "The port group that it is in."),
+        field("ipAddress", Shape::Word(&ADDRESS), "Its address; by DHCP, when left out."),
+        field("staticRoutes", Shape::List(&Shape::Text(1, 60), 20), "Routes of its own."),
+    ],
+    &["networkName"],
+);
+
+const NODE: Shape = Shape::Object(
+    &[
+        field("hostName", Shape::Word(&HOST), "The host's name, unique in the environment: a node is known by it."),
+        field("vmName", Shape::Word(&VM_NAME), "The virtual machine's name, unique in the environment."),
+        field("rootPassword", Shape::Secret(&PASSWORD), "The password of root, or where it is kept."),
+        field("isPrimary", Shape::Truth, "Whether it is the first of its product's nodes."),
+        field("powerState", Shape::OneOf(&["ON", "OFF"]), "Whether it is to run; ON when left out."),
+        field("cpuNum", Shape::Whole(1, 256), "Processors."),
+        field("ramMemory", Shape::Whole(128, 16_777_216), "Memory, in MB."),
+        field("deploymentOption", Shape::Text(1, 80), "The size that the product's appliance names so."),
+        field("datastoreName", Shape::Text(1, 255), "Where its disks are; the first datastore, when left out."),
+        field("clusterName", Shape::Text(1, 255), "The cluster that it runs in."),
+        field("resourcePool", Shape::Text(1, 255), "The resource pool that it runs in."),
+        field("datacenterName", Shape::Text(1, 255), "The vCenter's data center that it runs in."),
+        field("gateway", Shape::Word(&ADDRESS), "The way out of its network."),
+        field("nics", Shape::List(&NIC, 10), "Its network interfaces."),
+    ],
+    &["hostName", "vmName", "rootPassword"],
+);
+
+const INTEGRATION: Shape = Shape::Object(
+    &[
+        field("integrationId", Shape::Word(&CODE), "Its name."),
+        field("integrationUsername", Shape::Text(1, 120), "Who the product is to it."),
+        field("integrationPassword", Shape::Secret(&PASSWORD), "The password of that user, or where it is kept."),
+        field("ref", Shape::Text(1, 255), "What is integrated."),
+        field("version", Shape::Text(1, 40), "Its version."),
+    ],
+    &["integrationId"],
+);
+
+/// The properties of products of any type; [`PROPERTIES_OF`] says whose they are.
+const PROPERTIES: Shape = Shape::Object(
+    &[
+        field("installationId", Shape::Whole(1, 63), "VCD: the installation's number."),
+        field("systemName", Shape::Text(1, 128), "VCD: the system's name."),
+        field("dbPassword", Shape::Secret(&PASSWORD), "VCD: the database's password."),
+        field("adminEmail", Shape::Text(3, 254), "VCD: the administrator's address."),
+        field("adminFullName", Shape::Text(1, 120), "VCD: the administrator's name."),
+        field("adminUsername", Shape::Text(1, 120), "VCD: who the administrator is."),
+        field("nfsMount", Shape::Text(1, 255), "VCD: the transfer share."),
+        field("deploymentOption", Shape::Text(1, 80), "VCD: the appliance's size."),
+        field("diskMode", Shape::OneOf(&["thin", "thick", "eagerZeroedThick"]), "VCD, USAGE: how disks are provisioned."),
+        field("enableSsh", Shape::Truth, "VCD: whether SSH is on."),
+        field("expireRootPassword", Shape::Truth, "VCD: whether root's password must be changed at once."),
+        field("clusterFailoverMode", Shape::OneOf(&["MANUAL", "AUTOMATIC"]), "VCD: how the database fails over."),
+        field("keystorePassword", Shape::Secret(&PASSWORD), "VCD: the key store's password."),
+        field("rootPassword", Shape::Secret(&PASSWORD), "VCD, USAGE: root's password."),
+        field("auditorPassword", Shape::Secret(&PASSWORD), "USAGE: the auditor's password."),
+        field("acceptTerms", Shape::Truth, "USAGE: whether the terms are accepted."),
+        field("registrationToken", Shape::Secret(&KEY), "USAGE: the token of the registration."),
+    ],
+    &[],
+);
+
+/// Which properties the products of a type have.
+const PROPERTIES_OF: &[(ProductType, &[&str])] = &[
+    (
+        ProductType::Vcd,
+        &[
+            "installationId",
+            "systemName",
+            "dbPassword",
+            "adminEmail",
+            "adminFullName",
+            "adminUsername",
+            "nfsMount",
+            "deploymentOption",
+            "diskMode",
+            "enableSsh",
+            "expireRootPassword",
+            "clusterFailoverMode",
+            "keystorePassword",
+            "rootPassword",
+        ],
+    ),
+    (ProductType::Usage, &["diskMode", "auditorPassword", "rootPassword", "acceptTerms", "registrationToken"]),
+    (ProductType::Rmq, &[]),
+    (ProductType::Vropsta, &[]),
+];
+
+const PRODUCT: Shape = Shape::Object(
+    &[
+        field("productType", Shape::OneOf(ProductType::TEXTS), "What it is."),
+        field("productId", Shape::Word(&CODE), "Its name, unique in the environment."),
+        field("version", Shape::Text(1, 40), "Its version."),
+        field("buildNumber", Shape::Text(1, 40), "Its build."),
+        field("dataCenterId", Shape::Text(1, 60), "The vCenter that it is deployed to: a registered data center component."),
+        field("adminPassword", Shape::Secret(&PASSWORD), "The administrator's password, or where it is kept."),
+        field("license", Shape::Secret(&KEY), "Its licence."),
+        field("integrations", Shape::List(&INTEGRATION, 20), "What it works with."),
+        field("nodes", Shape::List(&NODE, 50), "Its machines."),
+        field("properties", PROPERTIES, "What is particular to its type."),
+    ],
+    &["productType", "productId", "version", "dataCenterId", "adminPassword", "nodes"],
+);
+
+/// The products of an environment.
+const PRODUCTS: Field = field("products", Shape::List(&PRODUCT, 10), "Its products: all of them.");
+
+/// What is said of an environment that is to be.
+pub enum Description {}
+
+impl Form for Description {
+    const NAME: &'static str = "NewEnvironment";
+    const SHAPE: Shape = Shape::Object(
+        &[
+            field("organizationId", Shape::Text(1, 60), "Whose it is to be; the organization acted in, when left out."),
+            field("name", Shape::Text(1, 80), "The name it is known by."),
+            field("code", Shape::Word(&CODE), "Its short name, unique in the organization; made of the name, when left out."),
+            PRODUCTS,
+        ],
+        &["name", "products"],
+    );
+}
+
+/// What an environment is to become.
+pub enum Change {}
+
+impl Form for Change {
+    const NAME: &'static str = "EnvironmentChange";
+    const SHAPE: Shape = Shape::Object(
+        &[field("name", Shape::Text(1, 80), "The name it is known by; as it was, when left out."), PRODUCTS],
+        &["products"],
+    );
+}
+
+/// The short name that an environment gets which is given none: its name, with one `-` for whatever cannot stand there.
+pub fn code_of(name: &str) -> Result<String> {
+    let mut code = String::new();
+    for character in name.chars() {
+        if character.is_ascii_alphanumeric() || "_.".contains(character) {
+            code.push(character);
+        } else if !code.is_empty() && !code.ends_with('-') {
+            code.push('-');
+        }
+    }
+    let code = code.trim_end_matches('-').to_owned();
+    if (CODE.is)(&code) {
+        return Ok(code);
+    }
+    Err(Error::invalid("/code", "is missing; no code of 3 characters can be made of this name, so give one"))
+}
+
+fn items<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value[field].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Checks products, each of which is right by itself, in themselves and against each other; every fault is named with its
+/// place. `body` is what has them.
+pub fn check_products(body: &Value) -> Result<()> {
+    let mut faults = Vec::new();
+    let products = items(body, "products");
+    if products.is_empty() {
+        faults.push(FieldError { pointer: "/products".into(), detail: "is empty; an environment has a product at least".into() });
+    }
+    let mut names: Vec<(&str, String)> = Vec::new();
+    for (at, product) in products.iter().enumerate() {
+        let place = format!("/products/{at}");
+        let mut fault = |field: String, detail: &str| {
+            faults.push(FieldError { pointer: format!("{place}/{field}"), detail: detail.to_owned() })
+        };
+        let mut once = |kind: &'static str, value: &Value, field: String, fault: &mut dyn FnMut(String, &str)| {
+            let Some(text) = value.as_str() else { return };
+            if names.contains(&(kind, text.to_owned())) {
+                fault(field, "is in the environment already; each must be its own");
+            } else {
+                names.push((kind, text.to_owned()));
+            }
+        };
+        once("product", &product["productId"], "productId".into(), &mut fault);
+        let nodes = items(product, "nodes");
+        if nodes.is_empty() {
+            fault("nodes".into(), "is empty; a product has a node at least");
+        }
+        if nodes.iter().filter(|node| node["isPrimary"] == true).count() > 1 {
+            fault("nodes".into(), "has more than one that is primary; one is");
+        }
+        for (n, node) in nodes.iter().enumerate() {
+            for name in ["hostName", "vmName"] {
+                once(name, &node[name], format!("nodes/{n}/{name}"), &mut fault);
+            }
+            for (i, nic) in items(node, "nics").iter().enumerate() {
+                once("address", &nic["ipAddress"], format!("nodes/{n}/nics/{i}/ipAddress"), &mut fault);
+            }
+        }
+        let known = PROPERTIES_OF.iter().find(|(product_type, _)| product["productType"] == product_type.as_str());
+        let known = known.map_or(&[] as &[&str], |(_, known)| known);
+        for name in product["properties"].as_object().into_iter().flat_map(Map::keys) {
+            if !known.contains(&name.as_str()) {
+                fault(format!("properties/{name}"), "is no property of products of this type");
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::invalid_fields(faults)) }
+}
+
+/// What is different between what an environment is and what it is to be: one entry a field, with what stood there and
+/// what is to stand there. Products are known by their ids and nodes by their host names, so that none is taken for
+/// another that has its place in the list. Where a secret changes nothing is seen, for masks are compared.
+pub fn changes(before: &Value, after: &Value) -> Vec<Value> {
+    let mut found = Vec::new();
+    compare("/products", before, after, &mut found);
+    found
+}
+
+fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Value>) {
+    let mut add = |action: &str| {
+        found.push(json!({ "pointer": pointer, "action": action, "before": before, "after": after }));
+    };
+    match (before, after) {
+        _ if before == after => {}
+        (Value::Null, _) => add("CREATED"),
+        (_, Value::Null) => add("DESTROYED"),
+        (Value::Object(one), Value::Object(other)) => {
+            let more = other.keys().filter(|key| !one.contains_key(*key));
+            for key in one.keys().chain(more) {
+                compare(&format!("{pointer}/{key}"), &before[key], &after[key], found);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) => match ["productId", "hostName", "integrationId"]
+            .into_iter()
+            .find(|key| one.iter().chain(other).all(|item| item[*key].is_string()))
+        {
+            Some(key) => {
+                // Not collected: that sorts first, and its code is a component's 10 kB.
+                let by = |list: &[Value]| {
+                    let mut named = Map::new();
+                    for item in list {
+                        named.insert(item[key].as_str().unwrap_or_default().to_owned(), item.clone());
+                    }
+                    Value::Object(named)
+                };
+                compare(pointer, &by(one), &by(other), found);
+            }
+            None => add("CHANGED"),
+        },
+        _ => add("CHANGED"),
+    }
+}
+
+/// What a change is, by what it changes: the one kind if it is of one kind, else a deployment anew.
+pub fn kind_of(changes: &[Value]) -> TaskType {
+    let kind = |change: &Value| {
+        let words: Vec<&str> = change["pointer"].as_str().unwrap_or_default().split('/').skip(2).collect();
+        match (words.as_slice(), change["action"].as_str()) {
+            ([_, "version" | "buildNumber"], _) => TaskType::Upgrade,
+            ([_, "nodes", _], Some("CREATED")) => TaskType::NodeAdd,
+            ([_, "nodes", _], Some("DESTROYED")) => TaskType::NodeDelete,
+            ([_, "nodes", _, "powerState"], _) => TaskType::NodePower,
+            ([_, "nodes", _, ..], _) => TaskType::NodeUpdate,
+            _ => TaskType::EnvironmentDeploy,
+        }
+    };
+    let mut kinds = changes.iter().map(kind);
+    let first = kinds.next().unwrap_or(TaskType::EnvironmentDeploy);
+    if kinds.all(|kind| kind == first) { first } else { TaskType::EnvironmentDeploy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn product(id: &str, hosts: &[&str]) -> Value {
+        let nodes: Vec<Value> = hosts
+            .iter()
+            .map(|host| json!({ "hostName": host, "vmName": format!("vm-{host}"), "rootPassword": "Secret1" }))
+            .collect();
+        json!({
+            "productType": "VCD", "productId": id, "version": "10.5", "dataCenterId": "dtc_x", "adminPassword": "Secret1", "nodes": nodes
+        })
+    }
+
+    fn places(products: Value) -> Vec<String> {
+        let body = json!({ "name": "x", "products": products });
+        let shape: Vec<_> = Description::SHAPE.check(&body).into_iter().map(|fault| fault.pointer).collect();
+        let more = check_products(&body).err().into_iter().flat_map(|error| error.fields).map(|field| field.pointer);
+        shape.into_iter().chain(more).collect()
+    }
+
+    #[test]
+    fn a_code_is_made_of_the_name() {
+        for (name, code) in [("Prod 1", "Prod-1"), ("  a  b c ", "a-b-c"), ("über_cloud.de", "ber_cloud.de"), ("a--b", "a-b")] {
+            assert_eq!(code_of(name.trim()).unwrap(), code);
+        }
+        assert!(code_of("äöü").is_err() && code_of("ab").is_err());
+    }
+
+    #[test]
+    fn products_and_nodes_are_checked_against_each_other() {
+        assert_eq!(places(json!([product("vcd", &["a", "b"]), product("two", &["c"])])), [""; 0]);
+        assert_eq!(places(json!([])), ["/products"]);
+        assert_eq!(
+            places(json!([product("vcd", &["a", "a"]), product("vcd", &[])])),
+            ["/products/0/nodes/1/hostName", "/products/0/nodes/1/vmName", "/products/1/productId", "/products/1/nodes"]
+        );
+        let mut one = product("vcd", &["a", "b"]);
+        one["properties"] = json!({ "systemName": "x", "acceptTerms": true });
+        for n in 0..2 {
+            one["nodes"][n]["isPrimary"] = json!(true);
+            one["nodes"][n]["nics"] = json!([{ "networkName": "m", "ipAddress": "10.0.0.1" }]);
+        }
+        assert_eq!(
+            places(json!([one])),
+            ["/products/0/nodes", "/products/0/nodes/1/nics/0/ipAddress", "/products/0/properties/acceptTerms"]
+        );
+        let mut one = product("v", &["a"]);
+        (one["nodes"][0]["vmName"], one["nodes"][0]["cpuNum"]) = (json!("-x"), json!(0));
+        assert_eq!(places(json!([one])), ["/products/0/nodes/0/cpuNum", "/products/0/nodes/0/vmName", "/products/0/productId"]);
+    }
+
+    #[test]
+    fn a_change_is_named_by_what_it_changes() {
+        let before = json!([product("vcd", &["a", "b"])]);
+        let kind = |edit: &dyn Fn(&mut Value)| {
+            let mut after = before.clone();
+            edit(&mut after);
+            let changes = changes(&before, &after);
+            (kind_of(&changes), changes.iter().map(|change| change["pointer"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(kind(&|after| after[0]["version"] = json!("10.6")), (TaskType::Upgrade, vec!["/products/vcd/version".into()]));
+        assert_eq!(
+            kind(&|after| after[0]["nodes"][1]["powerState"] = json!("OFF")),
+            (TaskType::NodePower, vec!["/products/vcd/nodes/b/powerState".into()])
+        );
+        assert_eq!(
+            kind(&|after| after[0]["nodes"] = product("vcd", &["b"])["nodes"].clone()),
+            (TaskType::NodeDelete, vec!["/products/vcd/nodes/a".into()])
+        );
+        assert_eq!(
+            kind(&|after| after[0]["nodes"] = product("vcd", &["c", "b", "a"])["nodes"].clone()),
+            (TaskType::NodeAdd, vec!["/products/vcd/nodes/c".into()])
+        );
+        assert_eq!(kind(&|after| after[0]["nodes"][0]["cpuNum"] = json!(4)).0, TaskType::NodeUpdate);
+        assert_eq!(
+            kind(&|after| (after[0]["version"], after[0]["nodes"][0]["cpuNum"]) = (json!("9"), json!(4))).0,
+            TaskType::EnvironmentDeploy
+        );
+        assert_eq!(kind(&|after| *after = Value::Null).1, ["/products"]);
+    }
+
+    proptest! {
+        /// There are no changes exactly where nothing is different but the order.
+        #[test]
+        fn changes_are_what_differs(hosts in proptest::collection::btree_set("[a-c]", 1..3), other in proptest::collection::btree_set("[a-c]", 1..3)) {
+            let list = |hosts: &std::collections::BTreeSet<String>| {
+                json!([product("vcd", &hosts.iter().rev().map(String::as_str).collect::<Vec<_>>())])
+            };
+            let found = changes(&list(&hosts), &list(&other));
+            prop_assert_eq!(found.len(), hosts.symmetric_difference(&other).count());
+        }
+    }
+}

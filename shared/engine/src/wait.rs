@@ -1,0 +1,60 @@
+//! Waiting for a task, for those who would rather.
+
+use crate::TASKS;
+use domain::{Id, Result, id};
+use spin_sdk::time::sleep;
+use std::time::Duration;
+use store::{
+    Scope,
+    jobs::Job,
+    tasks::{self, Task},
+};
+use web::{Accepted, Hub, Identity, Prefer, Sent};
+
+/// How often a request that waits looks whether another runner is done with the task.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The answer to a caller who would rather wait for the task: this request runs it itself meanwhile. `run` runs a job of
+/// this component.
+pub async fn waited<Fut>(
+    hub: &Hub,
+    caller: &Identity,
+    sent: Sent<Accepted<Task>>,
+    prefer: Prefer,
+    run: fn(Hub, Job) -> Fut,
+) -> Result<Sent<Accepted<Task>>>
+where
+    Fut: Future<Output = Result<()>> + 'static,
+{
+    let Some(wait) = prefer.wait else { return Ok(sent) };
+    // From the answer and not from what was just written: a repeated request gets the first answer, and waits for its task.
+    let location = sent.answer().headers.iter().find(|(name, _)| name == "location");
+    let Some(id) = location.and_then(|(_, location)| location.strip_prefix(TASKS)?.parse().ok()) else { return Ok(sent) };
+    match watch(hub, &caller.scope(), id, wait, run).await {
+        Ok(task) => sent.waited(wait, &task, task.ended_at.is_some()),
+        // What was written stays written: a fault in waiting for it must not be answered as if it were not.
+        Err(_) => Ok(sent),
+    }
+}
+
+async fn watch<Fut>(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration, run: fn(Hub, Job) -> Fut) -> Result<Task>
+where
+    Fut: Future<Output = Result<()>> + 'static,
+{
+    let began = std::time::Instant::now();
+    loop {
+        let task = tasks::find(hub.db().await?, scope, id).await?;
+        let left = wait.saturating_sub(began.elapsed());
+        // Without a job it waits for a person, or has ended; unless it waits for another task.
+        if left.is_zero() || (task.job_id.is_none() && !task.is_queued()) {
+            return Ok(task);
+        }
+        let ran = match task.job_id {
+            Some(job_id) => web::jobs::run_now(hub, job_id, run).await?,
+            None => false,
+        };
+        if !ran {
+            sleep(left.min(LOOK)).await;
+        }
+    }
+}

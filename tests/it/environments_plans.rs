@@ -1,0 +1,354 @@
+//! Environments: deploying, taking over, changing and deleting them, and the plans of it.
+
+use crate::data_centers_support::{provider, registered};
+use crate::environments_support::{PASSWORD, deployed, environment, product, read};
+use crate::provisioning_support::{ATTEMPTS, break_sql, run_out, steps, task};
+use serde_json::{Value, json};
+use tests::{World, simulated};
+
+const PATH: &str = "/v1/environments";
+
+#[test]
+fn an_environment_is_deployed_as_described_and_its_secrets_are_shown_to_nobody() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let body = environment("Prod: West", &vc, &["a", "b"]);
+        let asked = world.post(PATH, body).by(&operator).header("prefer", "wait=5").send().await;
+        assert_eq!((asked.expect(200).text("/type"), asked.text("/status")), ("ENVIRONMENT_DEPLOY".into(), "SUCCESS".into()));
+        let found = read(&world, &operator, &asked.text("/environmentId")).await;
+        assert_eq!((found.expect(200).text("/status"), found.text("/code")), ("ACTIVE".into(), "Prod-West".into()));
+        assert_eq!(found.text("/products/0/nodes/1/hostName"), "b");
+        for masked in ["adminPassword", "license", "nodes/0/rootPassword", "properties/dbPassword"] {
+            assert_eq!(found.text(&format!("/products/0/{masked}")), "********", "{masked}");
+        }
+        assert_eq!(world.count("SELECT COUNT(*) FROM machines"), 2);
+        let request = world.get(&format!("/v1/tasks/{}/request", asked.text("/id"))).by(&operator).send().await;
+        assert_eq!(request.expect(200).text("/request/products/0/license"), "********");
+        let plans = world.get(&format!("/v1/plans?environmentId={}", asked.text("/environmentId"))).by(&operator).send().await;
+        assert_eq!((plans.text("/items/0/status"), plans.text("/items/0/taskId")), ("APPLIED".into(), asked.text("/id")));
+        for told in [world.dump(), request.json().to_string(), plans.json().to_string(), world.hub.logs().join("\n")] {
+            assert!(!told.contains(PASSWORD) && !told.contains("AAAA-BBBB"));
+        }
+        // What it uses stays, and a mask is no secret.
+        world.delete(&format!("/v1/data-centers/{vc}")).by(&operator).send().await.expect_problem(409, "data_center_in_use");
+        let mut body = json!({ "products": found.at("/products") });
+        let path = format!("{PATH}/{}", found.text("/id"));
+        let answer = world.call(http::Method::PUT, &path).json(&body).by(&operator).header("if-match", "*").send().await;
+        assert_eq!(answer.expect(422).text("/errors/0/pointer"), "/products/0/adminPassword");
+        body["products"] = json!([]);
+        let answer = world.call(http::Method::PUT, &path).json(&body).by(&operator).header("if-match", "*").send().await;
+        assert_eq!(answer.expect(422).text("/errors/0/pointer"), "/products");
+    });
+}
+
+#[test]
+fn a_second_deployment_under_a_code_overwrites_nothing() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let before = world.dump();
+        let again = world.post(PATH, environment("prod", &vc, &["c"])).by(&operator).send().await;
+        again.expect_problem(409, "environment_code_taken");
+        assert!(again.text("/detail").contains(&id));
+        let path = format!("{PATH}/{id}");
+        let put = |version: Option<&'static str>| {
+            let call =
+                world.call(http::Method::PUT, &path).json(&json!({ "products": [product(&vc, "10.5", &["c"])] })).by(&operator);
+            version.into_iter().fold(call, |call, version| call.header("if-match", version)).send()
+        };
+        put(None).await.expect_problem(428, "if_match_required");
+        put(Some("\"9\"")).await.expect_problem(412, "stale");
+        assert_eq!(world.dump(), before);
+        put(Some("\"2\"")).await.expect(202);
+        world.settle().await;
+        let found = read(&world, &operator, &id).await;
+        assert_eq!((found.text("/products/0/nodes/0/hostName"), found.header("etag")), ("c".into(), "\"3\""));
+        assert_eq!(world.count("SELECT COUNT(*) FROM machines"), 1);
+        // Another organization has its own codes.
+        let one = provider(&world, &operator, "One").await;
+        let theirs = registered(&world, &one, "vc1", "BUILTIN").await;
+        deployed(&world, &one, "prod", &theirs).await;
+    });
+}
+
+#[test]
+fn a_change_is_of_the_kind_of_what_it_changes() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let mut off = product(&vc, "10.6", &["a", "b", "c"]);
+        off["nodes"][0]["powerState"] = json!("OFF");
+        let mut more = off.clone();
+        more["nodes"][1]["cpuNum"] = json!(8);
+        let mut fewer = more.clone();
+        fewer["nodes"].as_array_mut().unwrap().remove(0);
+        for (products, kind, machines) in [
+            (product(&vc, "10.6", &["a", "b"]), "UPGRADE", 2),
+            (product(&vc, "10.6", &["a", "b", "c"]), "NODE_ADD", 3),
+            (off, "NODE_POWER", 3),
+            (more, "NODE_UPDATE", 3),
+            (fewer, "NODE_DELETE", 2),
+            (product(&vc, "10.7", &["x"]), "ENVIRONMENT_DEPLOY", 1),
+        ] {
+            let call = world.call(http::Method::PUT, &format!("{PATH}/{id}")).by(&operator).header("if-match", "*");
+            let asked = call.json(&json!({ "products": [products] })).send().await;
+            assert_eq!(asked.expect(202).text("/type"), kind);
+            world.settle().await;
+            assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS", "{kind}");
+            assert_eq!(world.count("SELECT COUNT(*) FROM machines"), machines, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn of_two_changes_of_one_version_the_second_fails_when_its_turn_comes() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let put = |version: &str| {
+            let call = world.call(http::Method::PUT, &format!("{PATH}/{id}")).by(&operator).header("if-match", "\"2\"");
+            call.json(&json!({ "products": [product(&vc, version, &["a", "b"])] })).send()
+        };
+        let (first, second) = (put("10.6").await, put("10.7").await);
+        assert_eq!(second.expect(202).at("/precedingTasks"), json!([first.text("/id")]));
+        world.settle().await;
+        assert_eq!(task(&world, &operator, &first).await["status"], "SUCCESS");
+        let late = task(&world, &operator, &second).await;
+        assert_eq!(
+            (&late["status"], steps(&late)),
+            (&json!("ERROR"), vec!["ERROR", "NOT_STARTED", "NOT_STARTED", "NOT_STARTED"])
+        );
+        assert!(late["message"].as_str().unwrap().contains("changed since"), "{late}");
+        let found = read(&world, &operator, &id).await;
+        assert_eq!((found.text("/products/0/version"), found.text("/status")), ("10.6".into(), "ACTIVE".into()));
+    });
+}
+
+#[test]
+fn a_plan_says_what_would_change_and_changes_nothing_until_it_is_applied() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let put = |hosts: &'static [&'static str], query: &str| {
+            let call = world.call(http::Method::PUT, &format!("{PATH}/{id}{query}")).by(&operator).header("if-match", "*");
+            call.json(&json!({ "products": [product(&vc, "10.6", hosts)] })).send()
+        };
+        let plan = put(&["a", "c"], "?dryRun=true").await;
+        plan.expect(201);
+        assert_eq!(
+            (plan.text("/status"), plan.at("/seenVersion"), plan.at("/taskId")),
+            ("PLANNED".into(), json!(2), Value::Null)
+        );
+        let changes: Vec<(String, String)> = plan
+            .at("/changes")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| (change["pointer"].as_str().unwrap().to_owned(), change["action"].as_str().unwrap().to_owned()))
+            .collect();
+        let expected =
+            [("/products/vcd/nodes/b", "DESTROYED"), ("/products/vcd/nodes/c", "CREATED"), ("/products/vcd/version", "CHANGED")];
+        assert_eq!(changes, expected.map(|(pointer, action)| (pointer.to_owned(), action.to_owned())));
+        assert_eq!(plan.at("/changes/2/before"), "10.5");
+        assert!(!plan.json().to_string().contains(PASSWORD));
+        assert_eq!(read(&world, &operator, &id).await.header("etag"), "\"2\"");
+
+        let path = plan.header("location").to_owned();
+        let say = |word: &str| world.post(&format!("{path}/{word}"), json!({})).by(&operator).send();
+        say("apply").await.expect_problem(409, "plan_not_approved");
+        assert_eq!(say("approve").await.expect(200).text("/status"), "APPROVED");
+        say("approve").await.expect_problem(409, "plan_not_planned");
+        let asked = say("apply").await;
+        asked.expect(202);
+        say("apply").await.expect_problem(409, "plan_not_approved");
+        world.settle().await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        assert_eq!(read(&world, &operator, &id).await.text("/products/0/version"), "10.6");
+
+        // The world moves after a plan was made, and after one was approved.
+        let (one, two) = (put(&["x"], "?dryRun=true").await, put(&["y"], "?dryRun=true").await);
+        let say = |plan: &tests::Answer, word: &str| {
+            world.post(&format!("{}/{word}", plan.header("location")), json!({})).by(&operator).send()
+        };
+        say(&two, "approve").await.expect(200);
+        put(&["z"], "").await.expect(202);
+        world.settle().await;
+        say(&one, "approve").await.expect_problem(409, "plan_outdated");
+        say(&two, "apply").await.expect_problem(409, "plan_outdated");
+        assert_eq!(read(&world, &operator, &id).await.text("/products/0/nodes/0/hostName"), "z");
+    });
+}
+
+#[test]
+fn what_is_not_there_yet_can_be_planned_too() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let path = format!("{PATH}?dryRun=true");
+        let make = || world.post(&path, environment("prod", &vc, &["a"])).by(&operator).send();
+        let (one, other) = (make().await, make().await);
+        assert_eq!((one.expect(201).at("/seenVersion"), one.text("/changes/0/action")), (json!(0), "CREATED".into()));
+        assert_eq!(world.count("SELECT COUNT(*) FROM environments"), 0);
+        for plan in [&one, &other] {
+            world.post(&format!("{}/approve", plan.header("location")), json!({})).by(&operator).send().await.expect(200);
+        }
+        let apply = |plan: &tests::Answer| {
+            world.post(&format!("{}/apply", plan.header("location")), json!({})).by(&operator).header("prefer", "wait=5").send()
+        };
+        assert_eq!(apply(&one).await.expect(200).text("/status"), "SUCCESS");
+        apply(&other).await.expect_problem(409, "plan_outdated");
+        assert_eq!(world.count("SELECT COUNT(*) FROM environments WHERE status = 'ACTIVE'"), 1);
+    });
+}
+
+#[test]
+fn what_is_validated_is_not_kept_and_what_is_imported_is() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let ask = |action: &str| {
+            let path = format!("{PATH}?action={action}");
+            world.post(&path, environment("prod", &vc, &["a"])).by(&operator).header("prefer", "wait=5").send()
+        };
+        let validated = ask("VALIDATE").await;
+        assert_eq!(
+            (validated.expect(200).text("/type"), validated.at("/environmentId")),
+            ("ENVIRONMENT_VALIDATE".into(), Value::Null)
+        );
+        assert_eq!(world.count("SELECT COUNT(*) FROM environments") + world.count("SELECT COUNT(*) FROM machines"), 0);
+        let imported = ask("IMPORT").await;
+        assert_eq!(
+            (imported.expect(200).text("/type"), imported.text("/status")),
+            ("ENVIRONMENT_IMPORT".into(), "SUCCESS".into())
+        );
+        assert_eq!(world.count("SELECT COUNT(*) FROM machines"), 1);
+    });
+}
+
+#[test]
+fn a_person_sees_to_what_has_the_target_manual_and_takes_it_back() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "MANUAL").await;
+        let asked = world.post(PATH, environment("prod", &vc, &["a"])).by(&operator).send().await;
+        world.settle().await;
+        let say = |step: &str, word: &str| {
+            let path = format!("/v1/tasks/{}/steps/{step}/{word}", asked.text("/id"));
+            world.post(&path, json!({ "message": "so it is" })).by(&operator).send()
+        };
+        let waiting = task(&world, &operator, &asked).await;
+        assert_eq!(steps(&waiting), ["SUCCESS", "MANUAL", "NOT_STARTED", "NOT_STARTED"]);
+        assert!(waiting["steps"][1]["message"].as_str().unwrap().contains("/v1/plans/pln_"), "{waiting}");
+        say("APPLY", "complete").await.expect(200);
+        world.settle().await;
+        say("VERIFY", "fail").await.expect(200);
+        world.settle().await;
+        let waiting = task(&world, &operator, &asked).await;
+        assert_eq!(steps(&waiting), ["SUCCESS", "UNDO_MANUAL", "ERROR", "NOT_STARTED"]);
+        say("APPLY", "complete").await.expect(200);
+        world.settle().await;
+        let ended = task(&world, &operator, &asked).await;
+        assert_eq!((&ended["status"], &ended["message"]), (&json!("ERROR"), &json!("so it is")));
+        assert_eq!(read(&world, &operator, &asked.text("/environmentId")).await.text("/status"), "FAILED");
+        // Nothing of it is left, so nothing is used.
+        assert_eq!(world.count("SELECT COUNT(*) FROM environment_data_centers"), 0);
+        assert_eq!(world.count("SELECT COUNT(*) FROM machines"), 0, "the hub deploys nothing where a person does");
+    });
+}
+
+#[test]
+fn without_rollback_a_change_stays_and_goes_on_at_its_checkpoint() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let body = environment("prod", &vc, &["a"]);
+        let asked = world.post(&format!("{PATH}?disableRollback=true"), body).by(&operator).send().await;
+        break_sql(&world, "UPDATE environments SET name", ATTEMPTS);
+        run_out(&world).await;
+        let stopped = task(&world, &operator, &asked).await;
+        assert_eq!((&stopped["status"], &stopped["checkpoint"]), (&json!("ERROR"), &json!("RECORD")), "{stopped}");
+        assert_eq!(world.count("SELECT COUNT(*) FROM machines"), 1);
+        assert_eq!(world.count("SELECT COUNT(*) FROM environment_data_centers"), 1, "they stand on it");
+        let by = crate::provisioning_support::again(&world, &operator).await;
+        world.post(&format!("/v1/tasks/{}/resume", asked.text("/id")), json!({})).by(&by).send().await.expect(202);
+        world.settle().await;
+        assert_eq!(read(&world, &operator, &asked.text("/environmentId")).await.text("/status"), "ACTIVE");
+    });
+}
+
+#[test]
+fn environments_stand_on_registered_vcenters_of_their_own_tenant() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let (one, other) = (provider(&world, &operator, "One").await, provider(&world, &operator, "Other").await);
+        let vc = registered(&world, &one, "vc1", "BUILTIN").await;
+        let missing = "dtc_01h455vb4pex5vsknk084sn02q";
+        let ask = async |component: &str| world.post(PATH, environment("prod", component, &["a"])).by(&other).send().await;
+        let (theirs, none) = (ask(&vc).await, ask(missing).await);
+        theirs.expect_problem(404, "data_center_not_found");
+        assert_eq!(theirs.text("/detail").replace(&vc, missing), none.text("/detail"));
+        assert_eq!(ask("dtc_1").await.expect(422).text("/errors/0/pointer"), "/products/0/dataCenterId");
+        let id = deployed(&world, &one, "prod", &vc).await;
+        let plan = world.get("/v1/plans").by(&one).send().await.text("/items/0/id");
+        for (method, path, code) in [
+            ("GET", format!("{PATH}/{id}"), "environment_not_found"),
+            ("DELETE", format!("{PATH}/{id}"), "environment_not_found"),
+            ("GET", format!("/v1/plans/{plan}"), "plan_not_found"),
+            ("POST", format!("/v1/plans/{plan}/approve"), "plan_not_found"),
+            ("POST", format!("/v1/plans/{plan}/apply"), "plan_not_found"),
+        ] {
+            let call = world.call(method.parse().unwrap(), &path).header("if-match", "*");
+            call.by(&other).json(&json!({})).send().await.expect_problem(404, code);
+        }
+        for list in ["environments", "plans"] {
+            assert_eq!(world.get(&format!("/v1/{list}")).by(&other).send().await.expect(200).at("/items"), json!([]));
+        }
+        // Deleted, it is gone, and what it stood on is free.
+        world.delete(&format!("{PATH}/{id}")).by(&one).send().await.expect_problem(428, "if_match_required");
+        world.delete(&format!("{PATH}/{id}")).by(&one).header("if-match", "*").send().await.expect(202);
+        world.settle().await;
+        read(&world, &one, &id).await.expect_problem(404, "environment_not_found");
+        world.delete(&format!("/v1/data-centers/{vc}")).by(&one).send().await.expect(202);
+        world.settle().await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM data_centers") + world.count("SELECT COUNT(*) FROM machines"), 0);
+    });
+}
+
+#[test]
+fn two_hundred_environments_are_each_deployed_once_by_one_runner_and_by_four() {
+    for runners in [1, 4] {
+        simulated(|| async {
+            let world = World::new().await;
+            let operator = world.bootstrap().await;
+            let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+            for n in 0..200 {
+                world.post(PATH, environment(&format!("env-{n}"), &vc, &["a"])).by(&operator).send().await.expect(202);
+            }
+            let runs = (0..runners).map(|_| async {
+                for _ in 0..120 / runners {
+                    crate::tasks_walk::runner(&world, "environments").await;
+                }
+            });
+            futures::future::join_all(runs).await;
+            assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 0, "with {runners}");
+            assert_eq!(world.count("SELECT COUNT(*) FROM environments WHERE status = 'ACTIVE'"), 200);
+            assert_eq!(world.count("SELECT COUNT(*) FROM machines"), 200);
+            assert_eq!(world.count("SELECT SUM(s.attempts) FROM task_steps s JOIN tasks t ON t.id = s.task_id WHERE t.task_type = 'ENVIRONMENT_DEPLOY'"), 800);
+        });
+    }
+}
