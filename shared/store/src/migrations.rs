@@ -18,7 +18,7 @@ pub struct Migration {
 
 macro_rules! migrations {
     ($($number:literal $name:literal,)*) => {
-        &[$(Migration { number: $number, name: $name, sql: include_str!(concat!("../migrations/", $name, ".sql")) },)*]
+        &[$(Migration { number: $number, name: $name, sql: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".sql")) },)*]
     };
 }
 
