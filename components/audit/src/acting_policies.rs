@@ -9,16 +9,29 @@ use store::{
     acting_sessions,
     organizations::{self, Organization},
 };
-use web::{Body, Caller, Edited, Hub, IfMatch, Path, Sent, permit};
+use web::{Answer, Body, Caller, Edited, Hub, IfMatch, Path, Reply, Sent, permit};
 
-pub async fn show(
-    hub: Hub,
-    caller: Caller<permit::ActingSessionRead>,
-    Path(id): Path<Id<id::Organization>>,
-) -> Result<Edited<ActingPolicy>> {
+pub async fn show(hub: Hub, caller: Caller<permit::ActingSessionRead>, Path(id): Path<Id<id::Organization>>) -> Result<Found> {
     let db = hub.db().await?;
     let policy = acting_policies::find(db, &customer(db, &caller.scope(), id).await?).await?;
-    Ok(Edited { version: policy.version, value: policy })
+    Ok(Found(Edited { version: policy.version, value: policy }))
+}
+
+/// A customer's policy. Another organization has none, which a 404 would not say: it is there.
+pub struct Found(Edited<ActingPolicy>);
+
+impl Reply for Found {
+    fn into_answer(self) -> Result<Answer> {
+        self.0.into_answer()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for Found {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
+        Edited::<ActingPolicy>::describe(operation);
+        operation.problem(409, "The organization is no customer.");
+    }
 }
 
 /// What is to hold.

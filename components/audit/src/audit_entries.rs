@@ -1,7 +1,7 @@
 //! `/v1/audit-entries`
 
 use domain::{
-    Error, Id, JsonSchema, Moment, Result, Text,
+    Error, Id, Instant, JsonSchema, Result, Text,
     audit::{AuditBreak, AuditFault, AuditPrincipal, AuditWalk, NO_HASH},
     id,
 };
@@ -34,9 +34,9 @@ pub struct ListQuery {
     /// Only what was done in this acting session.
     acting_session_id: Option<Id<id::ActingSession>>,
     /// Only what was done at this instant or later.
-    from: Option<Moment>,
+    from: Option<Instant>,
     /// Only what was done before this instant.
-    to: Option<Moment>,
+    to: Option<Instant>,
     /// How many a page holds: 1 to 200, 50 when left out.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -60,8 +60,8 @@ pub async fn list(hub: Hub, caller: Caller<permit::AuditRead>, Query(query): Que
         principal: query.principal,
         subject_id: query.subject_id.as_deref(),
         acting_session_id: query.acting_session_id,
-        from: query.from.map(Moment::instant),
-        to: query.to.map(Moment::instant),
+        from: query.from,
+        to: query.to,
     };
     let found = audit::list(hub.db().await?, &chain, &filter, number(query.cursor)?, page.rows()).await?;
     Ok(Listing::new(&page, found, hub.target(), |entry| entry.sequence.to_string()))

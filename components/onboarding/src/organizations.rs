@@ -1,7 +1,7 @@
 //! `/v1/organizations`
 
 use domain::{
-    Error, FieldError, Id, JsonSchema, Kind, Moment, OrganizationKind, Result, Role, Text,
+    Error, FieldError, Id, Instant, JsonSchema, Kind, OrganizationKind, Result, Role, Text,
     country::Country,
     id,
     organization::{OrganizationStatus, ProviderType, check_kind},
@@ -86,7 +86,7 @@ pub struct ListQuery {
     name: Option<Text<1, 120>>,
     /// Only those created at this instant or later, of those directly below `parentId`, or below the acting organization when
     /// that is left out.
-    created_after: Option<Moment>,
+    created_after: Option<Instant>,
     /// How many a page holds: 1 to 200, 50 when left out.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -109,7 +109,7 @@ pub async fn list(
         country: query.country,
         tag: query.tag.map(String::from),
         name: query.name.map(String::from),
-        created_after: query.created_after.map(Moment::instant),
+        created_after: query.created_after,
         after: query.cursor,
     };
     let found = organizations::list(hub.db().await?, &caller.scope(), &filter, page.rows()).await?;

@@ -54,9 +54,9 @@ impl Document {
     fn hoisted(&mut self, kind: &str) -> BTreeMap<String, Value> {
         let mut places: Vec<(String, &mut Value)> = Vec::new();
         for operation in self.paths.values_mut().flat_map(BTreeMap::values_mut) {
-            match &mut operation[kind] {
-                Value::Object(of) => places.extend(of.iter_mut().map(|(status, value)| (format!("Status{status}"), value))),
-                Value::Array(of) => {
+            match operation.get_mut(kind) {
+                Some(Value::Object(of)) => places.extend(of.iter_mut().map(|(status, value)| (format!("Status{status}"), value))),
+                Some(Value::Array(of)) => {
                     places.extend(of.iter_mut().map(|value| (value["name"].as_str().unwrap_or_default().to_owned(), value)))
                 }
                 _ => {}
