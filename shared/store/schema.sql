@@ -142,12 +142,89 @@ CREATE TABLE contracts (
     updated_at     BIGINT NOT NULL
 , provider_email TEXT, term BIGINT, grace_term BIGINT, end_date TEXT, discount TEXT, spf TEXT, min_commits TEXT, prepayment BIGINT, trigger_point BIGINT, threshold BIGINT, license_contact_first_name TEXT, license_contact_last_name TEXT, license_contact_email TEXT, provider_contact_first_name TEXT, provider_contact_last_name TEXT, provider_contact_email TEXT, region TEXT, purchase_order TEXT, selling_price_per_point TEXT, termination_date TEXT, reason TEXT, is_default BIGINT NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)), renews_id TEXT REFERENCES contracts (id));
 
+CREATE TABLE data_center_edits (
+    task_id         TEXT PRIMARY KEY REFERENCES tasks (id),
+    -- The version that whoever asked had seen.
+    seen_version    BIGINT,
+    component_name  TEXT,
+    component_type  TEXT,
+    product_version TEXT,
+    fqdn            TEXT,
+    username        TEXT,
+    password_ref    TEXT,
+    password_sealed TEXT,
+    target          TEXT,
+    purpose         TEXT,
+    managed_by      TEXT,
+    tags            TEXT,
+    networks        TEXT
+);
+
+CREATE TABLE data_centers (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    component_name  TEXT NOT NULL,
+    component_type  TEXT NOT NULL,
+    product_version TEXT,
+    fqdn            TEXT NOT NULL,
+    username        TEXT NOT NULL,
+    -- Where the password is kept, or the password itself, sealed for this row's id.
+    password_ref    TEXT,
+    password_sealed TEXT,
+    target          TEXT NOT NULL,
+    purpose         TEXT,
+    managed_by      TEXT,
+    -- JSON: lists that are read and written as a whole.
+    tags            TEXT NOT NULL,
+    networks        TEXT NOT NULL,
+    -- What was found there, as JSON, and when.
+    inventory       TEXT,
+    discovered_at   BIGINT,
+    -- When somebody last saw that it is as described; never, where nobody looks.
+    confirmed_at    BIGINT,
+    registered_at   BIGINT,
+    status          TEXT NOT NULL CHECK (status IN ('REGISTERING', 'REGISTERED', 'FAILED', 'REMOVING')),
+    -- The task that works on it, or did so last.
+    task_id         TEXT NOT NULL,
+    -- Counts the edits; it is the ETag.
+    version         BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    UNIQUE (organization_id, component_name),
+    CHECK ((password_ref IS NULL) <> (password_sealed IS NULL))
+);
+
 CREATE TABLE entitlements (
     subscription_id TEXT PRIMARY KEY REFERENCES subscriptions (id),
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     service_id      TEXT NOT NULL REFERENCES services (id),
     quantity        TEXT NOT NULL,
     created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE environment_data_centers (
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    data_center_id TEXT NOT NULL REFERENCES data_centers (id),
+    PRIMARY KEY (environment_id, data_center_id)
+);
+
+CREATE TABLE environments (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- Its short name, which the reference calls the environment's id.
+    code            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    status          TEXT NOT NULL CHECK (status IN ('DEPLOYING', 'ACTIVE', 'FAILED', 'REMOVING')),
+    -- Its products as JSON, with a mask where a secret stands; and the secrets by their JSON Pointers, sealed for its id.
+    products        TEXT NOT NULL,
+    secrets         TEXT,
+    -- The task that works on it, or did so last.
+    task_id         TEXT NOT NULL,
+    -- Counts the edits; it is the ETag.
+    version         BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    UNIQUE (organization_id, code)
 );
 
 CREATE TABLE idempotency_keys (
@@ -260,6 +337,15 @@ CREATE TABLE jobs (
     created_at      BIGINT NOT NULL
 );
 
+CREATE TABLE machines (
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    host_name      TEXT NOT NULL,
+    product_id     TEXT NOT NULL,
+    -- The node, as JSON.
+    node           TEXT NOT NULL,
+    PRIMARY KEY (environment_id, host_name)
+);
+
 CREATE TABLE member_invitations (
     id              TEXT PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -366,6 +452,27 @@ CREATE TABLE person_identities (
     PRIMARY KEY (issuer, subject)
 );
 
+CREATE TABLE plans (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    -- No reference: a plan tells of an environment that is not yet, or no more.
+    environment_id  TEXT NOT NULL,
+    task_type       TEXT NOT NULL,
+    status          TEXT NOT NULL CHECK (status IN ('PLANNED', 'APPROVED', 'APPLIED')),
+    -- The version of the environment that it was made for; 0 where there was none.
+    seen_version    BIGINT NOT NULL,
+    code            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    -- The products as they are to be, and their secrets, as in environments. Empty where the environment is to go.
+    products        TEXT NOT NULL,
+    secrets         TEXT,
+    -- The differences, as JSON.
+    changes         TEXT NOT NULL,
+    task_id         TEXT,
+    created_at      BIGINT NOT NULL,
+    approved_at     BIGINT
+);
+
 CREATE TABLE prospective_providers (
     issuer_id       TEXT NOT NULL REFERENCES organizations (id),
     -- In lower case.
@@ -443,6 +550,18 @@ CREATE TABLE subscriptions (
     activated_at    BIGINT
 );
 
+CREATE TABLE task_predecessors (
+    task_id      TEXT NOT NULL REFERENCES tasks (id),
+    preceding_id TEXT NOT NULL REFERENCES tasks (id),
+    PRIMARY KEY (task_id, preceding_id)
+);
+
+CREATE TABLE task_requests (
+    task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+    -- JSON, with a mask where a secret stood.
+    body    TEXT NOT NULL
+);
+
 CREATE TABLE task_steps (
     task_id    TEXT NOT NULL REFERENCES tasks (id),
     position   BIGINT NOT NULL,
@@ -473,7 +592,7 @@ CREATE TABLE tasks (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
     ended_at        BIGINT
-);
+, queue TEXT NOT NULL DEFAULT 'provisioning', subject TEXT, definition_version BIGINT NOT NULL DEFAULT 1, attempt BIGINT NOT NULL DEFAULT 1, disable_rollback BIGINT NOT NULL DEFAULT 0, cancel_requested_at BIGINT);
 
 CREATE TABLE usage_reports (
     id              TEXT PRIMARY KEY,
@@ -562,7 +681,15 @@ CREATE INDEX contracts_provider_id ON contracts (provider_id, id);
 
 CREATE UNIQUE INDEX contracts_renews ON contracts (renews_id) WHERE renews_id IS NOT NULL AND status <> 'TERMINATED';
 
+CREATE INDEX data_centers_organization ON data_centers (organization_id, id);
+
+CREATE INDEX data_centers_type ON data_centers (component_type, id);
+
 CREATE INDEX entitlements_organization ON entitlements (organization_id, service_id);
+
+CREATE INDEX environment_data_centers_data_center ON environment_data_centers (data_center_id, environment_id);
+
+CREATE INDEX environments_organization ON environments (organization_id, id);
 
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 
@@ -614,6 +741,12 @@ CREATE INDEX organizations_tag ON organizations (tag, path) WHERE tag IS NOT NUL
 
 CREATE UNIQUE INDEX person_identities_person ON person_identities (person_id, issuer);
 
+CREATE INDEX plans_environment ON plans (environment_id, id);
+
+CREATE INDEX plans_organization ON plans (organization_id, id);
+
+CREATE INDEX plans_task ON plans (task_id);
+
 CREATE INDEX service_roles_service ON service_roles (service_id, id);
 
 CREATE INDEX sessions_expiry ON sessions (expires_at);
@@ -624,9 +757,17 @@ CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 
+CREATE INDEX task_predecessors_preceding ON task_predecessors (preceding_id);
+
 CREATE INDEX tasks_organization ON tasks (organization_id, id);
 
 CREATE INDEX tasks_status ON tasks (status, id);
+
+CREATE INDEX tasks_subject ON tasks (subject, id);
+
+CREATE INDEX tasks_type ON tasks (task_type, id);
+
+CREATE INDEX tasks_unended ON tasks (subject) WHERE ended_at IS NULL;
 
 CREATE INDEX usage_reports_organization ON usage_reports (organization_id, id);
 
