@@ -3,7 +3,7 @@
 use domain::{
     Error, Id, JsonSchema, OrganizationKind, Result,
     data_center::{DataCenterType, Edit, Inventory, Registration, Target, check_networks},
-    form::{Form, Shape},
+    form::{Form, Shape, written},
     id,
     task::{Outcome, StepName, StepStatus, Subject, TaskType},
     text_enum,
@@ -54,7 +54,7 @@ pub async fn create(
     let ask = Ask::new(&hub, task_type, id, new.value, &Registration::SHAPE).await?;
     let sent = hub
         .write(&caller, async |tx| {
-            let owner = organizations::find_in_use(tx, &caller.scope(), owner).await?;
+            let owner = organizations::find_place_in_use(tx, &caller.scope(), owner).await?;
             if owner.kind == OrganizationKind::Customer {
                 return Err(Error::invalid(
                     "/organizationId",
@@ -113,7 +113,7 @@ impl Ask {
             organization_id,
             subject: subject.map(Subject::DataCenter),
             disable_rollback: false,
-            request: &self.body.to_string(),
+            request: &written(&self.body),
             job_id: self.job_id,
             now: hub.now(),
         };
@@ -239,7 +239,7 @@ pub async fn upload(
             hub.audit("taskId", &task_id.to_string());
             engine::answer(tx, &hub, &scope, task_id, StepName::Contact, &Outcome::Done, None).await?;
         }
-        data_centers::set_inventory(tx, id, Some(&inventory.value.to_string()), None).await?;
+        data_centers::set_inventory(tx, id, Some(&written(&inventory.value)), None).await?;
         let value = data_centers::find(tx, &scope, id).await?;
         Ok(Edited { version: value.edits, value })
     })

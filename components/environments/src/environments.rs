@@ -4,13 +4,13 @@ use crate::plans::{self, Planned};
 use domain::{
     Error, Id, JsonSchema, OrganizationKind, Result,
     environment::{Change, Description, PlanStatus, changes, check_products, code_of, kind_of},
-    form::{Form, Shape},
+    form::{Form, Shape, read, written},
     id,
     task::TaskType,
     text_enum,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use store::{
     Scope, Tx,
     environments::{self, Environment},
@@ -103,9 +103,9 @@ impl Wanted {
         }
         let secrets = match secrets.is_empty() {
             true => None,
-            false => Some(hub.seal(&id.to_string(), &Value::Object(secrets).to_string()).await?),
+            false => Some(hub.seal(&id.to_string(), &written(&Value::Object(secrets))).await?),
         };
-        let request = body.to_string();
+        let request = written(&body);
         Ok(Self { id, products: body["products"].take(), secrets, request })
     }
 }
@@ -134,7 +134,7 @@ impl Draft {
         environments::check_components(tx, scope, &self.to.products).await?;
         match &self.of {
             Of::New { owner, code } => {
-                let owner = organizations::find_in_use(tx, scope, *owner).await?;
+                let owner = organizations::find_place_in_use(tx, scope, *owner).await?;
                 if owner.kind == OrganizationKind::Customer {
                     return Err(Error::invalid(
                         "/organizationId",
@@ -159,7 +159,7 @@ impl Draft {
     /// The plan of it, seen from the products that there are, as JSON.
     fn plan(&self, hub: &Hub, organization_id: Id<id::Organization>, code: &str, seen: i64, before: &str) -> Result<Plan> {
         let fault = |error: serde_json::Error| Error::unavailable(format!("the products of an environment: {error}"));
-        let before: Value = serde_json::from_str(before).map_err(fault)?;
+        let before = read(before.as_bytes()).map_err(fault)?;
         let changes = changes(&before, &self.to.products);
         Ok(Plan {
             id: hub.id(),
@@ -170,11 +170,11 @@ impl Draft {
             seen_version: seen,
             code: code.to_owned(),
             name: self.name.clone().unwrap_or_else(|| code.to_owned()),
-            changes: serde_json::value::to_raw_value(&changes).map_err(fault)?,
+            changes: RawValue::from_string(written(&Value::Array(changes))).map_err(fault)?,
             task_id: None,
             created_at: hub.now(),
             approved_at: None,
-            products: self.to.products.to_string(),
+            products: written(&self.to.products),
             secrets: self.to.secrets.clone(),
         })
     }

@@ -4,6 +4,7 @@ use crate::environments::Draft;
 use domain::{
     Error, Id, JsonSchema, Result,
     environment::PlanStatus,
+    form::read,
     id,
     task::{Subject, TaskType},
 };
@@ -73,7 +74,7 @@ async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_ro
 
 /// The products of a plan.
 pub(crate) fn products(plan: &Plan) -> Result<Value> {
-    serde_json::from_str(&plan.products).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
+    read(plan.products.as_bytes()).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
 }
 
 /// Which plans to list.

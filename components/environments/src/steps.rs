@@ -4,6 +4,7 @@ use crate::plans::products;
 use domain::{
     Error, Kind, Result,
     environment::EnvironmentStatus,
+    form::read,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
 use engine::{Boxed, Settled, Work};
@@ -72,7 +73,7 @@ async fn check(work: &Work<'_>) -> Result<Outcome> {
 
 fn present(environment: Option<&Environment>) -> Result<Value> {
     let text = environment.map_or("[]", |environment| environment.products.get());
-    serde_json::from_str(text).map_err(|error| Error::unavailable(format!("the products of an environment: {error}")))
+    read(text.as_bytes()).map_err(|error| Error::unavailable(format!("the products of an environment: {error}")))
 }
 
 /// Makes the machines what they are to be, or what they were.

@@ -3,7 +3,7 @@
 
 use crate::{
     Error, FieldError, Result,
-    form::{Field, Form, Shape, Word},
+    form::{Field, Form, Shape, Word, written},
     text_enum,
 };
 use serde_json::Value;
@@ -233,7 +233,7 @@ pub fn check_networks(body: &Value) -> Result<()> {
         for field in ["searchPath", "dns", "ntp"] {
             let hosts = network[field].as_array().map(Vec::as_slice).unwrap_or_default();
             for (place, host) in hosts.iter().enumerate().filter(|(place, host)| hosts[..*place].contains(host)) {
-                fault(&format!("{field}/{place}"), format!("{host} is in the list already; give each once"));
+                fault(&format!("{field}/{place}"), format!("{} is in the list already; give each once", written(host)));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     task::TaskType,
     text_enum,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 text_enum! {
     /// Where an environment stands.
@@ -295,7 +295,12 @@ pub fn changes(before: &Value, after: &Value) -> Vec<Value> {
 
 fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Value>) {
     let mut add = |action: &str| {
-        found.push(json!({ "pointer": pointer, "action": action, "before": before, "after": after }));
+        // Not by `json!`, which would write the values to read them again.
+        let mut change = Map::new();
+        for (name, value) in [("pointer", &pointer.into()), ("action", &action.into()), ("before", before), ("after", after)] {
+            change.insert(name.to_owned(), Value::clone(value));
+        }
+        found.push(Value::Object(change));
     };
     match (before, after) {
         _ if before == after => {}
@@ -350,6 +355,7 @@ pub fn kind_of(changes: &[Value]) -> TaskType {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn product(id: &str, hosts: &[&str]) -> Value {
         let nodes: Vec<Value> = hosts

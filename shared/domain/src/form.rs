@@ -82,15 +82,27 @@ impl Shape {
 
 fn inside(pointer: &mut String, part: &str, then: impl FnOnce(&mut String)) {
     let length = pointer.len();
-    pointer.push('/');
-    // RFC 6901, 3.
-    pointer.push_str(&part.replace('~', "~0").replace('/', "~1"));
+    push_part(pointer, part);
     then(pointer);
     pointer.truncate(length);
 }
 
+/// Called, as [`push_fault`] is, because it would otherwise be in the code of each place that needs it.
+#[inline(never)]
+fn push_part(pointer: &mut String, part: &str) {
+    pointer.push('/');
+    // RFC 6901, 3.
+    pointer.push_str(&part.replace('~', "~0").replace('/', "~1"));
+}
+
+#[cold]
+#[inline(never)]
+fn push_fault(faults: &mut Vec<FieldError>, pointer: &str, detail: String) {
+    faults.push(FieldError { pointer: pointer.to_owned(), detail });
+}
+
 fn check(shape: &Shape, value: &Value, pointer: &mut String, faults: &mut Vec<FieldError>) {
-    let mut fault = |detail: String| faults.push(FieldError { pointer: pointer.clone(), detail });
+    let mut fault = |detail: String| push_fault(faults, pointer, detail);
     match (shape, value) {
         (Shape::Text(min, max), Value::String(text)) => {
             if let Err(detail) = crate::text::check(text, *min, *max) {
@@ -132,13 +144,13 @@ fn check(shape: &Shape, value: &Value, pointer: &mut String, faults: &mut Vec<Fi
                     None => {
                         let known: Vec<_> = fields.iter().map(|field| field.name).collect();
                         let detail = format!("is not known here; there are {}", known.join(", "));
-                        faults.push(FieldError { pointer: pointer.clone(), detail });
+                        push_fault(faults, pointer, detail);
                     }
                 });
             }
             for name in required.iter().filter(|name| object.get(**name).is_none_or(Value::is_null)) {
                 inside(pointer, name, |pointer| {
-                    faults.push(FieldError { pointer: pointer.clone(), detail: format!("is missing; {name} is required") });
+                    push_fault(faults, pointer, format!("is missing; {name} is required"));
                 });
             }
         }
@@ -225,6 +237,52 @@ impl<'de> Visitor<'de> for Read {
             object.insert(name, value);
         }
         Ok(Tree(Value::Object(object)))
+    }
+}
+
+/// Reads JSON as a [`Tree`]. Apart from its callers, so that it is compiled once.
+pub fn read(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(text).map(|Tree(value)| value)
+}
+
+/// A value of a [`Tree`] as JSON. What `Value` has for that is compiled for each way to write, and brings floating point along.
+pub fn written(value: &Value) -> String {
+    let mut json = String::new();
+    write(value, &mut json);
+    json
+}
+
+fn write(value: &Value, json: &mut String) {
+    // A text can always be written.
+    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    match value {
+        Value::Null => json.push_str("null"),
+        Value::Bool(is) => json.push_str(if *is { "true" } else { "false" }),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => json.push_str(&whole.to_string()),
+            (None, Some(whole)) => json.push_str(&whole.to_string()),
+            // A tree has none.
+            (None, None) => json.push_str("null"),
+        },
+        Value::String(text) => json.push_str(&quoted(text)),
+        Value::Array(items) => {
+            json.push('[');
+            for (place, item) in items.iter().enumerate() {
+                json.push_str(if place > 0 { "," } else { "" });
+                write(item, json);
+            }
+            json.push(']');
+        }
+        Value::Object(object) => {
+            json.push('{');
+            for (place, (name, value)) in object.iter().enumerate() {
+                json.push_str(if place > 0 { "," } else { "" });
+                json.push_str(&quoted(name));
+                json.push(':');
+                write(value, json);
+            }
+            json.push('}');
+        }
     }
 }
 
@@ -320,7 +378,31 @@ mod tests {
         }
     }
 
+    fn tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
+        /// A tree is written as serde_json would, and is read as it was.
+        #[test]
+        fn what_is_written_is_read_again(value in tree()) {
+            prop_assert_eq!(written(&value), value.to_string());
+            prop_assert_eq!(read(written(&value).as_bytes()).unwrap(), value);
+        }
+
         /// After masking, no secret is left in the text.
         #[test]
         fn no_secret_is_left(pin in "[0-9]{4}", parts in proptest::collection::vec("[0-9]{4}", 0..2)) {

@@ -45,11 +45,11 @@ pub async fn advance(hub: Hub, job: Job, steps: &dyn Steps) -> Result<()> {
         (Next::Take(turn), Err(unknown)) => (turn, Err(unknown)),
         (_, known) => {
             known?;
-            return run.close().await;
+            return run.settle(None).await;
         }
     };
     let settled = match taken {
-        Ok((step, outcome)) => run.settle(step, turn, &outcome).await,
+        Ok((step, outcome)) => run.settle(Some((step, turn, &outcome))).await,
         Err(error) => Err(error),
     };
     match settled {
@@ -105,23 +105,21 @@ pub(crate) fn set_cancelled(task: &mut Task, now: Instant) -> bool {
 }
 
 impl Run<'_> {
-    /// Writes what came of a turn, and lets the job go on or end, if the runner still has it.
-    async fn settle(&self, step: StepName, turn: Turn, outcome: &Outcome) -> Result<()> {
+    /// Writes what came of a turn, and lets the job go on or end, if the runner still has it. Without a turn, this ends a task
+    /// that was cancelled and has nothing to undo.
+    async fn settle(&self, taken: Option<(StepName, Turn, &Outcome)>) -> Result<()> {
         let Work { hub, task, .. } = *self.work;
         let db = hub.db().await?;
         db.in_transaction(async |tx| {
-            // Somebody may have asked for it while the turn was taken.
-            let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
-            let after = settled(task, turn, outcome, cancelled, None, hub.now());
-            self.conclude(tx, after, Some((step, turn))).await
+            let mut after = task.clone();
+            if let Some((_, turn, outcome)) = taken {
+                // Somebody may have asked for it while the turn was taken.
+                let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
+                after = settled(task, turn, outcome, cancelled, None, hub.now());
+            }
+            self.conclude(tx, after, taken.map(|(step, turn, _)| (step, turn))).await
         })
         .await
-    }
-
-    /// Ends a task that was cancelled and has nothing to undo.
-    async fn close(&self) -> Result<()> {
-        let db = self.work.hub.db().await?;
-        db.in_transaction(async |tx| self.conclude(tx, self.work.task.clone(), None).await).await
     }
 
     async fn conclude(&self, tx: &Tx<'_>, mut after: Task, turn: Option<(StepName, Turn)>) -> Result<()> {
@@ -170,7 +168,7 @@ impl Run<'_> {
         let is_given_up = error.kind == Kind::Unavailable && !is_tried_again && turn.way == Way::Do;
         if let (true, (_, Ok(Some(step)))) = (is_given_up, known(task, Next::Take(turn))) {
             let text = format!("Gave up after {attempt} attempts, each of which ended in a fault ({}).", error.code);
-            return self.settle(step, turn, &Outcome::GaveUp(text)).await;
+            return self.settle(Some((step, turn, &Outcome::GaveUp(text)))).await;
         }
         let message = match (error.kind, is_tried_again) {
             (_, true) => format!("Attempt {attempt} ended in a fault ({}); there will be another.", error.code),

@@ -4,6 +4,7 @@ use crate::{Db, Row, Scope, Tx, params, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Kind, Result,
     data_center::{DataCenterStatus, DataCenterType, Target},
+    form::written,
     id,
 };
 use serde::Serialize;
@@ -105,7 +106,7 @@ fn text<'a>(body: &'a Value, field: &str) -> Option<&'a str> {
 
 /// A list of a body, as JSON.
 fn list_of(body: &Value, field: &str) -> Option<String> {
-    body[field].is_array().then(|| body[field].to_string())
+    body[field].is_array().then(|| written(&body[field]))
 }
 
 /// A password as it is kept: a reference, or sealed.

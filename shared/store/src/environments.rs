@@ -5,6 +5,7 @@ use domain::{
     Error, Id, Instant, JsonSchema, Kind, Result,
     data_center::{DataCenterStatus, DataCenterType, Target},
     environment::EnvironmentStatus,
+    form::written,
     id,
 };
 use serde::Serialize;
@@ -228,7 +229,7 @@ pub async fn set_machines(tx: &Tx<'_>, id: Id<id::Environment>, products: &Value
         for node in product["nodes"].as_array().map(Vec::as_slice).unwrap_or_default() {
             tx.exec(
                 "INSERT INTO machines (environment_id, host_name, product_id, node) VALUES (?1, ?2, ?3, ?4)",
-                params![id, node["hostName"].as_str(), product["productId"].as_str(), node.to_string()],
+                params![id, node["hostName"].as_str(), product["productId"].as_str(), written(node)],
             )
             .await?;
         }

@@ -1,7 +1,9 @@
 //! Organizations and the tree they form.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, Value, credentials, identity_providers, params,
+    Db, Row, Scope, Stored, Tx, Value,
+    access_tokens::{Place, read_place},
+    credentials, identity_providers, params,
     value::{batches, packed},
 };
 use domain::{
@@ -117,15 +119,19 @@ pub struct OrganizationHead {
 impl OrganizationHead {
     /// Refuses when nothing new can be begun in it, since it is removed or disabled.
     pub fn in_use(self) -> Result<Self> {
-        let (code, text) = match self.status {
-            OrganizationStatus::Active => return Ok(self),
-            OrganizationStatus::Disabled => {
-                ("organization_disabled", "is disabled, so nothing new can be begun in it. Enable it first")
-            }
-            OrganizationStatus::Removed => return Err(removed(self.id)),
-        };
-        Err(Error::conflict(code, format!("The organization {} {text}.", self.id)))
+        check_in_use(self.id, self.status).map(|()| self)
     }
+}
+
+fn check_in_use(id: Id<id::Organization>, status: OrganizationStatus) -> Result<()> {
+    let (code, text) = match status {
+        OrganizationStatus::Active => return Ok(()),
+        OrganizationStatus::Disabled => {
+            ("organization_disabled", "is disabled, so nothing new can be begun in it. Enable it first")
+        }
+        OrganizationStatus::Removed => return Err(removed(id)),
+    };
+    Err(Error::conflict(code, format!("The organization {id} {text}.")))
 }
 
 fn removed(id: Id<id::Organization>) -> Error {
@@ -395,6 +401,20 @@ pub async fn head(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Or
 /// One organization within the scope in which something new can be begun.
 pub async fn find_in_use(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<OrganizationHead> {
     head(db, scope, id).await?.in_use()
+}
+
+/// The same as far as who only asks whose it will be needs it: without what it is billed in, and the code to read that.
+pub async fn find_place_in_use(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Place> {
+    let place = db
+        .query_opt(
+            "SELECT id, path, kind, CASE WHEN removed_at IS NULL THEN status ELSE 'REMOVED' END FROM organizations
+             WHERE id = ?1 AND path >= ?2 AND path < ?3",
+            vec![id.to_value(), scope.from(), scope.until()],
+            read_place,
+        )
+        .await?
+        .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?;
+    check_in_use(place.id, place.status).map(|()| place)
 }
 
 /// Which organizations to list, and from where on.

@@ -248,7 +248,8 @@ impl Row {
     }
 }
 
-/// The next column of a packed row.
+/// The next column of a packed row. Called, because it would otherwise be in the code of every kind of column.
+#[inline(never)]
 fn next<'t>(text: &'t str, at: &mut usize) -> Option<&'t str> {
     let rest = text.get(*at + 1..)?;
     let end = rest.bytes().position(|byte| byte == SEPARATOR).unwrap_or(rest.len());

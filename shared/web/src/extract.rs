@@ -3,7 +3,7 @@
 use crate::{Describe, Headers, Hub, json, limits, pointer::pointer, route::LocalIn, secret};
 use domain::{
     Error, FieldError, JsonSchema, Kind, Result,
-    form::{Form, Shape, Tree},
+    form::{self, Form, Shape},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -145,7 +145,7 @@ fn filled<'a>(hub: &'a Hub, incoming: &'a Incoming, shape: &'a Shape) -> LocalIn
     Box::pin(async move {
         media_type(incoming, &[JSON])?;
         let bytes = read(hub).await?;
-        let Tree(value) = serde_json::from_slice(&bytes).map_err(|error| refusal(&bytes, error))?;
+        let value = form::read(&bytes).map_err(|error| refusal(&bytes, error))?;
         let faults = shape.check(&value);
         if faults.is_empty() { Ok(value) } else { Err(Error::invalid_fields(faults)) }
     })

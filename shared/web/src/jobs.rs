@@ -3,7 +3,7 @@
 use crate::{
     Hub,
     hub::random,
-    route::{Local, RunJob},
+    route::{Local, LocalIn, RunJob},
     trace::Line,
 };
 use domain::{
@@ -51,31 +51,34 @@ where
     }
 }
 
-/// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure.
-async fn run_claimed(hub: &Hub, run: &dyn Fn(Hub, Job) -> Local<Result<()>>, job: Job) -> Result<()> {
-    let hub = hub.for_job(job.trace.as_deref());
-    let began = hub.now();
-    // A job that ends in a fault is counted and parked where the fault is; here come those whose runners never told.
-    let outcome = if job.attempts < ATTEMPTS { run(hub.clone(), job.clone()).await } else { Err(died(&job)) };
-    let (code, error) = match &outcome {
-        Ok(()) => (None, None),
-        Err(error) => (Some(error.code), Some(error.to_string())),
-    };
-    let level = if outcome.is_ok() { "info" } else { "warn" };
-    hub.trace().log(&Line {
-        path: Some(&job.kind),
-        code,
-        organization: Some(&job.organization_id.to_string()),
-        job: Some(&job.id.to_string()),
-        error: error.as_deref(),
-        ..Line::new(level, "job", hub.component(), began)
-    });
-    let Err(error) = outcome else { return Ok(()) };
-    if error.code == jobs::FENCED {
-        // Somebody else has it now and will finish it.
-        return Ok(());
-    }
-    record_failure(&hub, &job, &error).await
+/// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure. Boxed,
+/// because it would otherwise be compiled into both of those that run jobs.
+fn run_claimed<'a>(hub: &'a Hub, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>, job: Job) -> LocalIn<'a, Result<()>> {
+    Box::pin(async move {
+        let hub = hub.for_job(job.trace.as_deref());
+        let began = hub.now();
+        // A job that ends in a fault is counted and parked where the fault is; here come those whose runners never told.
+        let outcome = if job.attempts < ATTEMPTS { run(hub.clone(), job.clone()).await } else { Err(died(&job)) };
+        let (code, error) = match &outcome {
+            Ok(()) => (None, None),
+            Err(error) => (Some(error.code), Some(error.to_string())),
+        };
+        let level = if outcome.is_ok() { "info" } else { "warn" };
+        hub.trace().log(&Line {
+            path: Some(&job.kind),
+            code,
+            organization: Some(&job.organization_id.to_string()),
+            job: Some(&job.id.to_string()),
+            error: error.as_deref(),
+            ..Line::new(level, "job", hub.component(), began)
+        });
+        let Err(error) = outcome else { return Ok(()) };
+        if error.code == jobs::FENCED {
+            // Somebody else has it now and will finish it.
+            return Ok(());
+        }
+        record_failure(&hub, &job, &error).await
+    })
 }
 
 fn died(job: &Job) -> Error {
