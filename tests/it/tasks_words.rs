@@ -262,7 +262,7 @@ fn tasks_are_listed_by_status_type_and_subject() {
         assert_eq!(ids(&format!("subscriptionId={subscription}&status=SUCCESS")).await, [""; 0]);
         assert_eq!(ids("environmentId=env_01h455vb4pex5vsknk084sn02q").await, [""; 0]);
         let two = format!("subscriptionId={subscription}&environmentId=env_01h455vb4pex5vsknk084sn02q");
-        world.get(&format!("/v1/tasks?{two}")).by(&shop.admin).send().await.expect_problem(400, "bad_query");
+        assert_eq!(ids(&two).await, [""; 0]);
     });
 }
 

@@ -106,8 +106,25 @@ fn invalid() -> Error {
     )
 }
 
+/// 204: the link was good, and the password is set.
+pub struct PasswordSet;
+
+impl Reply for PasswordSet {
+    fn into_answer(self) -> Result<Answer> {
+        NoContent.into_answer()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for PasswordSet {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
+        NoContent::describe(operation);
+        operation.problem(401, "The link is unknown, was used, was replaced by a newer one or has ended.");
+    }
+}
+
 /// Ends all sessions of the person: one of them may be why there is a new password.
-pub async fn redeem(hub: Hub, Body(redemption): Body<Redemption>) -> Result<NoContent> {
+pub async fn redeem(hub: Hub, Body(redemption): Body<Redemption>) -> Result<PasswordSet> {
     let link = secret::hash(&redemption.account_link);
     // Before the password is hashed, which is work that nobody gets for an unknown link.
     let person = account_links::find(hub.db().await?, &link, hub.now()).await?.ok_or_else(invalid)?;
@@ -123,5 +140,5 @@ pub async fn redeem(hub: Hub, Body(redemption): Body<Redemption>) -> Result<NoCo
             sessions::end_others(tx, person, None).await
         })
         .await?;
-    Ok(NoContent)
+    Ok(PasswordSet)
 }
