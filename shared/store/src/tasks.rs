@@ -24,10 +24,16 @@ pub struct Task {
     /// Whose task it is.
     pub organization_id: Id<id::Organization>,
     /// The subscription it works on, if it is one that it works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
     pub subscription_id: Option<Id<id::Subscription>>,
     /// The environment it works on, if it is one that it works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
     pub environment_id: Option<Id<id::Environment>>,
     /// The data center component it works on, if it is one that it works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
     pub data_center_id: Option<Id<id::DataCenter>>,
     /// Counts how often it was begun: 1, and one more with each restart.
     pub attempt: u32,
