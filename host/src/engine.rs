@@ -7,13 +7,15 @@
 use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
 use sha2::{Digest as _, Sha256};
+use xxhash_rust::xxh3::Xxh3Default;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
@@ -28,19 +30,29 @@ pub(crate) const EPOCH: Duration = Duration::from_millis(10);
 /// What an instance may use of memory.
 const MEMORY_BYTES: usize = 512 << 20;
 
-/// How many compiled components the cache keeps; the oldest go first. A hub has about ten.
-const CACHED_FILES: usize = 128;
+/// How many compiled components the cache keeps; the oldest go first. A hub has about thirty.
+const CACHED_FILES: usize = 256;
 
 /// A component, ready to be instantiated.
 pub(crate) type Pre = ServicePre<Guest>;
 
-/// Loads components, in parallel; compiled code comes from and goes to `cache`.
+/// Loads components, as many at once as there are cores; compiled code comes from and goes to `cache`.
 pub(crate) fn load(wasm: &[&Path], cache: Option<&Path>) -> Result<Vec<Pre>> {
     let (engine, linker) = shared()?;
+    let (next, loaded) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(wasm.len())));
     std::thread::scope(|scope| {
-        let loading: Vec<_> = wasm.iter().map(|path| scope.spawn(move || load_one(engine, linker, path, cache))).collect();
-        loading.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("loading a component panicked")))).collect()
-    })
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(path) = wasm.get(next.fetch_add(1, Relaxed)) {
+                    let one = load_one(engine, linker, path, cache).map(|pre| (*path, pre));
+                    loaded.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+                }
+            });
+        }
+    });
+    let loaded = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let loaded: HashMap<&Path, Pre> = loaded.into_iter().collect::<Result<_>>()?;
+    wasm.iter().map(|path| loaded.get(path).cloned().ok_or_else(|| anyhow!("{} was not loaded", path.display()))).collect()
 }
 
 /// Starts the interruption of guests that compute, once for the process.
@@ -83,7 +95,7 @@ fn config() -> Config {
         .max_memory_size(MEMORY_BYTES)
         .max_unused_warm_slots(64)
         // What a request usually touches stays mapped, so reuse costs no page faults; the rest goes back.
-        .linear_memory_keep_resident(256 << 10)
+        .linear_memory_keep_resident(64 << 10)
         .table_keep_resident(16 << 10);
     let mut config = Config::new();
     config
@@ -155,7 +167,7 @@ fn from_cache(engine: &Engine, cache: &Path, prefix: &str) -> Option<Component> 
         };
         let path = entry.path();
         let expected = rest.strip_suffix(".cwasm").and_then(|sum| u64::from_str_radix(sum, 16).ok());
-        if expected.is_some() && expected == checksum_of_file(&path) {
+        if expected.is_some() && expected == fs::File::open(&path).and_then(checksum).ok() {
             #[expect(unsafe_code, reason = "the checksum in the name says that this is what an engine like ours wrote")]
             // SAFETY: the file is whole (checked above), was written by `store`, and is never changed in place.
             let component = unsafe { Component::deserialize_file(engine, &path) };
@@ -171,7 +183,7 @@ fn from_cache(engine: &Engine, cache: &Path, prefix: &str) -> Option<Component> 
 /// Writes beside and renames: nobody ever sees half a file, and who has the old one mapped keeps it.
 fn store(cache: &Path, prefix: &str, code: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(cache)?;
-    let name = format!("{prefix}{:016x}.cwasm", checksum(FIRST, code));
+    let name = format!("{prefix}{:016x}.cwasm", checksum(code)?);
     let temporary = cache.join(format!(".{}-{name}", std::process::id()));
     fs::write(&temporary, code)?;
     fs::rename(temporary, cache.join(name))?;
@@ -194,28 +206,15 @@ fn prune(cache: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-const FIRST: u64 = 0xcbf2_9ce4_8422_2325;
-
 /// Finds damage, not malice: whoever can write here can also replace the hub. So it may be quick, which a start needs.
-fn checksum(start: u64, bytes: &[u8]) -> u64 {
-    let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    let words = bytes.chunks_exact(8);
-    let rest = words.remainder();
-    let mut sum = start;
-    for word in words {
-        sum = step(sum, u64::from_le_bytes(word.try_into().unwrap_or_default()));
+fn checksum(mut bytes: impl Read) -> std::io::Result<u64> {
+    let (mut sum, mut buffer) = (Xxh3Default::new(), vec![0; 128 << 10]);
+    loop {
+        match bytes.read(&mut buffer)? {
+            0 => return Ok(sum.digest()),
+            count => sum.update(&buffer[..count]),
+        }
     }
-    for byte in rest {
-        sum = step(sum, u64::from(*byte));
-    }
-    step(sum, bytes.len() as u64)
-}
-
-fn checksum_of_file(path: &Path) -> Option<u64> {
-    let mut file = fs::File::open(path).ok()?;
-    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata().ok()?.len()).ok()?);
-    file.read_to_end(&mut bytes).ok()?;
-    Some(checksum(FIRST, &bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

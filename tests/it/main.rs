@@ -40,6 +40,7 @@ mod sign_in_identity_providers;
 mod sign_in_password;
 mod store_dialect;
 mod store_schema;
+mod store_yardstick;
 mod tasks_queue;
 mod tasks_walk;
 mod tasks_words;

@@ -71,12 +71,11 @@ pub fn bench(options: &Options) -> Result<()> {
 
     let ours = shell::step("the hub", || measure(&effort, &native, &Kind::Hub))?;
     let theirs = match spin::find() {
-        Ok(spin) => Some(shell::step("Spin, the same rows", || measure(&effort, &native, &Kind::Spin(spin)))?),
-        Err(why) => {
-            println!("Spin's rows are left out: {why}");
-            None
-        }
+        // What is wrong there is no reason to lose what was measured here.
+        Ok(spin) => shell::step("Spin, the same rows", || measure(&effort, &native, &Kind::Spin(spin))),
+        Err(why) => Err(anyhow::anyhow!(why)),
     };
+    let theirs = theirs.map_err(|why| println!("Spin's rows are left out: {why:#}")).ok();
     let mut rows = ours.rows();
     rows.extend(sizes()?);
     let theirs = theirs.map(|theirs| theirs.rows());

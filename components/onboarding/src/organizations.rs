@@ -27,12 +27,11 @@ pub async fn create(
             _ => parent(tx, &caller, new.parent_id).await?,
         };
         check_kind(new.kind, parent.kind)?;
-        organizations::insert(tx, &parent, id, &new, hub.now()).await?;
+        let organization = organizations::insert(tx, &parent, id, &new, hub.now()).await?;
         if !caller.scope().path().reaches(&parent.path) {
             // The caller's own additional provider: somebody has to be its first administrator.
             bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], id).await?;
         }
-        let organization = organizations::find(tx, &Scope::below(parent.path), id).await?;
         hub.concerns(parent.id);
         hub.concerns(id);
         hub.audit("kind", new.kind.as_str());

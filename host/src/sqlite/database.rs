@@ -22,6 +22,9 @@ const CACHED_STATEMENTS: usize = 256;
 /// What each connection keeps of the database. SQLite's own 2 MB, for every pooled connection, would be most of the
 /// hub's memory; what is not in here is in the operating system's cache.
 const CACHE_KIB: i32 = 512;
+/// The same for the one connection that writes: a write touches a page of every index of its tables, and each page that has
+/// to be read again is read with the gate held.
+const WRITER_CACHE_KIB: i32 = 8 << 10;
 /// This many open sessions are a crowd.
 const CROWD: usize = 4;
 /// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
@@ -181,7 +184,13 @@ impl Database {
                 self.share_syncs(&mut writer)?;
                 writer
             }
-            None => self.connect()?,
+            None => {
+                let writer = self.connect()?;
+                writer.connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+                // That was ours, as in `share_syncs`.
+                writer.marked.store(false, Relaxed);
+                writer
+            }
         };
         writer.is_writer = true;
         Ok(writer)

@@ -120,25 +120,25 @@ impl AuditDetails {
 impl AuditDetails {
     /// The details as canonical JSON.
     pub fn canonical(&self) -> String {
-        let mut json = String::from("{");
+        let mut json = vec![b'{'];
         for (name, detail) in &self.0 {
             if json.len() > 1 {
-                json.push(',');
+                json.push(b',');
             }
             push_text(&mut json, name);
-            json.push_str(":{");
+            json.extend_from_slice(b":{");
             if let Some(from) = &detail.from {
-                json.push_str("\"from\":");
+                json.extend_from_slice(b"\"from\":");
                 push_text(&mut json, from);
             }
             if let Some(to) = &detail.to {
-                json.push_str(if detail.from.is_some() { ",\"to\":" } else { "\"to\":" });
+                json.extend_from_slice(if detail.from.is_some() { b",\"to\":" } else { b"\"to\":" });
                 push_text(&mut json, to);
             }
-            json.push('}');
+            json.push(b'}');
         }
-        json.push('}');
-        json
+        json.push(b'}');
+        text(json)
     }
 }
 
@@ -206,25 +206,30 @@ pub enum Member<'a> {
 
 /// The canonical JSON of an entry: the text that is hashed. The members are given in the order of their names.
 pub fn canonical(members: &[(&str, Member<'_>)]) -> String {
-    let mut json = String::with_capacity(1024);
+    let mut json = Vec::with_capacity(1024);
     for (index, (name, member)) in members.iter().enumerate() {
-        json.push(if index == 0 { '{' } else { ',' });
+        json.push(if index == 0 { b'{' } else { b',' });
         push_text(&mut json, name);
-        json.push(':');
+        json.push(b':');
         match member {
-            Member::Null => json.push_str("null"),
-            Member::Number(number) => json.push_str(&number.to_string()),
+            Member::Null => json.extend_from_slice(b"null"),
+            Member::Number(number) => json.extend_from_slice(number.to_string().as_bytes()),
             Member::Text(text) => push_text(&mut json, text),
-            Member::Json(text) => json.push_str(text),
+            Member::Json(text) => json.extend_from_slice(text.as_bytes()),
         }
     }
-    json.push('}');
-    json
+    json.push(b'}');
+    text(json)
 }
 
-/// serde_json escapes no more than it has to, and as RFC 8785 has it.
-fn push_text(json: &mut String, text: &str) {
-    json.push_str(&serde_json::to_string(text).unwrap_or_default());
+/// serde_json escapes no more than it has to, and as RFC 8785 has it. Into memory it cannot fail.
+fn push_text(json: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(json, text);
+}
+
+/// All of it was text.
+fn text(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_default()
 }
 
 /// SHA-256 of an entry's canonical JSON, in hexadecimal.

@@ -4,7 +4,7 @@ use crate::{
     Db, Row, Stored, Tx, Value,
     organizations::Organization,
     params,
-    value::{batches, numbers, packed},
+    value::{batches, packed, rows_of_numbers},
 };
 use domain::{
     Error, Id, Instant, JsonSchema, Result,
@@ -46,34 +46,76 @@ pub struct Subject {
     pub details: AuditDetails,
 }
 
-/// Adds entries, one a subject, to the end of an organization's chain, in this order and in the transaction of what they tell.
-/// Whoever adds to several chains does so in the order of the organizations' ids, or two could wait for each other.
-pub async fn record(tx: &Tx<'_>, organization_id: Id<id::Organization>, new: &NewEntry<'_>, subjects: &[Subject]) -> Result<()> {
+/// Adds entries, one a subject, to the end of each organization's chain, in this order and in the transaction of what they tell.
+/// The organizations come in the order of their ids, or two who add to several chains could wait for each other. However many
+/// they are, they cost the statements of one.
+pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &NewEntry<'_>, subjects: &[Subject]) -> Result<()> {
     let count = subjects.len() as i64;
-    // The update holds the chain until the end of the transaction, also where two can write at once: so the chain cannot fork.
-    let end: Option<(i64, String, Instant)> = tx
-        .query_opt(
-            "INSERT INTO audit_chains (organization_id, sequence, hash, at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (organization_id) DO UPDATE SET sequence = audit_chains.sequence + excluded.sequence
-             RETURNING sequence, hash, at",
-            params![organization_id, count, NO_HASH, new.at],
-            |row| Ok((row.take()?, row.take()?, row.take()?)),
-        )
-        .await?;
-    let (sequence, mut hash, last) = end.ok_or_else(|| Error::unavailable("a chain was not updated"))?;
-    // A request that came earlier may be done later.
-    let at = last.max(new.at);
-    let mut rows = Vec::with_capacity(subjects.len());
-    for (subject, sequence) in subjects.iter().zip(sequence - count + 1..) {
-        let row = columns(organization_id, new, subject, sequence, at, hash);
-        hash = row.last().cloned().flatten().unwrap_or_default();
-        rows.push(row);
+    let (mut rows, mut ends) =
+        (Vec::with_capacity(organizations.len() * subjects.len()), Vec::with_capacity(organizations.len()));
+    for batch in batches(organizations) {
+        // This holds the chains until the end of the transaction, also where two can write at once: so no chain can fork.
+        let starts: Vec<Held> = batch
+            .iter()
+            .map(|&organization_id| Held { organization_id, sequence: count, hash: NO_HASH.to_owned(), at: new.at })
+            .collect();
+        let (sql, values) = upsertion(&starts, HOLD);
+        let mut held = tx
+            .query_all(&sql, values, |row| {
+                Ok(Held { organization_id: row.take()?, sequence: row.take()?, hash: row.take()?, at: row.take()? })
+            })
+            .await?;
+        ends.append(&mut held);
     }
-    for batch in batches(&rows) {
-        let (sql, values) = insertion(batch);
+    if ends.len() < organizations.len() {
+        return Err(Error::unavailable("a chain was not updated"));
+    }
+    for end in &mut ends {
+        // A request that came earlier may be done later.
+        end.at = end.at.max(new.at);
+        for (subject, sequence) in subjects.iter().zip(end.sequence - count + 1..) {
+            let row = columns(end.organization_id, new, subject, sequence, end.at, std::mem::take(&mut end.hash));
+            end.hash = row.last().cloned().flatten().unwrap_or_default();
+            rows.push(row);
+        }
+    }
+    let counts: Vec<usize> = batches(&rows).map(<[Columns]>::len).collect();
+    let mut rows = rows.into_iter();
+    for count in counts {
+        let (sql, values) = insertion(count, rows.by_ref().take(count));
         tx.exec(&sql, values).await?;
     }
-    tx.exec("UPDATE audit_chains SET hash = ?2, at = ?3 WHERE organization_id = ?1", params![organization_id, hash, at]).await
+    for batch in batches(&ends) {
+        let (sql, values) = upsertion(batch, "hash = excluded.hash, at = excluded.at");
+        tx.exec(&sql, values).await?;
+    }
+    Ok(())
+}
+
+/// How the chains that a transaction is to add to are made longer, and read.
+const HOLD: &str = concat!(
+    "sequence = audit_chains.sequence + excluded.sequence RETURNING ",
+    packed!("organization_id", "sequence", "hash", "at")
+);
+
+/// A chain that is added to, and where it ends.
+struct Held {
+    organization_id: Id<id::Organization>,
+    sequence: i64,
+    hash: String,
+    at: Instant,
+}
+
+/// The statement that writes where chains end, or changes it where they have begun, and its values.
+fn upsertion(ends: &[Held], change: &str) -> (String, Vec<Value>) {
+    let values = ends.iter().flat_map(|end| params![end.organization_id, end.sequence, end.hash, end.at]).collect();
+    let sql = [
+        "INSERT INTO audit_chains (organization_id, sequence, hash, at) VALUES ",
+        &rows_of_numbers(1, 4, ends.len()),
+        " ON CONFLICT (organization_id) DO UPDATE SET ",
+        change,
+    ];
+    (sql.concat(), values)
 }
 
 /// An entry at its place in the chain, its hash last.
@@ -146,16 +188,20 @@ fn canonical(columns: &[Option<String>]) -> String {
     ])
 }
 
-/// The statement that writes some entries, and its values.
-fn insertion(batch: &[Columns]) -> (String, Vec<Value>) {
-    let tuples: Vec<_> = (0..batch.len()).map(|index| format!("({})", numbers(1 + index * WIDTH, WIDTH))).collect();
-    let value = |(index, column): (usize, &Option<String>)| match (index, column) {
-        (_, None) => Value::Null,
-        (AT | SEQUENCE, Some(text)) => Value::Int(text.parse().unwrap_or_default()),
-        (_, Some(text)) => Value::Text(text.clone()),
-    };
-    let values = batch.iter().flat_map(|columns| columns.iter().enumerate().map(value)).collect();
-    (format!("INSERT INTO audit_entries ({COLUMNS}) VALUES {}", tuples.join(", ")), values)
+/// The statement that writes as many entries, and its values.
+fn insertion(count: usize, entries: impl Iterator<Item = Columns>) -> (String, Vec<Value>) {
+    let mut values = Vec::with_capacity(count * WIDTH);
+    for columns in entries {
+        for (index, column) in columns.into_iter().enumerate() {
+            values.push(match (index, column) {
+                (_, None) => Value::Null,
+                (AT | SEQUENCE, Some(text)) => Value::Int(text.parse().unwrap_or_default()),
+                (_, Some(text)) => Value::Text(text),
+            });
+        }
+    }
+    let sql = ["INSERT INTO audit_entries (", COLUMNS, ") VALUES ", &rows_of_numbers(1, WIDTH, count)];
+    (sql.concat(), values)
 }
 
 /// The same in one, for there are many and of many rows.

@@ -375,8 +375,11 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Or
 /// One organization within the scope, removed or not, as far as work for it needs it.
 pub async fn head(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<OrganizationHead> {
     db.query_opt(
-        "SELECT id, parent_id, kind, status, disabled_by, currency, path, removed_at FROM organizations
-         WHERE id = ?1 AND path >= ?2 AND path < ?3",
+        concat!(
+            "SELECT ",
+            packed!("id", "parent_id", "kind", "status", "disabled_by", "currency", "path", "removed_at"),
+            " FROM organizations WHERE id = ?1 AND path >= ?2 AND path < ?3"
+        ),
         vec![id.to_value(), scope.from(), scope.until()],
         |row| {
             let mut head = OrganizationHead {
@@ -515,9 +518,10 @@ pub async fn insert(
     id: Id<id::Organization>,
     new: &NewOrganization,
     now: Instant,
-) -> Result<()> {
+) -> Result<Organization> {
     check_main_provider(tx, parent, new).await?;
-    insert_all(tx, parent, &[(id, new)], now).await
+    let (sql, values) = insertion(Some(parent), &[(id, new)], now);
+    tx.query_opt(&(sql + COLUMNS), values, read).await?.ok_or_else(taken)
 }
 
 /// Creates many organizations below `parent`, which the caller has found within its scope. What is said of them was checked.
@@ -528,11 +532,17 @@ pub async fn insert_all(
     now: Instant,
 ) -> Result<()> {
     for batch in batches(new) {
-        if write(tx, Some(parent), batch, now).await? < batch.len() {
-            return Err(Error::unavailable("an organization id was taken"));
+        let (sql, values) = insertion(Some(parent), batch, now);
+        let written: Vec<Id<id::Organization>> = tx.query_all(&(sql + "id"), values, |row| row.take()).await?;
+        if written.len() < batch.len() {
+            return Err(taken());
         }
     }
     Ok(())
+}
+
+fn taken() -> Error {
+    Error::unavailable("an organization id was taken")
 }
 
 /// An additional provider stands beside the provider that it belongs to, and there is a bound to how many do.
@@ -569,7 +579,9 @@ async fn check_main_provider(tx: &Tx<'_>, parent: &OrganizationHead, new: &NewOr
 
 /// Creates the operator; `false` when there is one already.
 pub async fn insert_operator(tx: &Tx<'_>, id: Id<id::Organization>, new: &NewOrganization, now: Instant) -> Result<bool> {
-    Ok(write(tx, None, &[(id, new)], now).await? == 1)
+    let (sql, values) = insertion(None, &[(id, new)], now);
+    let written: Option<Id<id::Organization>> = tx.query_opt(&(sql + "id"), values, |row| row.take()).await?;
+    Ok(written.is_some())
 }
 
 /// The operator, if there is one. Only bootstrapping asks, before anybody is there who could have a scope.
@@ -577,38 +589,36 @@ pub async fn find_operator(tx: &Tx<'_>) -> Result<Option<Organization>> {
     tx.query_opt(&format!("SELECT {COLUMNS} FROM organizations WHERE kind = 'OPERATOR'"), vec![], read).await
 }
 
-/// Writes organizations below one parent, in one statement, and says how many it wrote. What is below a disabled organization is disabled with it.
-async fn write(
-    tx: &Tx<'_>,
+/// The statement that writes organizations below one parent, up to what it is to say of those that it wrote, and its values.
+/// What is below a disabled organization is disabled with it.
+fn insertion(
     parent: Option<&OrganizationHead>,
     rows: &[(Id<id::Organization>, &NewOrganization)],
     now: Instant,
-) -> Result<usize> {
+) -> (String, Vec<Value>) {
     let disabled_by = parent.and_then(|parent| parent.disabled_by);
     let status = if disabled_by.is_some() { OrganizationStatus::Disabled } else { OrganizationStatus::Active };
     let mut values = params![parent.map(|parent| parent.id), status, disabled_by, now];
-    let mut tuples = Vec::with_capacity(rows.len());
+    let mut tuples = String::new();
     for (id, new) in rows {
         let path = parent.map_or_else(|| OrganizationPath::root(*id), |parent| parent.path.child(*id));
         let first = values.len() + 1;
         values.extend(params![id, path, new.kind, new.currency, new.provider_type, new.main_provider_id]);
         values.extend(new.values());
-        tuples.push(format!("(?1, ?2, ?3, 1, ?4, ?4, {})", crate::value::numbers(first, values.len() + 1 - first)));
+        tuples.push_str(if tuples.is_empty() { "(?1, ?2, ?3, 1, ?4, ?4, " } else { ", (?1, ?2, ?3, 1, ?4, ?4, " });
+        tuples.push_str(&crate::value::numbers(first, values.len() + 1 - first));
+        tuples.push(')');
     }
-    let written: Vec<Id<id::Organization>> = tx
-        .query_all(
-            &format!(
-                "INSERT INTO organizations (parent_id, status, disabled_by, version, created_at, updated_at,
-                 id, path, kind, currency, provider_type, main_provider_id, {})
-             VALUES {} ON CONFLICT DO NOTHING RETURNING id",
-                SAID.join(", "),
-                tuples.join(", ")
-            ),
-            values,
-            |row| row.take(),
-        )
-        .await?;
-    Ok(written.len())
+    let sql = [
+        "INSERT INTO organizations (parent_id, status, disabled_by, version, created_at, updated_at,
+             id, path, kind, currency, provider_type, main_provider_id, ",
+        &SAID.join(", "),
+        ") VALUES ",
+        &tuples,
+        " ON CONFLICT DO NOTHING RETURNING ",
+    ]
+    .concat();
+    (sql, values)
 }
 
 /// An organization within the scope that is still at `version`; anything else is stale.

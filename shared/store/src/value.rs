@@ -185,14 +185,36 @@ pub(crate) fn start<N: Noun>(after: Option<Id<N>>) -> Value {
 
 /// The numbers of `count` parameters from `first` on, for statements of as many rows or ids as there are: `?3, ?4`.
 pub(crate) fn numbers(first: usize, count: usize) -> String {
-    (first..first + count).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ")
+    let mut text = String::with_capacity(6 * count);
+    push_numbers(&mut text, first, count);
+    text
+}
+
+/// The same for `count` rows of `width` each: `(?3, ?4), (?5, ?6)`.
+pub(crate) fn rows_of_numbers(first: usize, width: usize, count: usize) -> String {
+    let mut text = String::with_capacity((6 * width + 4) * count);
+    for row in 0..count {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        push_numbers(&mut text, first + row * width, width);
+        text.push(')');
+    }
+    text
+}
+
+/// Without the machinery of formats, for every statement that writes rows passes here.
+fn push_numbers(text: &mut String, first: usize, count: usize) {
+    let mut digits = itoa::Buffer::new();
+    for number in first..first + count {
+        text.push_str(if number == first { "?" } else { ", ?" });
+        text.push_str(digits.format(number));
+    }
 }
 
 /// Cuts a list into pieces, for statements that take several rows or ids at once. The pieces come in few sizes, because
 /// each size is a statement of its own to prepare and to keep. The largest is far below the 32,766 parameters of SQLite.
 pub(crate) fn batches<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let size = [256, 64, 16, 4, 1].into_iter().find(|&size| size <= items.len())?;
+        let size = [256, 64, 16, 4, 2, 1].into_iter().find(|&size| size <= items.len())?;
         let (batch, rest) = items.split_at(size);
         items = rest;
         Some(batch)
@@ -278,7 +300,7 @@ mod tests {
             let items: Vec<usize> = (0..count).collect();
             assert_eq!(batches(&items).collect::<Vec<_>>().concat(), items);
             assert!(batches(&items).count() <= count / 256 + 12, "{count}");
-            assert!(batches(&items).all(|batch| [1, 4, 16, 64, 256].contains(&batch.len())));
+            assert!(batches(&items).all(|batch| [1, 2, 4, 16, 64, 256].contains(&batch.len())));
         }
     }
 
@@ -286,5 +308,7 @@ mod tests {
     fn parameters_are_numbered_from_the_first() {
         assert_eq!(numbers(3, 2), "?3, ?4");
         assert_eq!(numbers(1, 0), "");
+        assert_eq!(rows_of_numbers(3, 2, 2), "(?3, ?4), (?5, ?6)");
+        assert_eq!(rows_of_numbers(1, 2, 0), "");
     }
 }

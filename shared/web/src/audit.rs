@@ -178,9 +178,6 @@ fn record<'a>(tx: &'a Tx<'_>, entry: NewEntry<'a>, told: Told) -> LocalIn<'a, Re
         if subjects.is_empty() {
             return Ok(());
         }
-        for organization in &told.concerned {
-            store::audit::record(tx, *organization, &entry, subjects).await?;
-        }
-        Ok(())
+        store::audit::record(tx, &told.concerned, &entry, subjects).await
     })
 }

@@ -5,31 +5,11 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, ensure};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use anyhow::{Context as _, Result, bail, ensure};
+use rusqlite::{Connection, params_from_iter, types::Value};
 
-/// The statements of `shared/store`: `access_tokens::find`, `idempotency::{find, insert}`, `organizations::{find, insert}`.
-const PRINCIPAL: &str =
-    "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path AS found
-    FROM access_tokens a
-    JOIN organizations o ON o.id = a.organization_id
-    JOIN bindings b ON b.principal_id = a.principal_id
-    JOIN organizations p ON p.id = b.organization_id
-    WHERE a.hash = ?1 AND a.expires_at > ?2";
-const ANSWERED: &str =
-    "SELECT fingerprint, status, answer FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3";
-const FIND: &str = "SELECT id, parent_id, kind, status, display_name, company_name, country, state, city, zip, address_line1,
-    domain, tag, currency, created_at, updated_at, version, path
-    FROM organizations WHERE id = ?1 AND path >= ?2 AND path < ?3";
-const INSERT: &str = "INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, state,
-        city, zip, address_line1, domain, tag, currency, version, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, 'ACTIVE', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?15)
-    ON CONFLICT DO NOTHING RETURNING id, parent_id, kind, status, display_name, company_name, country, state, city, zip,
-        address_line1, domain, tag, currency, created_at, updated_at, version, path";
-const ANSWER: &str = "INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, expires_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-    ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
-        answer = excluded.answer, expires_at = excluded.expires_at";
+/// The statements of one such request, in their order; a test sees to it that they are the hub's.
+const STATEMENTS: &str = include_str!("native_write.sql");
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -51,50 +31,59 @@ fn main() -> Result<()> {
     let until = format!("{}/", path.trim_end_matches('.'));
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
-    // As long as the sealed answer that the hub keeps.
-    let answer = "x".repeat(900);
+    // As long as a hash of an entry, and as the sealed answer that the hub keeps.
+    let (hash, answer) = ("0".repeat(64), "x".repeat(900));
+    let statements: Vec<&str> = STATEMENTS.lines().map(|line| line.trim_end_matches(';')).collect();
+    let [who, begin, answered, find, insert, hold, enter, end, answer_kept, commit] = statements[..] else {
+        bail!("native_write.sql has {} statements; bind here what it takes", statements.len());
+    };
 
     let start = Instant::now();
     let mut latencies = Vec::new();
+    // Beyond what the hub or a run before has written.
+    let mut sequence = i64::try_from(run)?;
     while start.elapsed() < Duration::from_secs(seconds) {
         let began = Instant::now();
         let unique = format!("{run:018}{:08}", latencies.len());
-        let found = db.prepare_cached(PRINCIPAL)?.query_map(params![token, now], |row| row.get::<_, String>(0))?.count();
-        ensure!(found > 0, "the access token is gone");
-        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let (id, request) = (format!("org_{unique}"), format!("req_{unique}"));
+        let none = Value::Null;
+        let text = |text: &str| Value::Text(text.to_owned());
+        ensure!(count(&db, who, &[text(&token), now.into()])? > 0, "the access token is gone");
+        count(&db, begin, &[])?;
         if keyed {
-            let answered: Option<String> =
-                db.prepare_cached(ANSWERED)?.query_row(params![principal, unique, now], |row| row.get(0)).optional()?;
-            ensure!(answered.is_none(), "the key was used before");
+            ensure!(count(&db, answered, &[text(&principal), text(&unique), now.into()])? == 0, "the key was used before");
         }
-        let _: String = db.prepare_cached(FIND)?.query_row(params![parent, path, until], |row| row.get(0))?;
-        let id = format!("org_{unique}");
-        let none: Option<String> = None;
-        let written: String = db.prepare_cached(INSERT)?.query_row(
-            params![
-                id,
-                parent,
-                format!("{path}{id}."),
-                "PROVIDER",
-                "Bench",
-                "Bench Ltd",
-                "US",
-                none,
-                none,
-                none,
-                none,
-                none,
-                none,
-                "USD",
-                now
-            ],
-            |row| row.get(0),
-        )?;
-        ensure!(written == id, "another row was written");
+        ensure!(count(&db, find, &[text(&parent), text(&path), text(&until)])? == 1, "the operator is gone");
+        let mut values = vec![text(&parent), text("ACTIVE"), none.clone(), now.into()];
+        values.extend([text(&id), text(&format!("{path}{id}.")), text("PROVIDER"), text("USD"), text("STANDARD"), none.clone()]);
+        values.extend([text("Bench"), text("Bench Ltd"), none.clone(), text("US")]);
+        values.resize(26, none.clone());
+        values.push(text("bench"));
+        ensure!(count(&db, insert, &values)? == 1, "the organization was not written");
+        let ends = |sequence: i64| {
+            let end = |of: &str| [text(of), sequence.into(), text(&hash), now.into()];
+            [end(&parent), end(&id)].concat()
+        };
+        ensure!(count(&db, hold, &ends(1))? == 2, "the chains are not there");
+        sequence += 1;
+        let entry = |of: &str| {
+            let details = r#"{"displayName":{"to":"Bench"},"kind":{"to":"PROVIDER"}}"#;
+            [
+                [text(&parent), none.clone(), text("organizations"), text("create")],
+                [now.into(), text(details), text(of), text(&hash)],
+                [text(&principal), text(&parent), text(&request), text("SUCCESS")],
+                [sequence.into(), text(&id), text(&hash[..32]), text(&hash)],
+            ]
+            .concat()
+        };
+        count(&db, enter, &[entry(&parent), entry(&id)].concat())?;
+        count(&db, end, &ends(1))?;
         if keyed {
-            db.prepare_cached(ANSWER)?.execute(params![principal, unique, token, 201, answer, now + 86_400_000])?;
+            let until = now + 86_400_000;
+            let values = [text(&principal), text(&unique), text(&token), 201.into(), text(&answer), until.into()];
+            count(&db, answer_kept, &values)?;
         }
-        db.prepare_cached("COMMIT")?.execute([])?;
+        count(&db, commit, &[])?;
         latencies.push(began.elapsed());
     }
     let elapsed = start.elapsed().as_secs_f64();
@@ -104,4 +93,19 @@ fn main() -> Result<()> {
     let per_second = latencies.len() as f64 / elapsed;
     println!("{{\"perSecond\":{per_second:.1},\"p50\":{:.4},\"p99\":{:.4}}}", at(50), at(99));
     Ok(())
+}
+
+/// Runs a statement to its end, reads every column of its rows, and says how many there were.
+fn count(db: &Connection, sql: &str, values: &[Value]) -> Result<usize> {
+    let mut statement = db.prepare_cached(sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        for column in 0..columns {
+            let _: Value = row.get(column)?;
+        }
+        count += 1;
+    }
+    Ok(count)
 }
