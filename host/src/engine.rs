@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
 use sha2::{Digest as _, Sha256};
-use xxhash_rust::xxh3::Xxh3Default;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::bindings::Imports;
 use crate::guest::{Guest, SpinHost};

@@ -24,7 +24,7 @@ const CACHED_STATEMENTS: usize = 256;
 const CACHE_KIB: i32 = 512;
 /// The same for the one connection that writes: a write touches a page of every index of its tables, and each page that has
 /// to be read again is read with the gate held.
-const WRITER_CACHE_KIB: i32 = 8 << 10;
+const WRITER_CACHE_KIB: i32 = 2 << 10;
 /// This many open sessions are a crowd.
 const CROWD: usize = 4;
 /// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
