@@ -28,6 +28,7 @@ mod host_tick;
 mod main_job;
 mod members_invitations;
 mod members_members;
+mod onboarding_first_administrators;
 mod onboarding_organizations;
 mod openapi;
 mod packages_interop;

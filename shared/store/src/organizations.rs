@@ -11,7 +11,8 @@ use domain::{
     country::Country,
     id,
     organization::{
-        ADDITIONAL_PROVIDERS, OrganizationStatus, PartnerType, ProviderStatus, ProviderType, TenantType, Traits, checked_state,
+        ADDITIONAL_PROVIDERS, OrganizationStatus, PartnerType, ProviderStatus, ProviderType, TenantType, Traits,
+        check_admin_user, checked_state,
     },
     person::Email,
     text::folded,
@@ -182,6 +183,11 @@ pub struct NewOrganization {
     pub main_provider_id: Option<Id<id::Organization>>,
     /// How a distributor, reseller or provider takes part in selling.
     pub partner_types: Option<List<PartnerType, 3>>,
+    /// Of customers, when they are created: who is to be its first CUSTOMER_ADMINISTRATOR. Whom the hub knows is made one at
+    /// once; others get an invitation there, of which `/v1/member-invitations` gives the secret (resend).
+    pub admin_user_email: Option<Email>,
+    /// The name that they go by, if the hub does not know them yet.
+    pub admin_user_name: Option<Text<1, 120>>,
 }
 
 impl NewOrganization {
@@ -214,6 +220,8 @@ impl NewOrganization {
             provider_type: None,
             main_provider_id: None,
             partner_types: None,
+            admin_user_email: None,
+            admin_user_name: None,
         }
     }
 
@@ -227,6 +235,7 @@ impl NewOrganization {
             partner_types: self.partner_types.as_deref().unwrap_or_default().to_vec(),
         };
         let traits = traits.checked(self.kind)?;
+        check_admin_user(self.kind, self.admin_user_email.is_some(), self.admin_user_name.is_some())?;
         (self.tenant_type, self.provider_status, self.provider_type) =
             (traits.tenant_type, traits.provider_status, traits.provider_type);
         self.state = match checked_state(self.country, self.state.as_deref())? {
