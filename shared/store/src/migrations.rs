@@ -36,6 +36,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_catalogue",
     11 "0011_environments",
     12 "0012_sign_in_ends",
+    13 "0013_lists",
+    14 "0014_contract_uses",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
