@@ -53,7 +53,7 @@ pub async fn create(
             queue: QUEUE,
             kind: USE,
             organization_id: caller.acting().id,
-            payload: format!("{first_usage_id} {}", first_usage_id.nth(u32::MAX)),
+            payload: format!("{} {}", first_usage_id.nth(0), first_usage_id.nth(u32::MAX)),
             due_at: hub.now(),
             trace: Some(&hub.traceparent()),
             now: hub.now(),

@@ -47,14 +47,7 @@ pub async fn add_up(hub: Hub, job: Job) -> Result<()> {
         .await
 }
 
-async fn add(
-    tx: &Tx<'_>,
-    hub: &Hub,
-    scope: &Scope,
-    job: &Job,
-    (id, period): (Id<id::Contract>, Period),
-    sum: i64,
-) -> Result<()> {
+async fn add(tx: &Tx<'_>, hub: &Hub, scope: &Scope, job: &Job, (id, period): (Id<id::Contract>, Period), sum: i64) -> Result<()> {
     let contract = contracts::find(tx, scope, id).await?;
     if !contract.terms.are_watched() {
         return Ok(());

@@ -722,7 +722,8 @@ mod tests {
     }
 
     fn watched(threshold: Option<i64>, prepayment: Option<i64>, trigger: Option<i64>) -> Terms {
-        let money = |minor_units: Option<i64>| minor_units.map(|minor_units| Money { minor_units, currency: "USD".parse().unwrap() });
+        let money =
+            |minor_units: Option<i64>| minor_units.map(|minor_units| Money { minor_units, currency: "USD".parse().unwrap() });
         Terms { threshold: money(threshold), prepayment: money(prepayment), trigger_point: money(trigger), ..Terms::default() }
     }
 

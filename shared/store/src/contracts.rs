@@ -1,9 +1,6 @@
 //! Commit contracts.
 
-use crate::{
-    Db, Row, Scope, Stored, Tx, Value, params,
-    value::numbers,
-};
+use crate::{Db, Row, Scope, Stored, Tx, Value, params, value::numbers};
 use domain::{
     Currency, Date, Decimal, Error, Id, Instant, JsonSchema, List, Money, OrganizationPath, Period, Result, Text,
     contract::{self, Contact, ContractEvent, ContractStatus, ContractType, Dates, Terms, Used},
@@ -499,11 +496,9 @@ pub async fn add_use(tx: &Tx<'_>, id: Id<id::Contract>, period: Period, minor_un
         )
         .await?;
     let all: Option<i64> = tx
-        .query_opt(
-            "SELECT CAST(SUM(minor_units) AS BIGINT) FROM contract_uses WHERE contract_id = ?1",
-            params![id],
-            |row| row.take(),
-        )
+        .query_opt("SELECT CAST(SUM(minor_units) AS BIGINT) FROM contract_uses WHERE contract_id = ?1", params![id], |row| {
+            row.take()
+        })
         .await?;
     let (month, all) = (month.unwrap_or(MOST), all.unwrap_or(added));
     Ok(Used { month: ((month - added).max(0), month), all: ((all - added).max(0), all) })
