@@ -39,7 +39,7 @@ fn use_above_the_threshold_of_a_month_is_told_once_a_month_to_both() {
         import("2026-10-02", "0.01").await;
         import("2026-10-03", "5000").await;
         let october = entry("THRESHOLD_EXCEEDED", "2026-10", "100001");
-        assert_eq!(told(&ground, &shop.provider).await, [october.clone()]);
+        assert_eq!(told(&ground, &shop.provider).await, std::slice::from_ref(&october));
         // Another month has its own; a late row of an earlier one counts there.
         import("2026-09-29", "1.01").await;
         let both = [october, entry("THRESHOLD_EXCEEDED", "2026-09", "100001")];
