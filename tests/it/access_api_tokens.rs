@@ -369,3 +369,59 @@ fn exactly_one_credential_is_exchanged() {
         }
     });
 }
+
+#[test]
+fn nobody_revokes_what_is_above_them_but_what_is_theirs() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let developer = world.actor(&shop.operator, &shop.provider, "PROVIDER_DEVELOPER").await;
+        let above = world.get("/v1/me").by(&shop.admin).send().await.text("/principalId");
+        let revoke = |id: &str, by: &Actor| world.delete(&format!("/v1/api-tokens/{id}")).by(by).send();
+        revoke(&above, &developer).await.expect_problem(403, "role_above_own");
+        world.get("/v1/me").by(&shop.admin).send().await.expect(200);
+        // What somebody owns they can end, and a token itself.
+        let own = issue(&world, &developer, &shop.provider, &["PROVIDER_DEVELOPER"]).await.text("/id");
+        revoke(&own, &developer).await.expect(204);
+        let itself = world.get("/v1/me").by(&developer).send().await.text("/principalId");
+        revoke(&itself, &developer).await.expect(204);
+        revoke(&above, &shop.operator).await.expect(204);
+    });
+}
+
+#[test]
+fn a_role_of_bound_customers_is_no_tokens() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let body = new(&shop.provider, &["PROVIDER_BILLING_USER", "PROVIDER_ACCOUNT_ADMINISTRATOR"]);
+        for path in ["/v1/api-tokens", "/v1/apps"] {
+            let refused = world.post(path, body.clone()).by(&shop.admin).send().await;
+            refused.expect_problem(422, "invalid_request");
+            assert_eq!(refused.at("/errors/0/pointer"), "/roles/1");
+        }
+    });
+}
+
+#[test]
+fn what_an_ended_app_set_going_does_not_count() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let mut body = new(&shop.provider, &["PROVIDER_ADMINISTRATOR"]);
+        body["expiresAt"] = json!("2026-11-21T13:00:00Z");
+        let app = world.post("/v1/apps", body).by(&shop.admin).send().await;
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            app.expect(201).text("/id"),
+            app.text("/clientSecret")
+        );
+        let token =
+            world.call(http::Method::POST, "/v1/oauth/token").body("application/x-www-form-urlencoded", form).send().await;
+        let body = json!({ "roles": ["PROVIDER_BILLING_USER"], "people": [{ "email": "ada@example.com" }] });
+        let invited = world.post("/v1/members", body).bearer(&token.expect(200).text("/access_token")).send().await;
+        world.hub.clock().advance(std::time::Duration::from_secs(3600)).await;
+        let secret = json!({ "secret": invited.expect(207).text("/succeeded/invited/0/secret") });
+        world.post("/v1/member-invitations/accept", secret).send().await.expect_problem(403, "invitation_void");
+    });
+}

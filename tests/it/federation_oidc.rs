@@ -402,3 +402,28 @@ fn a_hub_that_dies_in_a_callback_leaves_nothing_half_done() {
         panic!("a callback makes 100 calls");
     });
 }
+
+#[test]
+fn what_an_identity_provider_vouched_for_ends_with_it() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, provider) = served(&world).await;
+        let other = trust(&world, &shop.operator, &shop.provider, json!({})).await;
+        let by = |answer: &tests::Answer| answer.text("/accessToken");
+        let (one, two) = (sign_in(&world, &idp, &provider, json!({})).await, sign_in(&world, &idp, &other, json!({})).await);
+        let again =
+            world.post("/v1/access-tokens", json!({ "refreshToken": one.expect(201).text("/refreshToken") })).send().await;
+        let me = |token: String| world.get("/v1/me").bearer(&token).send();
+        me(by(&again)).await.expect(200);
+        let path = format!("/v1/identity-providers/{provider}");
+        world.delete(&path).by(&shop.operator).send().await.expect(204);
+        // Whatever followed from it, refreshed or not; and nothing else.
+        for token in [by(&one), by(&again)] {
+            me(token).await.expect_problem(401, "access_token_invalid");
+        }
+        let refresh = json!({ "refreshToken": again.text("/refreshToken") });
+        world.post("/v1/access-tokens", refresh).send().await.expect_problem(401, "refresh_token_invalid");
+        me(by(&two)).await.expect(200);
+        assert_eq!(sessions(&world), 1);
+    });
+}

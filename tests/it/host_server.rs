@@ -150,14 +150,15 @@ async fn a_request_that_takes_too_long_is_ended_and_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_that_computes_forever_is_ended_and_others_go_on() {
     served(
-        |builder| builder.cpu_timeout(Duration::from_secs(3)),
+        |builder| builder.cpu_timeout(Duration::from_secs(8)),
         async |_, hub| {
             let start = Instant::now();
             let spin = [(); 2].map(|()| async { hub.request(post("/probe/run", &json!([{ "do": "spin" }]))).await.unwrap() });
             let others = futures::future::join_all((0..20).map(async |n| {
                 tokio::time::sleep(Duration::from_millis(100 + 10 * n)).await;
                 let answer = hub.request(get("/probe/count")).await.unwrap();
-                answer.status().is_success() && start.elapsed() < Duration::from_millis(2500)
+                // While both still compute, with time to spare on a machine that has other things to do.
+                answer.status().is_success() && start.elapsed() < Duration::from_millis(7000)
             }));
             let (spun, others) = tokio::join!(futures::future::join_all(spin), others);
             for answer in spun {
@@ -166,7 +167,7 @@ async fn a_guest_that_computes_forever_is_ended_and_others_go_on() {
             // The first ones may have joined an instance before it was seen to loop.
             let quick = others.iter().filter(|quick| **quick).count();
             assert!(quick >= 15, "two loops on two threads, and {quick} of 20 others answered");
-            assert!(start.elapsed() < Duration::from_secs(20));
+            assert!(start.elapsed() < Duration::from_secs(40));
             assert!(hub.logs().join("\n").contains("computed for too long"));
         },
     )

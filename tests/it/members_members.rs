@@ -489,3 +489,33 @@ fn members_are_listed_page_by_page_and_others_tenants_are_not_there() {
         assert_eq!(world.dump(), before);
     });
 }
+
+#[test]
+fn there_is_one_first_administrator_however_many_are_named() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let by = world.actor(&shop.operator, &shop.provider, "PROVIDER_OPERATIONS_ADMINISTRATOR").await;
+        let (one, two) = (world.somebody("one@example.com", &[]), world.somebody("two@example.com", &[]));
+        let body = json!({
+            "organizationId": shop.customer, "roles": ["CUSTOMER_ADMINISTRATOR"],
+            "people": [{ "email": "one@example.com" }, { "email": "two@example.com" }],
+        });
+        let added = world.post("/v1/members", body).by(&by).send().await;
+        assert_eq!(added.expect(207).at("/succeeded/added/0/personId"), json!(one));
+        assert_eq!(
+            (added.at("/failed/0/email"), added.at("/failed/0/code")),
+            (json!("two@example.com"), json!("role_above_own"))
+        );
+        // Nor by giving the role to several at once.
+        let other = world.organization(&shop.admin, "CUSTOMER", "Tailspin", None).await;
+        for person in [&one, &two] {
+            let sql = "INSERT INTO bindings (principal_id, role, organization_id) VALUES (?1, 'CUSTOMER_USER', ?2)";
+            world.database().execute(sql, (person, &other)).unwrap();
+        }
+        let body = json!({ "organizationId": other, "personIds": [one, two], "addRoles": ["CUSTOMER_ADMINISTRATOR"] });
+        let changed = world.patch("/v1/members", body).by(&by).send().await;
+        assert_eq!(changed.expect(207).at("/succeeded/changed/0/personId"), json!(one));
+        assert_eq!((changed.at("/failed/0/personId"), changed.at("/failed/0/code")), (json!(two), json!("role_above_own")));
+    });
+}

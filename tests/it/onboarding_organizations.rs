@@ -367,6 +367,11 @@ fn lists_are_filtered_and_each_filter_has_its_index() {
             ("status=ACTIVE&kind=CUSTOMER&tag=y", vec!["abacus"]),
             ("status=DISABLED", vec![]),
             ("status=REMOVED", vec![]),
+            (&*format!("tag=x&{parent}"), vec!["Ábaco", "Beta"]),
+            (&*format!("tag=x&country=US&{parent}"), vec!["Beta"]),
+            (&*format!("country=US&{parent}"), vec!["Fabrikam", "abacus", "Beta"]),
+            (&*format!("country=US&parentId={}", shop.customer), vec![]),
+            (&*format!("country=US&createdAfter=2026-11-21T12:01:00Z&{parent}"), vec!["abacus", "Beta"]),
         ] {
             assert_eq!(names(&world, &shop.admin, query).await, found, "{query}");
         }
@@ -389,6 +394,11 @@ fn lists_are_filtered_and_each_filter_has_its_index() {
             (parent.as_str(), "organizations_parent"),
             ("tag=x", "organizations_tag"),
             ("country=US&kind=CUSTOMER", "organizations_country"),
+            ("country=US&kind=PROVIDER", "organizations_kind"),
+            (&*format!("tag=x&{parent}"), "organizations_tag"),
+            (&*format!("country=MX&{parent}"), "organizations_country"),
+            (&*format!("status=DISABLED&{parent}"), "organizations_disabled"),
+            (&*format!("kind=CUSTOMER&{parent}"), "organizations_parent"),
             ("kind=CUSTOMER&tag=x", "organizations_tag"),
             ("kind=CUSTOMER", "organizations_kind"),
             ("name=a", "organizations_name"),

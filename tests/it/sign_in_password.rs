@@ -462,3 +462,78 @@ fn what_a_person_owns_is_theirs_and_regenerating_makes_it_so() {
         assert_eq!(again.expect(200).text("/ownerId"), person);
     });
 }
+
+/// What the audit of an organization has of one kind.
+async fn entries(world: &World, by: &Actor, organization: &str, action: &str) -> Vec<Value> {
+    let path = format!("/v1/audit-entries?organizationId={organization}&action={action}");
+    world.get(&path).by(by).send().await.expect(200).at("/items").as_array().unwrap().clone()
+}
+
+#[test]
+fn wrong_passwords_are_in_the_audit_and_do_not_fill_it() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, person) = staffed(&world).await;
+        let rows = |world: &World| world.count("SELECT COUNT(*) FROM audit_entries");
+        let before = rows(&world);
+        // Attempts on an address that nobody has, and on one of somebody who is a member of nothing, are nobody's.
+        world.somebody("nowhere@example.com", &[]);
+        for email in ["nobody@example.com", "nowhere@example.com"] {
+            for _ in 0..6 {
+                world.try_password(email, "wrong").await;
+            }
+        }
+        assert_eq!(rows(&world), before);
+        for _ in 0..40 {
+            world.try_password(EMAIL, "wrong password").await;
+        }
+        // The first, and the one with which they have to wait; what is held back is not judged and not noted.
+        let noted = entries(&world, &shop.operator, &shop.provider, "passwords.check").await;
+        let told = |entry: &Value| {
+            let detail = |name: &str| entry["details"][name]["to"].as_str().unwrap().to_owned();
+            (detail("failuresInARow"), detail("lockedForSeconds"))
+        };
+        assert_eq!(noted.iter().map(told).collect::<Vec<_>>(), [("1".into(), "0".into()), ("5".into(), "1".into())]);
+        assert_eq!(
+            (&noted[0]["result"], &noted[0]["principal"], &noted[0]["subjectId"]),
+            (&json!("FAILURE"), &json!(person), &json!(person))
+        );
+        assert_eq!(rows(&world), before + 2);
+        for _ in 0..2000 {
+            world.hub.clock().advance(Duration::from_secs(43)).await;
+            world.try_password(EMAIL, "wrong password").await;
+        }
+        let day = rows(&world) - before;
+        assert!((50..120).contains(&day), "{day} entries a day");
+        assert!(!world.dump().contains("wrong password"));
+    });
+}
+
+#[test]
+fn links_used_and_refresh_tokens_used_twice_are_in_the_audit() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, person) = staffed(&world).await;
+        let used = entries(&world, &shop.operator, &shop.provider, "account_links.redeem").await;
+        assert_eq!((used.len(), &used[0]["subjectId"], &used[0]["result"]), (1, &json!(person), &json!("SUCCESS")));
+        let session = sign_in(&world).await.text("/refreshToken");
+        refresh(&world, &session).await.expect(201);
+        for _ in 0..3 {
+            refresh(&world, &session).await.expect(401);
+        }
+        let reused = entries(&world, &shop.operator, &shop.provider, "sessions.refresh").await;
+        assert_eq!((reused.len(), &reused[0]["principal"], &reused[0]["result"]), (1, &json!(person), &json!("FAILURE")));
+    });
+}
+
+#[test]
+fn a_wrong_present_password_is_noted_like_any_other() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, _) = staffed(&world).await;
+        let session = sign_in(&world).await.text("/accessToken");
+        let body = json!({ "currentPassword": "guessed", "newPassword": "another long password" });
+        put(&world, "/v1/sign-in/password", &body).bearer(&session).send().await.expect_problem(401, "password_wrong");
+        assert_eq!(entries(&world, &shop.operator, &shop.provider, "passwords.check").await.len(), 1);
+    });
+}

@@ -1,14 +1,14 @@
 //! `/v1/access-tokens`
 
-use domain::{Error, JsonSchema, Kind, Result, Text};
+use domain::{Error, JsonSchema, Kind, Result, Text, audit::AuditResult};
 use serde::Deserialize;
 use store::{
     access_tokens,
     sessions::{self, Refreshed},
 };
 use web::{
-    AccessToken, Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Sent, access_token_lifetime, begin_session, permit,
-    refresh_token_halves, secret,
+    AccessToken, Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, access_token_lifetime, begin_session,
+    note_sign_in, permit, refresh_token_halves, secret,
 };
 
 /// The credential to exchange: one of the two.
@@ -62,13 +62,18 @@ async fn refresh(hub: &Hub, refresh_token: &str) -> Result<Issued> {
         .db()
         .await?
         .in_transaction(async |tx| match sessions::refresh(tx, &hash, &refresh_hash, &fresh.own_hash(), hub.now()).await? {
-            Refreshed::Replaced(person, ends) => begin_session(hub, tx, person, &fresh, Some(ends)).await.map(Ok),
-            refused => Ok(Err(refused)),
+            Refreshed::Replaced(person, ends) => begin_session(hub, tx, person, &fresh, Proof::Refresh(ends)).await.map(Ok),
+            Refreshed::UsedBefore(person) => {
+                // Once a session, for it ends with this.
+                note_sign_in(hub, tx, person, "sessions.refresh", AuditResult::Failure).await?;
+                Ok(Err(Refreshed::UsedBefore(person)))
+            }
+            Refreshed::Unknown => Ok(Err(Refreshed::Unknown)),
         })
         .await?;
     match outcome {
         Ok(token) => Ok(Issued(token)),
-        Err(Refreshed::UsedBefore) => {
+        Err(Refreshed::UsedBefore(_)) => {
             Err(invalid("refresh_token_reused", "was used before, so somebody else may have it, and its session has been ended"))
         }
         Err(_) => Err(unknown()),

@@ -99,8 +99,14 @@ pub async fn list(
     Ok(Listing::new(&page, found, hub.target(), |credential| credential.id.to_string()))
 }
 
+/// Whoever owns a credential can revoke it; others only one that they could have issued.
 pub async fn revoke(hub: &Hub, caller: &Identity, id: PrincipalId) -> Result<Sent<NoContent>> {
     hub.write(caller, async |tx| {
+        let credential = credentials::find(tx, &caller.scope(), id).await?;
+        if credential.owner_id != Some(caller.principal()) && id != caller.principal() {
+            let organization = organizations::find(tx, &caller.scope(), credential.organization_id).await?;
+            refuse_above_own(caller, &organization.path, &credential.roles)?;
+        }
         hub.concerns(credentials::revoke(tx, &caller.scope(), id, hub.now()).await?);
         Ok(NoContent)
     })

@@ -1,6 +1,7 @@
 //! Commit contracts: from their drafts to their ends.
 
 mod contracts;
+mod uses;
 
 use domain::Error;
 use web::Routes;
@@ -25,6 +26,7 @@ pub fn routes() -> Routes {
         .jobs(|hub, job| async move {
             match job.kind.as_str() {
                 contracts::ADVANCE | contracts::ACTIVATE => contracts::advance(hub, job).await,
+                domain::contract::USE => uses::add_up(hub, job).await,
                 other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
             }
         })

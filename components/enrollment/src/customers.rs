@@ -3,7 +3,10 @@
 use domain::{Error, FieldError, Id, JsonSchema, OrganizationKind, Result, id, organization::check_kind, table};
 use serde::{Deserialize, Serialize};
 use store::organizations::{self, Filter, NewOrganization};
-use web::{Bytes, CSV, Caller, File, Hub, Multi, NDJSON, Page, Query, Rows, Sent, json, limits, permit, read_json};
+use web::{
+    Bytes, CSV, Caller, File, Hub, Multi, NDJSON, Page, Query, Rows, Sent, json, limits, name_first_administrators, permit,
+    read_json,
+};
 
 /// The columns of a file. The first is in what is exported only: an import gives new ids, and takes no notice of these.
 const COLUMNS: [&str; 17] = [
@@ -25,6 +28,9 @@ const COLUMNS: [&str; 17] = [
     "tenantType",
     "kind",
 ];
+
+/// The columns of what is said of a row only when it comes in.
+const IMPORTED_ONLY: [&str; 2] = ["adminUserEmail", "adminUserName"];
 
 /// What the columns of the object in a row begin with.
 const CONTACT: &str = "alternateContact.";
@@ -106,9 +112,14 @@ pub async fn import(
         let numbered = || rows.iter().zip(0u32..);
         let new: Vec<_> = numbered().filter_map(|(row, number)| Some((first.nth(number), row.as_ref().ok()?))).collect();
         organizations::insert_all(tx, &parent, &new, hub.now()).await?;
+        name_first_administrators(&hub, tx, &caller, &parent.path, &new).await?;
         hub.concerns(parent.id);
-        for (id, _) in &new {
-            hub.audit_item(id.to_string(), domain::audit::AuditDetails::default());
+        for (id, row) in &new {
+            let mut details = domain::audit::AuditDetails::default();
+            if let Some(email) = &row.admin_user_email {
+                details.add("adminUserEmail", None, Some(email.as_str()));
+            }
+            hub.audit_item(id.to_string(), details);
         }
         let items: Vec<_> = numbered().map(|(row, number)| result(number, first.nth(number), row)).collect();
         Ok(Multi(Imported { succeeded: new.len() as u32, failed: (items.len() - new.len()) as u32, items }))
@@ -157,7 +168,8 @@ fn json_rows(bytes: &[u8]) -> Result<Vec<Row>> {
 }
 
 fn csv_rows(bytes: &[u8]) -> Result<Vec<Row>> {
-    let rows = table::read(bytes, &COLUMNS, limits::ROWS as usize)?;
+    let known: Vec<&str> = COLUMNS.into_iter().chain(IMPORTED_ONLY).collect();
+    let rows = table::read(bytes, &known, limits::ROWS as usize)?;
     Ok(rows.into_iter().map(|cells| customer_of_cells(&cells)).collect())
 }
 

@@ -24,7 +24,7 @@ use store::{
     identity_providers::{self, Trusted},
     oidc_sign_ins, people, person_identities,
 };
-use web::{Answer, Body, Hub, Issued, NewTokens, Reply, begin_session, secret, variable};
+use web::{Answer, Body, Hub, Issued, NewTokens, Proof, Reply, begin_session, secret, variable};
 
 /// For how long somebody may take at the identity provider.
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
@@ -148,8 +148,10 @@ pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Is
         .db()
         .await?
         .in_transaction(async |tx| {
+            // As it is now: it may have been edited or removed while it was asked.
+            let provider = identity_providers::trusted(tx, provider.id, hub.now()).await?;
             let person = person(&hub, tx, &provider, &subject).await?;
-            begin_session(&hub, tx, person, &tokens, None).await
+            begin_session(&hub, tx, person, &tokens, Proof::IdentityProvider(provider.id)).await
         })
         .await?;
     Ok(Issued(token))

@@ -1,6 +1,7 @@
 //! Members: who belongs to an organization, who was invited, and which roles they have in it and in services.
 
 mod admission;
+mod first_administrators;
 mod member_invitations;
 mod members;
 mod results;
@@ -25,6 +26,12 @@ pub fn routes() -> Routes {
             "Send a member invitation again, expired or not, with another secret",
         )
         .delete("/v1/member-invitations/{memberInvitationId}", member_invitations::revoke, "Take a member invitation back")
+        .jobs(|hub, job| async move {
+            match job.kind.as_str() {
+                domain::member::FIRST_ADMINISTRATOR => first_administrators::make(hub, job).await,
+                other => Err(domain::Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
+            }
+        })
 }
 
 web::serve!(routes);

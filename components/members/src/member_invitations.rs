@@ -223,7 +223,7 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<Acceptance>) -> Result<Acce
         .await?
         .in_transaction(async |tx| {
             let invitation = pending(tx, &acceptance.secret, hub.now()).await?;
-            let place = place(tx, &invitation).await?;
+            let place = place(tx, invitation.organization_id).await?;
             let person = invited(tx, new_person, &invitation, acceptance.display_name.as_ref(), hub.now()).await?;
             admitted(tx, &place, &invitation, &person, hub.now()).await?;
             member_invitations::close(tx, invitation.id, InvitationStatus::Accepted, hub.now()).await?;
@@ -258,8 +258,9 @@ async fn pending(tx: &Tx<'_>, secret: &str, now: Instant) -> Result<MemberInvita
     Ok(invitation)
 }
 
-async fn place(tx: &Tx<'_>, invitation: &MemberInvitation) -> Result<Place> {
-    let place = access_tokens::place(tx, invitation.organization_id).await?;
+/// The organization that somebody is to join without a scope of their own, while it is in use.
+pub async fn place(tx: &Tx<'_>, organization: Id<id::Organization>) -> Result<Place> {
+    let place = access_tokens::place(tx, organization).await?;
     place.filter(|place| place.status == OrganizationStatus::Active).ok_or_else(|| {
         Error::new(
             Kind::Forbidden,

@@ -241,8 +241,11 @@ async fn change(
 ) -> Result<MemberDetails> {
     let before = members::find(tx, scope, place.id, person).await?;
     let principal = PrincipalId::Person(person);
-    if principal == granter {
-        changes.add_roles.iter().try_for_each(|role| authority.check(*role, false))?;
+    // Nobody promotes oneself, and of several there is one first administrator.
+    if let Some(role) = changes.add_roles.iter().find(|role| !authority.covers(**role))
+        && (principal == granter || bindings::any_administrator(tx, place.id, None).await?)
+    {
+        authority.check(*role, false)?;
     }
     let taken: Vec<Role> = before.member.roles.iter().copied().filter(|role| changes.remove_roles.contains(role)).collect();
     let after: Vec<Role> = before

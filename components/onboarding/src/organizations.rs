@@ -12,7 +12,10 @@ use store::{
     Scope, Tx, access_tokens, bindings,
     organizations::{self, Filter, NewOrganization, Organization, OrganizationHead},
 };
-use web::{Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent, permit};
+use web::{
+    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent,
+    name_first_administrators, permit,
+};
 
 pub async fn create(
     hub: Hub,
@@ -32,10 +35,14 @@ pub async fn create(
             // The caller's own additional provider: somebody has to be its first administrator.
             bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], id).await?;
         }
+        name_first_administrators(&hub, tx, &caller, &parent.path, &[(id, &new)]).await?;
         hub.concerns(parent.id);
         hub.concerns(id);
         hub.audit("kind", new.kind.as_str());
         hub.audit("displayName", &new.display_name);
+        if let Some(email) = &new.admin_user_email {
+            hub.audit("adminUserEmail", email.as_str());
+        }
         Ok(Created {
             location: format!("/v1/organizations/{}", organization.id),
             version: Some(organization.version),
@@ -171,6 +178,17 @@ fn check_stays(caller: &Identity, current: &Organization, said: &NewOrganization
             errors.push(FieldError {
                 pointer: pointer.into(),
                 detail: "stays as it was when the organization was created; leave it out".into(),
+            });
+        }
+    }
+    for (is_named, pointer) in
+        [(said.admin_user_email.is_some(), "/adminUserEmail"), (said.admin_user_name.is_some(), "/adminUserName")]
+    {
+        if is_named {
+            errors.push(FieldError {
+                pointer: pointer.into(),
+                detail: "is said when the organization is created; leave it out, and add administrators with POST /v1/members"
+                    .into(),
             });
         }
     }

@@ -5,13 +5,15 @@
 use crate::{argon2id, password::email_hash};
 use chrono::TimeDelta;
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, Permission, PrincipalId, Result, Text, id,
+    Error, Id, Instant, JsonSchema, Kind, Permission, PrincipalId, Result, Text,
+    audit::AuditResult,
+    id,
     role::Binding,
     sign_in::{PASSWORD_MIN, Password, check_password},
 };
 use serde::{Deserialize, Serialize};
 use store::{account_links, bindings, passwords, people, sessions};
-use web::{Answer, Body, Caller, Hub, Identity, NoContent, Reply, Sent, permit, secret};
+use web::{Answer, Body, Caller, Hub, Identity, NoContent, Reply, Sent, note_sign_in, permit, secret};
 
 /// For how long a link is good: an administrator has to get it to the person.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -137,7 +139,8 @@ pub async fn redeem(hub: Hub, Body(redemption): Body<Redemption>) -> Result<Pass
             let person = account_links::take(tx, &link, hub.now()).await?.ok_or_else(invalid)?;
             passwords::set(tx, person, &hash, hub.now()).await?;
             passwords::succeeded(tx, &email_hash(&email)).await?;
-            sessions::end_others(tx, person, None).await
+            sessions::end_others(tx, person, None).await?;
+            note_sign_in(&hub, tx, person, "account_links.redeem", AuditResult::Success).await
         })
         .await?;
     Ok(PasswordSet)

@@ -2,13 +2,19 @@
 
 use crate::argon2id;
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, id,
+    Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result,
+    audit::AuditResult,
+    id,
     person::Email,
-    sign_in::{PASSWORD_MIN, Password, check_password},
+    sign_in::{PASSWORD_MIN, Password, check_password, is_noted, wait_after},
 };
 use serde::Deserialize;
-use store::{access_tokens, passwords, people, sessions};
-use web::{Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Sent, begin_session, permit, secret};
+use store::{
+    access_tokens,
+    passwords::{self, Attempt},
+    people, sessions,
+};
+use web::{Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, begin_session, note_sign_in, permit, secret};
 
 /// Who signs in.
 #[derive(Deserialize, JsonSchema)]
@@ -25,11 +31,15 @@ pub fn email_hash(email: &Email) -> String {
     secret::hash(email.as_str())
 }
 
-/// Counts the attempt, or refuses it for now. Of an address that nobody has this says just the same.
-async fn count_attempt(hub: &Hub, email: &Email) -> Result<()> {
+/// Counts the attempt, or refuses it for now: how many have failed in a row if it does. Of an address that nobody has this says
+/// just the same.
+async fn count_attempt(hub: &Hub, email: &Email) -> Result<i64> {
     let hash = email_hash(email);
-    let locked = hub.db().await?.in_transaction(async |tx| passwords::attempt(tx, &hash, hub.now()).await).await?;
-    let Some(until) = locked else { return Ok(()) };
+    let counted = hub.db().await?.in_transaction(async |tx| passwords::attempt(tx, &hash, hub.now()).await).await?;
+    let until = match counted {
+        Attempt::Judged(failures) => return Ok(failures),
+        Attempt::Locked(until) => until,
+    };
     let seconds = seconds_until(until, hub.now());
     Err(Error::too_many(
         "too_many_attempts",
@@ -55,11 +65,31 @@ fn wrong() -> Error {
 
 /// The person with this address, if this is their password. The attempt is counted before it is judged.
 async fn judge(hub: &Hub, email: &Email, password: &str) -> Result<Option<Id<id::Person>>> {
-    count_attempt(hub, email).await?;
+    let failures = count_attempt(hub, email).await?;
     let account = passwords::find(hub.db().await?, email).await?;
     let hash = account.as_ref().and_then(|(_, hash)| hash.as_deref());
     let is = argon2id::is(password, hash)?;
-    Ok(account.filter(|_| is).map(|(person, _)| person))
+    let person = account.map(|(person, _)| person);
+    if !is && is_noted(failures) {
+        note_failure(hub, email, person, failures).await?;
+    }
+    Ok(person.filter(|_| is))
+}
+
+/// Notes in the audit that somebody gave a wrong password, of a person who can sign in, and for how long nobody can try again.
+async fn note_failure(hub: &Hub, email: &Email, person: Option<Id<id::Person>>, failures: i64) -> Result<()> {
+    let hash = email_hash(email);
+    let wait = wait_after(failures).num_seconds();
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            passwords::touch(tx, &hash).await?;
+            let Some(person) = person else { return Ok(()) };
+            hub.audit("failuresInARow", &failures.to_string());
+            hub.audit("lockedForSeconds", &wait.to_string());
+            note_sign_in(hub, tx, person, "passwords.check", AuditResult::Failure).await
+        })
+        .await
 }
 
 /// Takes no Idempotency-Key, since nobody is known yet.
@@ -71,7 +101,7 @@ pub async fn sign_in(hub: Hub, Body(given): Body<PasswordSignIn>) -> Result<Issu
         .await?
         .in_transaction(async |tx| {
             passwords::succeeded(tx, &email_hash(&given.email)).await?;
-            begin_session(&hub, tx, person, &tokens, None).await
+            begin_session(&hub, tx, person, &tokens, Proof::Password).await
         })
         .await?;
     Ok(Issued(token))

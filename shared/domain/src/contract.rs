@@ -241,6 +241,31 @@ pub struct Terms {
     pub selling_price_per_point: Option<Decimal>,
 }
 
+text_enum! {
+    /// What the parties of a contract are told when use comes to it.
+    pub enum ContractAlert {
+        /// More was used in a month than the threshold.
+        ThresholdExceeded = "THRESHOLD_EXCEEDED",
+        /// Less is left of the prepayment than the trigger point.
+        PrepaymentLow = "PREPAYMENT_LOW",
+    }
+}
+
+/// What was used on a contract, in minor units of its currency, before some use became known and after.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Used {
+    /// In the month of that use.
+    pub month: (i64, i64),
+    /// In all.
+    pub all: (i64, i64),
+}
+
+/// The job that adds up what was used on contracts, of the component that has them: its payload is the first and the last id that
+/// the use may have, with a space between them.
+pub const USE: &str = "contract.use";
+/// That component.
+pub const QUEUE: &str = "contracts";
+
 /// What the rules about terms depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
@@ -366,6 +391,30 @@ impl Terms {
             "/prepayment",
             format!("must be at least the sum of minCommits, {all} minor units"),
         );
+    }
+
+    /// Whether anybody is told of use.
+    pub fn are_watched(&self) -> bool {
+        self.threshold.is_some() || (self.prepayment.is_some() && self.trigger_point.is_some())
+    }
+
+    /// What the parties are told because of some use. Use is only ever added, so each is told once: the threshold once a month.
+    pub fn crossed(&self, used: Used) -> Vec<ContractAlert> {
+        let mut alerts = Vec::new();
+        if let Some(threshold) = self.threshold
+            && used.month.0 <= threshold.minor_units
+            && used.month.1 > threshold.minor_units
+        {
+            alerts.push(ContractAlert::ThresholdExceeded);
+        }
+        if let (Some(prepayment), Some(trigger)) = (self.prepayment, self.trigger_point) {
+            let left = |used: i64| i128::from(prepayment.minor_units) - i128::from(used);
+            let trigger = i128::from(trigger.minor_units);
+            if left(used.all.0) >= trigger && left(used.all.1) < trigger {
+                alerts.push(ContractAlert::PrepaymentLow);
+            }
+        }
+        alerts
     }
 
     /// The dates of a contract with these terms.
@@ -669,6 +718,53 @@ mod tests {
                 term: Some(term), min_commits: commits(&amounts), prepayment: Some(usd(1000 * i64::from(term))), ..year()
             };
             prop_assert!(terms.checked(frame(ContractType::Prepay, &effective)).is_ok());
+        }
+    }
+
+    fn watched(threshold: Option<i64>, prepayment: Option<i64>, trigger: Option<i64>) -> Terms {
+        let money =
+            |minor_units: Option<i64>| minor_units.map(|minor_units| Money { minor_units, currency: "USD".parse().unwrap() });
+        Terms { threshold: money(threshold), prepayment: money(prepayment), trigger_point: money(trigger), ..Terms::default() }
+    }
+
+    #[test]
+    fn the_parties_are_told_when_it_is_crossed_and_not_when_it_is_reached() {
+        let terms = watched(Some(100), Some(1000), Some(200));
+        let crossed = |month, all| terms.crossed(Used { month, all });
+        assert_eq!(crossed((0, 100), (0, 100)), []);
+        assert_eq!(crossed((100, 101), (100, 101)), [ContractAlert::ThresholdExceeded]);
+        assert_eq!(crossed((101, 500), (101, 500)), []);
+        // 200 are left at 800.
+        assert_eq!(crossed((0, 50), (750, 800)), []);
+        assert_eq!(crossed((50, 51), (800, 801)), [ContractAlert::PrepaymentLow]);
+        assert_eq!(crossed((51, 900), (801, 1650)), [ContractAlert::ThresholdExceeded]);
+        assert_eq!(crossed((0, i64::MAX), (0, i64::MAX)).len(), 2);
+        assert!(!watched(None, Some(5), None).are_watched() && !watched(None, None, Some(5)).are_watched());
+    }
+
+    proptest! {
+        #[test]
+        fn however_use_comes_in_each_is_told_once(
+            threshold in 0i64..500, prepayment in 0i64..2000, trigger in 0i64..2000,
+            uses in proptest::collection::vec((0usize..3, 0i64..200), 0..40),
+        ) {
+            let terms = watched(Some(threshold), Some(prepayment), Some(trigger));
+            let (mut months, mut all, mut told) = ([0i64; 3], 0, [0; 3]);
+            let mut low = 0;
+            for (month, amount) in uses {
+                let used = Used { month: (months[month], months[month] + amount), all: (all, all + amount) };
+                (months[month], all) = (used.month.1, used.all.1);
+                for alert in terms.crossed(used) {
+                    match alert {
+                        ContractAlert::ThresholdExceeded => told[month] += 1,
+                        ContractAlert::PrepaymentLow => low += 1,
+                    }
+                }
+            }
+            for month in 0..3 {
+                prop_assert_eq!(told[month], i32::from(months[month] > threshold));
+            }
+            prop_assert_eq!(low, i32::from(prepayment >= trigger && prepayment - all < trigger));
         }
     }
 }

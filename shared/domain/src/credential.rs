@@ -1,6 +1,6 @@
 //! What a credential, an API token or an app, may be given.
 
-use crate::{Error, Instant, OrganizationKind, Result, Role};
+use crate::{Error, Instant, OrganizationKind, Result, Role, role::Reach};
 
 /// The roles, each once and in the order of their names, if there are any and all are of organizations of this kind.
 pub fn check_roles(roles: &[Role], kind: OrganizationKind) -> Result<Vec<Role>> {
@@ -11,6 +11,14 @@ pub fn check_roles(roles: &[Role], kind: OrganizationKind) -> Result<Vec<Role>> 
         return Err(Error::invalid(
             format!("/roles/{index}"),
             format!("{role} is a role in organizations of the kind {}; this one is of the kind {kind}", role.row().kind),
+        ));
+    }
+    if let Some((index, role)) = roles.iter().enumerate().find(|(_, role)| role.row().reach == Reach::Bound) {
+        return Err(Error::invalid(
+            format!("/roles/{index}"),
+            format!(
+                "{role} holds in the customers that are bound to a member, and to an API token or an app none can be bound, so it would permit nothing; issue one in each customer, with a role of GET /v1/roles for a CUSTOMER"
+            ),
         ));
     }
     let mut roles = roles.to_vec();
@@ -55,7 +63,8 @@ mod tests {
         let mixed = [Role::ProviderAdministrator, Role::CustomerUser];
         assert_eq!(check_roles(&mixed, OrganizationKind::Provider).unwrap_err().fields[0].pointer, "/roles/1");
         for row in ROLES {
-            assert!(OrganizationKind::ALL.iter().all(|&kind| check_roles(&[row.role], kind).is_ok() == (kind == row.kind)));
+            let can_have = |kind| kind == row.kind && row.reach != Reach::Bound;
+            assert!(OrganizationKind::ALL.iter().all(|&kind| check_roles(&[row.role], kind).is_ok() == can_have(kind)));
         }
     }
 

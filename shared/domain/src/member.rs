@@ -1,7 +1,8 @@
 //! Members of organizations: what they can be given, who must remain, and how long an invitation lives.
 
 use crate::{
-    Error, Id, Instant, JsonSchema, List, OrganizationKind, Result, Role, id,
+    Error, Id, Instant, JsonSchema, Kind, List, OrganizationKind, Permission, PrincipalId, Result, Role, Text, id,
+    person::Email,
     role::{Authority, Reach},
     text_enum,
 };
@@ -78,6 +79,25 @@ pub struct Grants {
     pub service_role_ids: List<Id<id::ServiceRole>, 100>,
 }
 
+/// The component that has members, as jobs name it.
+pub const QUEUE: &str = "members";
+
+/// The job that makes the first administrator of a new organization, or invites them.
+pub const FIRST_ADMINISTRATOR: &str = "member.first-administrator";
+
+/// Who is to be the first administrator of the organization of that job.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FirstAdministrator {
+    /// Where they get mail.
+    pub email: Email,
+    /// The name they go by, for those the hub does not know yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Text<1, 120>>,
+    /// Who said so: it rests on their rights.
+    pub by: PrincipalId,
+}
+
 /// Refuses roles that no member of an organization of this kind can have. `pointer` is where the request has them.
 pub fn check_kind(pointer: &str, roles: &[Role], kind: OrganizationKind) -> Result<()> {
     match roles.iter().find(|role| role.row().kind != kind) {
@@ -103,6 +123,22 @@ pub fn check_bound(roles: &[Role], bound: usize) -> Result<()> {
     ))
 }
 
+/// Refuses to name the first administrator of a new customer to whoever could not make them one. `oneself` says that they name
+/// themselves.
+pub fn check_first_administrator(authority: &Authority, oneself: bool) -> Result<()> {
+    if !authority.here.has(Permission::MemberWrite) {
+        return Err(Error::new(
+            Kind::Forbidden,
+            "permission_missing",
+            format!(
+                "Naming an administrator needs the permission {}, which none of your roles gives. Leave adminUserEmail out.",
+                Permission::MemberWrite
+            ),
+        ));
+    }
+    authority.check(Role::CustomerAdministrator, !oneself)
+}
+
 /// Refuses to take a role from somebody that permits more than the caller's own do, and the last administrator's from them:
 /// nobody could make another. `others` says whether somebody else has an administrator's role there.
 pub fn check_removal(authority: &Authority, role: Role, others: bool) -> Result<()> {
@@ -125,7 +161,7 @@ pub fn last_administrator() -> Error {
 mod tests {
     use super::*;
     use crate::{
-        OrganizationPath, Permission,
+        OrganizationPath,
         role::{Binding, Permissions},
     };
     use proptest::prelude::*;

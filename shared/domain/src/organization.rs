@@ -158,6 +158,25 @@ pub fn check_kind(child: OrganizationKind, parent: OrganizationKind) -> Result<(
     ))
 }
 
+/// Refuses a first administrator of what is no customer, and the name of nobody.
+pub fn check_admin_user(kind: OrganizationKind, is_named: bool, has_name: bool) -> Result<()> {
+    if is_named && kind != OrganizationKind::Customer {
+        return Err(Error::invalid(
+            "/adminUserEmail",
+            format!(
+                "is of CUSTOMER organizations only; leave it out, and add the administrator of the {kind} with POST /v1/members"
+            ),
+        ));
+    }
+    if has_name && !is_named {
+        return Err(Error::invalid(
+            "/adminUserName",
+            "is the name of whom adminUserEmail names; say that as well, or leave it out",
+        ));
+    }
+    Ok(())
+}
+
 /// What is said of an organization that only some kinds have.
 #[derive(Clone, Debug, Default)]
 pub struct Traits {

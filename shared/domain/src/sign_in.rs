@@ -81,6 +81,12 @@ pub fn wait_after(failures: i64) -> TimeDelta {
     }
 }
 
+/// Whether a failure, the so-many-th in a row, is noted in the audit: the first, and each after which attempts have to wait.
+/// So who guesses makes the audit no longer than the waits allow, which is about a hundred entries a day.
+pub fn is_noted(failures: i64) -> bool {
+    failures == 1 || wait_after(failures) > TimeDelta::zero()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +97,18 @@ mod tests {
         let seconds: Vec<i64> = (0..20).map(|failures| wait_after(failures).num_seconds()).collect();
         assert_eq!(seconds[..9], [0, 0, 0, 0, 0, 1, 2, 4, 8]);
         assert_eq!(seconds[14..], [512, 900, 900, 900, 900, 900]);
+    }
+
+    #[test]
+    fn a_day_of_guessing_makes_few_entries() {
+        assert_eq!((1..=7).map(is_noted).collect::<Vec<_>>(), [true, false, false, false, true, true, true]);
+        let (mut seconds, mut failures, mut entries) = (0, 0, 0);
+        while seconds < 24 * 3600 {
+            failures += 1;
+            entries += i32::from(is_noted(failures));
+            seconds += wait_after(failures).num_seconds();
+        }
+        assert!(entries < 120, "{entries}");
     }
 
     #[test]

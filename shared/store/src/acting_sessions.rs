@@ -73,8 +73,8 @@ pub async fn insert(tx: &Tx<'_>, session: &ActingSession) -> Result<bool> {
     let inserted: Option<Id<id::ActingSession>> = tx
         .query_opt(
             "INSERT INTO acting_sessions (id, organization_id, principal_id, principal_name, principal_organization_id, reason,
-                 duration_minutes, status, expires_at, created_at, started_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING RETURNING id",
+                 duration_minutes, status, expires_at, created_at, started_at, organization_path)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT o.path FROM organizations o WHERE o.id = ?2)) ON CONFLICT DO NOTHING RETURNING id",
             params![
                 session.id,
                 session.organization_id,
@@ -148,7 +148,8 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::ActingSession>, now: Instan
         .ok_or_else(|| Error::not_found("acting_session_not_found", "acting session", id))
 }
 
-/// A page of the sessions within the scope, oldest first, as they stand at `now`; only those in one customer, if it is named.
+/// A page of the sessions within the scope, as they stand at `now`, in the order of the tree and those of one customer oldest
+/// first; only those in one customer, if it is named.
 pub async fn list(
     db: &Db,
     scope: &Scope,
@@ -157,14 +158,17 @@ pub async fn list(
     now: Instant,
     limit: u32,
 ) -> Result<Vec<ActingSession>> {
-    let mut values = scope.after(params![now, start(after), limit]);
-    let mut sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?4 AND o.path < ?5 AND s.id > ?2");
+    // Each has its own statement, so that its index is used.
     if let Some(customer) = customer {
-        // In the statement only when it is asked for, so that its index is used.
-        values.push(crate::Stored::to_value(&customer));
-        sql += " AND s.organization_id = ?6";
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {FROM} WHERE s.organization_id = ?4 AND s.id > ?2 AND o.path >= ?5 AND o.path < ?6
+             ORDER BY s.id LIMIT ?3"
+        );
+        return db.query_all(&sql, scope.after(params![now, start(after), limit, customer]), read).await;
     }
-    sql += " ORDER BY s.id LIMIT ?3";
+    let mut values = params![now, limit];
+    let page = scope.page("acting_sessions", "s", after.map(|id| id.to_string()), &mut values);
+    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE {page} ORDER BY s.organization_path, s.id LIMIT ?2");
     db.query_all(&sql, values, read).await
 }
 

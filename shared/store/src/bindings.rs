@@ -124,7 +124,7 @@ pub async fn bound(db: &Db, principal: PrincipalId, by: Id<id::Organization>) ->
     .await
 }
 
-/// All that a principal has, as long as it is good: nothing of a person who was disabled or of a token that has ended.
+/// All that a principal has, as long as it is good: nothing of a person who was disabled, or of a token or an app that has ended.
 /// What somebody set going and others complete rests on this.
 pub async fn of(db: &Db, principal: PrincipalId, now: Instant) -> Result<Vec<Binding>> {
     let read = |row: &mut Row| {
@@ -136,7 +136,9 @@ pub async fn of(db: &Db, principal: PrincipalId, now: Instant) -> Result<Vec<Bin
          WHERE b.principal_id = ?1
            AND NOT EXISTS (SELECT 1 FROM people p WHERE p.id = ?1 AND p.status <> 'ACTIVE')
            AND NOT EXISTS (SELECT 1 FROM api_tokens t
-               WHERE t.id = ?1 AND (t.revoked_at IS NOT NULL OR (t.expires_at IS NOT NULL AND t.expires_at <= ?2)))",
+               WHERE t.id = ?1 AND (t.revoked_at IS NOT NULL OR (t.expires_at IS NOT NULL AND t.expires_at <= ?2)))
+           AND NOT EXISTS (SELECT 1 FROM apps a
+               WHERE a.id = ?1 AND (a.revoked_at IS NOT NULL OR (a.expires_at IS NOT NULL AND a.expires_at <= ?2)))",
         params![principal, now],
         read,
     )

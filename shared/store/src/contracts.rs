@@ -1,12 +1,9 @@
 //! Commit contracts.
 
-use crate::{
-    Db, Row, Scope, Stored, Tx, Value, params,
-    value::{numbers, start},
-};
+use crate::{Db, Row, Scope, Stored, Tx, Value, params, value::numbers};
 use domain::{
-    Currency, Date, Decimal, Error, Id, Instant, JsonSchema, List, Money, OrganizationPath, Result, Text,
-    contract::{self, Contact, ContractEvent, ContractStatus, ContractType, Dates, Terms},
+    Currency, Date, Decimal, Error, Id, Instant, JsonSchema, List, Money, OrganizationPath, Period, Result, Text,
+    contract::{self, Contact, ContractEvent, ContractStatus, ContractType, Dates, Terms, Used},
     country::Country,
     id,
     person::Email,
@@ -292,7 +289,8 @@ pub async fn insert(tx: &Tx<'_>, contract: &Contract) -> Result<()> {
     values.extend(agreed(contract));
     tx.exec(
         &format!(
-            "INSERT INTO contracts (id, issuer_id, status, renews_id, version, created_at, updated_at, {AGREED}, {TERMS}) VALUES ({})",
+            "INSERT INTO contracts (id, issuer_id, status, renews_id, version, created_at, updated_at, {AGREED}, {TERMS}, organization_path)
+             VALUES ({}, (SELECT o.path FROM organizations o WHERE o.id = ?8))",
             numbers(1, values.len())
         ),
         values,
@@ -310,7 +308,9 @@ pub async fn amend(tx: &Tx<'_>, contract: &Contract) -> Result<()> {
         .enumerate()
         .map(|(index, column)| format!("{column} = ?{}", index + 4))
         .collect();
-    tx.exec(&format!("UPDATE contracts SET version = ?2, updated_at = ?3, {} WHERE id = ?1", set.join(", ")), values).await
+    let set = set.join(", ");
+    let path = "organization_path = (SELECT o.path FROM organizations o WHERE o.id = ?4)";
+    tx.exec(&format!("UPDATE contracts SET version = ?2, updated_at = ?3, {path}, {set} WHERE id = ?1"), values).await
 }
 
 /// One contract within the scope.
@@ -351,23 +351,24 @@ pub struct Filter {
     pub status: Option<ContractStatus>,
 }
 
-/// A page of the contracts within the scope, oldest first.
+/// A page of the contracts within the scope, in the order of the tree and those of one provider oldest first.
 pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: Option<Id<id::Contract>>, limit: u32) -> Result<Vec<Contract>> {
-    let mut values = scope.after(params![filter.service_id, filter.status, start(after), limit]);
-    // Its own statement, because an index serves no condition that may be absent.
-    let of_provider = if filter.provider_id.is_some() { " AND c.provider_id = ?7" } else { "" };
-    values.extend(filter.provider_id.map(|id| id.to_value()));
-    db.query_all(
-        &format!(
-            "SELECT {} FROM {FROM} WHERE (c.service_id = ?1 OR ?1 IS NULL) AND (c.status = ?2 OR ?2 IS NULL) AND c.id > ?3
-             AND o.path >= ?5 AND o.path < ?6{} ORDER BY c.id LIMIT ?4",
-            columns(),
-            of_provider
-        ),
-        values,
-        read,
-    )
-    .await
+    let mut values = params![limit];
+    let mut conditions = scope.page("contracts", "c", after.map(|id| id.to_string()), &mut values);
+    // Only what is asked for, because an index serves no condition that may be absent. Of several the first has the index.
+    let asked = [
+        ("c.provider_id", filter.provider_id.map(|id| id.to_value())),
+        ("c.status", filter.status.map(|status| status.to_value())),
+        ("c.service_id", filter.service_id.map(|id| id.to_value())),
+    ];
+    for (column, value) in asked.into_iter().filter_map(|(column, value)| Some((column, value?))) {
+        values.push(value);
+        conditions += &format!(" AND {column} = ?{}", values.len());
+    }
+    // One provider's all have one path.
+    let order = if filter.provider_id.is_some() { "c.id" } else { "c.organization_path, c.id" };
+    let sql = format!("SELECT {} FROM {FROM} WHERE {conditions} ORDER BY {order} LIMIT ?1", columns());
+    db.query_all(&sql, values, read).await
 }
 
 /// Where a contract, as read in this transaction, goes to, and what is said with it.
@@ -477,6 +478,30 @@ pub async fn allows(
         .await?;
     let in_force: Vec<_> = found.into_iter().filter(|(_, in_force)| *in_force).map(|(of, _)| of).collect();
     contract::choose(&in_force, |of| *of, named).map(|of| of.0)
+}
+
+/// The most that a month's use adds up to, in minor units: a hundred trillion dollars. A sum of all months stays an integer.
+const MOST: i64 = 10_000_000_000_000_000;
+
+/// Adds what was used on a contract in a month: what it came to before and after.
+pub async fn add_use(tx: &Tx<'_>, id: Id<id::Contract>, period: Period, minor_units: i64) -> Result<Used> {
+    let added = minor_units.clamp(0, MOST);
+    let month: Option<i64> = tx
+        .query_opt(
+            "INSERT INTO contract_uses (contract_id, period, minor_units) VALUES (?1, ?2, ?3)
+             ON CONFLICT (contract_id, period) DO UPDATE SET minor_units = contract_uses.minor_units + excluded.minor_units
+             WHERE contract_uses.minor_units + excluded.minor_units <= ?4 RETURNING minor_units",
+            params![id, period, added, MOST],
+            |row| row.take(),
+        )
+        .await?;
+    let all: Option<i64> = tx
+        .query_opt("SELECT CAST(SUM(minor_units) AS BIGINT) FROM contract_uses WHERE contract_id = ?1", params![id], |row| {
+            row.take()
+        })
+        .await?;
+    let (month, all) = (month.unwrap_or(MOST), all.unwrap_or(added));
+    Ok(Used { month: ((month - added).max(0), month), all: ((all - added).max(0), all) })
 }
 
 /// What its dates do to a contract at `now`, if anything.

@@ -107,7 +107,8 @@ pub(crate) fn roles(text: Option<String>) -> Result<Vec<Role>> {
 pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<()> {
     tx.exec(
         &format!(
-            "INSERT INTO {} (id, organization_id, name, hash, owner_id, expires_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO {} (id, organization_id, name, hash, owner_id, expires_at, created_at, organization_path)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT o.path FROM organizations o WHERE o.id = ?2))",
             table(credential.id)?
         ),
         params![
@@ -124,15 +125,14 @@ pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<
     bindings::insert(tx, credential.id, &credential.roles, credential.organization_id).await
 }
 
-/// A page of the credentials of a kind within the scope that were not revoked, oldest first; `after` is the id of the last
-/// one seen.
+/// A page of the credentials of a kind within the scope that were not revoked, in the order of the tree and those of one
+/// organization oldest first; `after` is the id of the last one seen.
 pub async fn list(db: &Db, scope: &Scope, kind: Kind, after: Option<PrincipalId>, limit: u32) -> Result<Vec<Credential>> {
-    let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let values = scope.after(params![after, limit]);
+    let mut values = params![limit];
+    let page = scope.page(kind.table(), "c", after.map(|id| id.to_string()), &mut values);
     db.query_all(
         &format!(
-            "SELECT {COLUMNS} FROM {} WHERE c.revoked_at IS NULL AND o.path >= ?3 AND o.path < ?4 AND c.id > ?1
-             ORDER BY c.id LIMIT ?2",
+            "SELECT {COLUMNS} FROM {} WHERE c.revoked_at IS NULL AND {page} ORDER BY c.organization_path, c.id LIMIT ?1",
             from(kind.table())
         ),
         values,

@@ -1,6 +1,6 @@
 //! Identity providers: the OpenID providers that the hub trusts, and what it has heard from them lately.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Row, Scope, Tx, params, sessions, value::start};
 use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, Result, id};
 use serde::Serialize;
 
@@ -176,21 +176,25 @@ pub async fn update(
     find(tx, scope, id).await
 }
 
-/// Removes an identity provider within the scope, and the sign-ins under way there. Gives the organization it served.
+/// Removes an identity provider within the scope, the sign-ins under way there, and the sessions that it vouched for: it may be
+/// removed because it cannot be relied on. Gives the organization it served.
 pub async fn delete(tx: &Tx<'_>, scope: &Scope, id: Id<id::IdentityProvider>) -> Result<Id<id::Organization>> {
     let organization = find(tx, scope, id).await?.organization_id;
     tx.exec("DELETE FROM oidc_sign_ins WHERE identity_provider_id = ?1", params![id]).await?;
+    sessions::end_vouched_for(tx, id).await?;
     tx.exec("DELETE FROM identity_providers WHERE id = ?1", params![id]).await?;
     Ok(organization)
 }
 
 /// Removes the identity providers that serve an organization, which is removed itself.
 pub(crate) async fn delete_all(tx: &Tx<'_>, organization: Id<id::Organization>) -> Result<()> {
-    tx.exec(
-        "DELETE FROM oidc_sign_ins WHERE identity_provider_id IN (SELECT id FROM identity_providers WHERE organization_id = ?1)",
-        params![organization],
-    )
-    .await?;
+    let ids: Vec<Id<id::IdentityProvider>> = tx
+        .query_all("SELECT id FROM identity_providers WHERE organization_id = ?1", params![organization], |row| row.take())
+        .await?;
+    for id in ids {
+        tx.exec("DELETE FROM oidc_sign_ins WHERE identity_provider_id = ?1", params![id]).await?;
+        sessions::end_vouched_for(tx, id).await?;
+    }
     tx.exec("DELETE FROM identity_providers WHERE organization_id = ?1", params![organization]).await
 }
 

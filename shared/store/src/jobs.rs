@@ -3,7 +3,10 @@
 //! A job is enqueued in the transaction that decides it and claimed under a lease. Each claim raises the job's fence;
 //! a runner that lost its lease holds an old fence, and whatever it still tries to write is rolled back.
 
-use crate::{Db, Row, Tx, Value, params, value::start};
+use crate::{
+    Db, Row, Tx, Value, params,
+    value::{batches, numbers, start},
+};
 use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, OrganizationPath, Result, id,
@@ -59,6 +62,30 @@ pub async fn enqueue(tx: &Tx<'_>, job: NewJob<'_>) -> Result<()> {
         params![job.id, job.queue, job.kind, job.organization_id, job.payload, job.due_at, job.trace, job.now],
     )
     .await
+}
+
+/// Writes many jobs, with few statements.
+pub async fn enqueue_all(tx: &Tx<'_>, jobs: &[NewJob<'_>]) -> Result<()> {
+    const WIDTH: usize = 8;
+    for batch in batches(jobs) {
+        let row = |row: usize| {
+            let first = WIDTH * row + 1;
+            format!("({}, 'READY', 0, 0)", numbers(first, WIDTH))
+        };
+        let rows: Vec<_> = (0..batch.len()).map(row).collect();
+        let values = batch.iter().flat_map(|job| {
+            params![job.id, job.queue, job.kind, job.organization_id, job.payload, job.due_at, job.trace, job.now]
+        });
+        tx.exec(
+            &format!(
+                "INSERT INTO jobs (id, queue, kind, organization_id, payload, due_at, trace, created_at, state, attempts, fence) VALUES {}",
+                rows.join(", ")
+            ),
+            values.collect(),
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// Claims up to `limit` due jobs of a queue. Only the first of them starts at once, but the lease of all begins now.

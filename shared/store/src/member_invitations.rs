@@ -1,6 +1,6 @@
 //! Invitations of people to become members of an organization.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Row, Scope, Stored, Tx, params, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, PrincipalId, Result, Text, id,
     member::{Grants, InvitationStatus},
@@ -160,14 +160,22 @@ pub async fn list(
     now: Instant,
     limit: u32,
 ) -> Result<Vec<MemberInvitation>> {
-    // What was not accepted in time is still kept as pending.
-    let values = scope.after(params![organization, status, start(after), limit, now]);
+    let mut values = scope.after(params![organization, start(after), limit]);
+    // What was not accepted in time is still kept as pending, or noted as expired by now.
+    let status = match status {
+        None => "",
+        Some(InvitationStatus::Pending) => " AND i.status = 'PENDING' AND i.expires_at > ?6",
+        Some(InvitationStatus::Expired) => " AND i.status IN ('PENDING', 'EXPIRED') AND i.expires_at <= ?6",
+        Some(InvitationStatus::Accepted) => " AND i.status = 'ACCEPTED'",
+        Some(InvitationStatus::Revoked) => " AND i.status = 'REVOKED'",
+    };
+    if status.contains("?6") {
+        values.push(now.to_value());
+    }
     db.query_all(
         &format!(
-            "SELECT {COLUMNS} FROM {FROM}
-             WHERE i.organization_id = ?1 AND o.path >= ?6 AND o.path < ?7 AND i.id > ?3
-               AND (CASE WHEN i.status = 'PENDING' AND i.expires_at <= ?5 THEN 'EXPIRED' ELSE i.status END = ?2 OR ?2 IS NULL)
-             ORDER BY i.id LIMIT ?4"
+            "SELECT {COLUMNS} FROM {FROM} WHERE i.organization_id = ?1 AND o.path >= ?4 AND o.path < ?5 AND i.id > ?2{status}
+             ORDER BY i.id LIMIT ?3"
         ),
         values,
         |row| read(row, now),

@@ -4,7 +4,6 @@ use crate::{
     Db, Row, Scope, Tx,
     contracts::{Contract, ProspectiveProvider},
     params,
-    value::start,
 };
 use domain::{
     Currency, Error, Id, Instant, JsonSchema, Result, id, onboarding_invitation::OnboardingInvitationStatus, person::Email,
@@ -66,8 +65,8 @@ pub async fn insert(
     expires_at: Instant,
 ) -> Result<()> {
     tx.exec(
-        "INSERT INTO onboarding_invitations (id, issuer_id, email, contract_id, status, hash, expires_at, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, 'PENDING', ?5, ?6, ?7, ?7) ON CONFLICT (issuer_id, email) DO NOTHING",
+        "INSERT INTO onboarding_invitations (id, issuer_id, email, contract_id, status, hash, expires_at, created_at, updated_at, organization_path)
+         VALUES (?1, ?2, ?3, ?4, 'PENDING', ?5, ?6, ?7, ?7, (SELECT o.path FROM organizations o WHERE o.id = ?2)) ON CONFLICT (issuer_id, email) DO NOTHING",
         params![id, contract.issuer_id, provider.email, contract.id, hash, expires_at, now],
     )
     .await
@@ -82,7 +81,7 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::OnboardingInvitation>, now:
         .ok_or_else(|| Error::not_found("onboarding_invitation_not_found", "onboarding invitation", id))
 }
 
-/// A page of the invitations of issuers within the scope, oldest first.
+/// A page of the invitations of issuers within the scope, in the order of the tree and those of one issuer oldest first.
 pub async fn list(
     db: &Db,
     scope: &Scope,
@@ -90,9 +89,10 @@ pub async fn list(
     limit: u32,
     now: Instant,
 ) -> Result<Vec<OnboardingInvitation>> {
-    let values = scope.after(params![start(after), limit]);
+    let mut values = params![limit];
+    let page = scope.page("onboarding_invitations", "i", after.map(|id| id.to_string()), &mut values);
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM {FROM} WHERE i.id > ?1 AND o.path >= ?3 AND o.path < ?4 ORDER BY i.id LIMIT ?2"),
+        &format!("SELECT {COLUMNS} FROM {FROM} WHERE {page} ORDER BY i.organization_path, i.id LIMIT ?1"),
         values,
         |row| read(row, now),
     )
@@ -174,7 +174,8 @@ pub async fn attach(tx: &Tx<'_>, accepted: &Accepted, organization_id: Id<id::Or
     )
     .await?;
     tx.exec(
-        "UPDATE contracts SET provider_id = ?3, version = version + 1, updated_at = ?4
+        "UPDATE contracts SET provider_id = ?3, organization_path = (SELECT o.path FROM organizations o WHERE o.id = ?3),
+             version = version + 1, updated_at = ?4
          WHERE issuer_id = ?1 AND provider_email = ?2 AND provider_id = issuer_id",
         params![accepted.issuer_id, accepted.provider.email, organization_id, now],
     )

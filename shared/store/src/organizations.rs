@@ -11,7 +11,8 @@ use domain::{
     country::Country,
     id,
     organization::{
-        ADDITIONAL_PROVIDERS, OrganizationStatus, PartnerType, ProviderStatus, ProviderType, TenantType, Traits, checked_state,
+        ADDITIONAL_PROVIDERS, OrganizationStatus, PartnerType, ProviderStatus, ProviderType, TenantType, Traits,
+        check_admin_user, checked_state,
     },
     person::Email,
     text::folded,
@@ -182,6 +183,11 @@ pub struct NewOrganization {
     pub main_provider_id: Option<Id<id::Organization>>,
     /// How a distributor, reseller or provider takes part in selling.
     pub partner_types: Option<List<PartnerType, 3>>,
+    /// Of customers, when they are created: who is to be its first CUSTOMER_ADMINISTRATOR. Whom the hub knows is made one at
+    /// once; others get an invitation there, of which `/v1/member-invitations` gives the secret (resend).
+    pub admin_user_email: Option<Email>,
+    /// The name that they go by, if the hub does not know them yet.
+    pub admin_user_name: Option<Text<1, 120>>,
 }
 
 impl NewOrganization {
@@ -214,6 +220,8 @@ impl NewOrganization {
             provider_type: None,
             main_provider_id: None,
             partner_types: None,
+            admin_user_email: None,
+            admin_user_name: None,
         }
     }
 
@@ -227,6 +235,7 @@ impl NewOrganization {
             partner_types: self.partner_types.as_deref().unwrap_or_default().to_vec(),
         };
         let traits = traits.checked(self.kind)?;
+        check_admin_user(self.kind, self.admin_user_email.is_some(), self.admin_user_name.is_some())?;
         (self.tenant_type, self.provider_status, self.provider_type) =
             (traits.tenant_type, traits.provider_status, traits.provider_type);
         self.state = match checked_state(self.country, self.state.as_deref())? {
@@ -445,8 +454,8 @@ pub struct Filter {
 /// listed oldest first; a list by name is in the order of the names.
 ///
 /// The statement has only the conditions that are asked for, because an index serves no condition that may be absent; so
-/// every filter by itself costs the page and not the subtree. Of several, the first in the order below has the index and the
-/// others are looked at row by row.
+/// every filter by itself costs the page and not the subtree. Of several, one has the index, that which fewer can be expected to
+/// have, and the others are looked at row by row.
 pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result<Vec<Organization>> {
     let mut values = vec![scope.from(), scope.until(), limit.to_value()];
     let mut conditions = String::new();
@@ -455,13 +464,23 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         values.push(value);
         conditions += &condition.replace("?#", &format!("?{}", values.len()));
     };
+    // Whatever stands directly below one is in its part of the tree, which is one range of every index that ends with the path.
+    // So what few have is looked for there, and not among all that the parent has.
+    let narrowed = filter.name.is_none()
+        && (filter.tag.is_some() || filter.country.is_some() || filter.status == Some(OrganizationStatus::Disabled));
+    if let Some(parent) = filter.parent_id.filter(|_| narrowed) {
+        let path = "(SELECT p.path FROM organizations p WHERE p.id = ?#)";
+        let from = if filter.after.is_some() { "path || ''" } else { "path" };
+        let range = format!("{from} >= {path} AND path < substr({path}, 1, length({path}) - 1) || '/'");
+        also(&format!(" AND {range} AND parent_id || '' = ?#"), parent.to_value());
+    }
     // What is joined to something is no bare column, so the planner does not choose its index.
     let mut equals = |column: &str, value: Value, also: &mut dyn FnMut(&str, Value)| {
         let bare = if indexed { format!(" AND {column} || '' = ?#") } else { format!(" AND {column} = ?#") };
         indexed = true;
         also(&bare, value);
     };
-    if let Some(parent) = filter.parent_id {
+    if let Some(parent) = filter.parent_id.filter(|_| !narrowed) {
         equals("parent_id", parent.to_value(), &mut also);
     }
     if let Some(name) = &filter.name {
@@ -470,19 +489,19 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         // The last character of all follows whatever begins so.
         also(" AND name_key < ?#", format!("{from}\u{10ffff}").to_value());
     }
-    if let Some(tag) = &filter.tag {
-        equals("tag", tag.to_value(), &mut also);
-    }
-    if let Some(country) = filter.country {
-        equals("country", country.to_value(), &mut also);
-    }
-    if let Some(kind) = filter.kind {
-        equals("kind", kind.to_value(), &mut also);
+    // Those first which fewer have: most organizations are customers.
+    let kind = filter.kind.map(|kind| ("kind", kind.to_value()));
+    let is_rare = filter.kind.is_some_and(|kind| kind != OrganizationKind::Customer);
+    let tag = filter.tag.as_ref().map(|tag| ("tag", tag.to_value()));
+    let country = filter.country.map(|country| ("country", country.to_value()));
+    let last = if is_rare { [kind, tag, country] } else { [tag, country, kind] };
+    for (column, value) in last.into_iter().flatten() {
+        equals(column, value, &mut also);
     }
     let order = match (&filter.name, filter.parent_id) {
         (Some(_), _) => "name_key, id",
-        (None, Some(_)) => "id",
-        (None, None) => "path",
+        (None, Some(_)) if !narrowed => "id",
+        (None, _) => "path",
     };
     if let Some(created_after) = filter.created_after {
         // Ids begin with the instant of their making.
@@ -497,6 +516,9 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         };
         also(condition, after.to_value());
     }
+    // Of several lower bounds the planner takes any; the highest is to be the one.
+    let is_higher = (narrowed && filter.parent_id.is_some()) || (filter.after.is_some() && order == "path");
+    let from = if is_higher { "path || ''" } else { "path" };
     let status = match filter.status {
         None => "removed_at IS NULL",
         Some(OrganizationStatus::Active) => "removed_at IS NULL AND status = 'ACTIVE'",
@@ -504,7 +526,7 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         Some(OrganizationStatus::Removed) => "removed_at IS NOT NULL",
     };
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM organizations WHERE path >= ?1 AND path < ?2 AND {status}{conditions} ORDER BY {order} LIMIT ?3"),
+        &format!("SELECT {COLUMNS} FROM organizations WHERE {from} >= ?1 AND path < ?2 AND {status}{conditions} ORDER BY {order} LIMIT ?3"),
         values,
         read,
     )
@@ -704,6 +726,7 @@ async fn bind(tx: &Tx<'_>, path: &OrganizationPath, condition: &str, by: Option<
 
 /// What keeps an organization from being removed: a statement that finds such a thing of `?1`, and what it is called. Issued
 /// invoices do not: nothing keeps track of what was paid, so none of them is ever settled; use that is not on an invoice yet does.
+/// There are no tickets yet (the component `support` is to bring them): open ones belong to this list then.
 const IN_THE_WAY: [(&str, &str); 5] = [
     (
         "organizations below it that are not removed",

@@ -27,10 +27,18 @@ pub async fn set(tx: &Tx<'_>, person: Id<id::Person>, hash: &str, now: Instant) 
     .await
 }
 
-/// Counts an attempt before it is judged, so that of many at once no more are judged than of as many one after the other.
-/// Gives the instant until which none is judged, when this is one of them. An attempt that succeeds is followed by
-/// [`succeeded`].
-pub async fn attempt(tx: &Tx<'_>, email_hash: &str, now: Instant) -> Result<Option<Instant>> {
+/// What comes of an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Attempt {
+    /// It is judged, and if it fails, so many have failed in a row.
+    Judged(i64),
+    /// None is judged until then.
+    Locked(Instant),
+}
+
+/// Counts an attempt before it is judged, so that of many at once no more are judged than of as many one after the other. An
+/// attempt that succeeds is followed by [`succeeded`].
+pub async fn attempt(tx: &Tx<'_>, email_hash: &str, now: Instant) -> Result<Attempt> {
     tx.exec(
         "DELETE FROM sign_in_attempts WHERE email_hash IN
          (SELECT email_hash FROM sign_in_attempts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 20)",
@@ -53,13 +61,20 @@ pub async fn attempt(tx: &Tx<'_>, email_hash: &str, now: Instant) -> Result<Opti
                 params![email_hash, now + wait_after(failures)],
             )
             .await?;
-            Ok(None)
+            Ok(Attempt::Judged(failures))
         }
         None => {
-            tx.query_opt("SELECT locked_until FROM sign_in_attempts WHERE email_hash = ?1", params![email_hash], |row| row.take())
-                .await
+            let sql = "SELECT locked_until FROM sign_in_attempts WHERE email_hash = ?1";
+            let until = tx.query_opt(sql, params![email_hash], |row| row.take()).await?;
+            Ok(Attempt::Locked(until.unwrap_or(now)))
         }
     }
+}
+
+/// Writes the count of attempts on a mail address as it is. Of a known address a failure is noted in the audit, and this makes that
+/// of an unknown one cost a transaction as well.
+pub async fn touch(tx: &Tx<'_>, email_hash: &str) -> Result<()> {
+    tx.exec("UPDATE sign_in_attempts SET failures = failures WHERE email_hash = ?1", params![email_hash]).await
 }
 
 /// Forgets the attempts on a mail address, whose owner has got in.

@@ -37,6 +37,23 @@ impl Scope {
         params
     }
 
+    /// The conditions on the rows of a table that are in the scope, by their `organization_path`, and come after the one with the
+    /// id `after` in the order of the tree, whose values are added to `values`. `name` is what the statement calls the table.
+    pub(crate) fn page(&self, table: &str, name: &str, after: Option<String>, values: &mut Vec<Value>) -> String {
+        values.extend([self.from(), self.until()]);
+        let (from, until) = (values.len() - 1, values.len());
+        let Some(after) = after else {
+            return format!("{name}.organization_path >= ?{from} AND {name}.organization_path < ?{until}");
+        };
+        values.push(Value::Text(after));
+        // What is joined to something bounds no index, so that it is read from the row after on and not from the first.
+        format!(
+            "{name}.organization_path || '' >= ?{from} AND {name}.organization_path < ?{until}
+             AND ({name}.organization_path, {name}.id) > ((SELECT l.organization_path FROM {table} l WHERE l.id = ?{after}), ?{after})",
+            after = values.len()
+        )
+    }
+
     /// The lower bound of `path` in the scope: `path >= from`.
     pub fn from(&self) -> Value {
         Value::Text(self.path.as_str().to_owned())

@@ -12,6 +12,8 @@ pub struct NewSession<'a> {
     pub refresh_hash: &'a str,
     /// Who signed in.
     pub person: Id<id::Person>,
+    /// The identity provider that vouched for them; none, for a password.
+    pub identity_provider: Option<Id<id::IdentityProvider>>,
     /// When it ends by itself.
     pub expires_at: Instant,
 }
@@ -24,8 +26,9 @@ pub async fn insert(tx: &Tx<'_>, session: &NewSession<'_>, now: Instant) -> Resu
     )
     .await?;
     tx.exec(
-        "INSERT INTO sessions (hash, refresh_hash, person_id, expires_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![session.hash, session.refresh_hash, session.person, session.expires_at, now],
+        "INSERT INTO sessions (hash, refresh_hash, person_id, identity_provider_id, expires_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![session.hash, session.refresh_hash, session.person, session.identity_provider, session.expires_at, now],
     )
     .await
 }
@@ -35,8 +38,8 @@ pub async fn insert(tx: &Tx<'_>, session: &NewSession<'_>, now: Instant) -> Resu
 pub enum Refreshed {
     /// It was the newest and has been replaced: whose it is, and when the session ends.
     Replaced(Id<id::Person>, Instant),
-    /// It had been used before. Two have it, so it was stolen, and the session has ended for both.
-    UsedBefore,
+    /// It had been used before. Two have it, so it was stolen, and the session of this person has ended for both.
+    UsedBefore(Id<id::Person>),
     /// There is no such session, or no more.
     Unknown,
 }
@@ -54,14 +57,12 @@ pub async fn refresh(tx: &Tx<'_>, hash: &str, refresh_hash: &str, next_hash: &st
     if let Some(replaced) = found {
         return Ok(replaced);
     }
-    let goes_on: Option<Instant> = tx
-        .query_opt("SELECT expires_at FROM sessions WHERE hash = ?1 AND expires_at > ?2", params![hash, now], |row| row.take())
+    let goes_on: Option<Id<id::Person>> = tx
+        .query_opt("SELECT person_id FROM sessions WHERE hash = ?1 AND expires_at > ?2", params![hash, now], |row| row.take())
         .await?;
-    if goes_on.is_none() {
-        return Ok(Refreshed::Unknown);
-    }
+    let Some(person) = goes_on else { return Ok(Refreshed::Unknown) };
     end(tx, hash).await?;
-    Ok(Refreshed::UsedBefore)
+    Ok(Refreshed::UsedBefore(person))
 }
 
 /// Ends a session, if there is one, and its access tokens.
@@ -78,6 +79,18 @@ pub async fn end_others(tx: &Tx<'_>, person: Id<id::Person>, kept: Option<&str>)
     let kept = kept.unwrap_or_default();
     tx.exec("DELETE FROM sessions WHERE person_id = ?1 AND hash <> ?2", params![person, kept]).await?;
     tx.exec("DELETE FROM access_tokens WHERE principal_id = ?1 AND COALESCE(session_hash, '') <> ?2", params![person, kept]).await
+}
+
+/// Ends the sessions that this identity provider vouched for, and their access tokens.
+pub async fn end_vouched_for(tx: &Tx<'_>, provider: Id<id::IdentityProvider>) -> Result<()> {
+    // By their people, for access tokens are found by whose they are.
+    tx.exec(
+        "DELETE FROM access_tokens WHERE principal_id IN (SELECT person_id FROM sessions WHERE identity_provider_id = ?1)
+         AND session_hash IN (SELECT hash FROM sessions WHERE identity_provider_id = ?1)",
+        params![provider],
+    )
+    .await?;
+    tx.exec("DELETE FROM sessions WHERE identity_provider_id = ?1", params![provider]).await
 }
 
 /// Where a person acts unless told otherwise: the default organization while a role reaches it, else the first in which

@@ -6,7 +6,7 @@ use crate::{
     value::{batches, numbers, start},
 };
 use domain::{
-    Decimal, Error, Id, Instant, JsonSchema, Period, Result, id,
+    Decimal, Error, Id, Instant, JsonSchema, Money, Period, Result, id,
     invoice::{Draft, LineKey, LineNumber, Used},
     usage::{Content, Faults, Keyed, Subscribed, UsageRow, check_places},
 };
@@ -209,6 +209,40 @@ fn read_content(row: &mut Row) -> Result<Content> {
         customer_segment: row.take()?,
         cross_reference_sku: row.take()?,
     })
+}
+
+/// A row of usage as far as the contract that it was on is concerned.
+pub struct OnContract {
+    /// The row.
+    pub id: Id<id::Usage>,
+    /// The contract of its subscription.
+    pub contract_id: Id<id::Contract>,
+    /// The month it is billed for.
+    pub period: Period,
+    /// What it comes to, in the contract's currency; nothing that an amount could hold, when absent.
+    pub amount: Option<Money>,
+}
+
+/// A page of the usage within the scope with ids after `after` and up to `last`, of customers who pay in their contract's currency.
+pub async fn on_contracts(
+    tx: &Tx<'_>,
+    scope: &Scope,
+    after: Id<id::Usage>,
+    last: Id<id::Usage>,
+    limit: u32,
+) -> Result<Vec<OnContract>> {
+    tx.query_all(
+        "SELECT u.id, s.contract_id, u.period, u.billable_quantity, u.unit_price, c.currency FROM usage_rows u
+         JOIN subscriptions s ON s.id = u.subscription_id JOIN contracts c ON c.id = s.contract_id
+         JOIN organizations o ON o.id = u.organization_id AND o.currency = c.currency
+         WHERE u.id > ?1 AND u.id <= ?2 AND o.path >= ?4 AND o.path < ?5 ORDER BY u.id LIMIT ?3",
+        scope.after(params![after, last, limit]),
+        |row| {
+            let (id, contract_id, period) = (row.take()?, row.take()?, row.take()?);
+            Ok(OnContract { id, contract_id, period, amount: Money::of_line(row.take()?, row.take()?, row.take()?) })
+        },
+    )
+    .await
 }
 
 /// Usage of a customer that is on no invoice: all of it up to the end of the period, as the lines of the next one.

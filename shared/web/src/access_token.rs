@@ -64,15 +64,34 @@ impl crate::Describe for Issued {
     }
 }
 
+/// What proved who somebody is.
+#[derive(Clone, Copy)]
+pub enum Proof {
+    /// Their password.
+    Password,
+    /// This identity provider, which vouches for them. The session ends with it.
+    IdentityProvider(Id<id::IdentityProvider>),
+    /// The newest refresh token of a session, which ends then.
+    Refresh(Instant),
+}
+
+/// Notes something of a person who is not signed in, or not any more, in the audit of the organization that they are at home in.
+/// Of people who are at home nowhere there is nobody to tell. Whoever calls sees to it that nobody can have it noted without end.
+pub async fn note_sign_in(hub: &Hub, tx: &Tx<'_>, person: Id<id::Person>, action: &str, result: AuditResult) -> Result<()> {
+    let Some(organization_id) = sessions::home(tx, person, hub.now()).await? else { return Ok(()) };
+    let principal = PrincipalId::Person(person).into();
+    hub.record(tx, Record { organization_id, action, principal, subject_id: Some(person.to_string()), result }).await
+}
+
 /// Begins or continues the session of a person who has proved who they are: an access token, and a refresh token whose
 /// halves are `shared` (new for a new session) and a fresh one. Refused for people who have no role anywhere, or not any
-/// more. `ends` is when a session that is continued ends.
+/// more.
 pub async fn begin_session(
     hub: &Hub,
     tx: &Tx<'_>,
     person: Id<id::Person>,
     fresh: &NewTokens,
-    ends: Option<Instant>,
+    proof: Proof,
 ) -> Result<AccessToken> {
     let home = sessions::home(tx, person, hub.now()).await?.ok_or_else(|| {
         Error::new(
@@ -82,10 +101,15 @@ pub async fn begin_session(
         )
     })?;
     let session_hash = secret::hash(&fresh.shared);
-    let session_ends = ends.unwrap_or(hub.now() + SESSION);
-    if ends.is_none() {
+    let (session_ends, identity_provider) = match proof {
+        Proof::Refresh(ends) => (ends, None),
+        Proof::Password => (hub.now() + SESSION, None),
+        Proof::IdentityProvider(id) => (hub.now() + SESSION, Some(id)),
+    };
+    if !matches!(proof, Proof::Refresh(_)) {
         let refresh_hash = secret::hash(&fresh.own);
-        let session = NewSession { hash: &session_hash, refresh_hash: &refresh_hash, person, expires_at: session_ends };
+        let session =
+            NewSession { hash: &session_hash, refresh_hash: &refresh_hash, person, identity_provider, expires_at: session_ends };
         sessions::insert(tx, &session, hub.now()).await?;
         let what = Record {
             organization_id: home,

@@ -154,7 +154,7 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         Error::new(
             Kind::Unauthenticated,
             "access_token_invalid",
-            "The access token is unknown, has ended or was revoked. Get a new one: POST /v1/access-tokens with your API token.",
+            "The access token is unknown, has ended or was revoked. Get a new one: POST /v1/access-tokens with your API token or refresh token, or sign in again.",
         )
     })?;
     let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());

@@ -11,6 +11,7 @@
 mod access_token;
 mod audit;
 mod extract;
+mod first_administrators;
 mod headers;
 mod hub;
 mod idempotency;
@@ -30,12 +31,15 @@ pub mod secret;
 mod serve;
 mod trace;
 
-pub use access_token::{AccessToken, Issued, NewTokens, Presented, access_token_lifetime, begin_session, refresh_token_halves};
+pub use access_token::{
+    AccessToken, Issued, NewTokens, Presented, Proof, access_token_lifetime, begin_session, note_sign_in, refresh_token_halves,
+};
 pub use audit::Record;
 pub use extract::{
     Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read,
     read_json,
 };
+pub use first_administrators::name_first_administrators;
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};

@@ -1,0 +1,191 @@
+//! The first administrator of a customer, named when it is created: made at once if the hub knows them, else invited.
+
+use serde_json::{Value, json};
+use tests::{Actor, Answer, World, simulated};
+
+const EMAIL: &str = "ada@fabrikam.example";
+
+fn customer(email: &str) -> Value {
+    json!({
+        "kind": "CUSTOMER", "displayName": "Adatum", "companyName": "Adatum Ltd.", "country": "US", "currency": "USD",
+        "adminUserEmail": email,
+    })
+}
+
+async fn create(world: &World, by: &Actor, body: Value) -> Answer {
+    world.post("/v1/organizations", body).by(by).send().await
+}
+
+async fn invitations(world: &World, by: &Actor, organization: &str) -> Value {
+    let list = world.get(&format!("/v1/member-invitations?organizationId={organization}")).by(by).send().await;
+    list.expect(200).at("/items")
+}
+
+async fn members(world: &World, by: &Actor, organization: &str) -> Value {
+    let list = world.get(&format!("/v1/members?organizationId={organization}")).by(by).send().await;
+    list.expect(200).at("/items")
+}
+
+#[test]
+fn whom_the_hub_does_not_know_is_invited_and_runs_the_customer() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let mut body = customer(EMAIL);
+        body["adminUserName"] = json!("Ada");
+        let made = create(&world, &shop.admin, body).await;
+        let id = made.expect(201).text("/id");
+        world.settle().await;
+        let list = invitations(&world, &shop.admin, &id).await;
+        assert_eq!(list.as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&list[0]["email"], &list[0]["status"], &list[0]["displayName"]),
+            (&json!(EMAIL), &json!("PENDING"), &json!("Ada"))
+        );
+        assert_eq!(list[0]["grants"]["roles"], json!(["CUSTOMER_ADMINISTRATOR"]));
+        // Nobody has its secret until it is sent.
+        let resend = format!("/v1/member-invitations/{}/resend", list[0]["id"].as_str().unwrap());
+        let secret = world.post(&resend, json!({})).by(&shop.admin).send().await.expect(200).text("/secret");
+        let accepted = world.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
+        assert_eq!(accepted.expect(200).at("/member/roles"), json!(["CUSTOMER_ADMINISTRATOR"]));
+        assert_eq!(accepted.text("/member/organizationId"), id);
+        // The customer's audit says who named whom.
+        let admin = world.person(&accepted.text("/member/personId"), &id).actor;
+        let entries = world.get("/v1/audit-entries?action=members.add").by(&admin).send().await;
+        assert_eq!(entries.expect(200).at("/items/0/details/adminUserEmail/to"), EMAIL);
+        let me = world.get("/v1/me").by(&shop.admin).send().await.text("/principalId");
+        assert_eq!(entries.at("/items/0/details/namedBy/to"), json!(me));
+    });
+}
+
+#[test]
+fn whom_the_hub_knows_is_made_one_at_once() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let known = world.somebody(EMAIL, &[("CUSTOMER_USER", &shop.customer)]);
+        let id = create(&world, &shop.admin, customer("ADA@Fabrikam.example")).await.expect(201).text("/id");
+        world.settle().await;
+        assert_eq!(invitations(&world, &shop.admin, &id).await, json!([]));
+        let list = members(&world, &shop.admin, &id).await;
+        assert_eq!((&list[0]["personId"], &list[0]["roles"]), (&json!(known), &json!(["CUSTOMER_ADMINISTRATOR"])));
+    });
+}
+
+#[test]
+fn only_those_name_one_who_could_make_one_and_of_customers_only() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        // Not above the level of whoever creates the customer, with the exception for the first.
+        let operations = world.somebody("ops@contoso.example", &[("PROVIDER_OPERATIONS_ADMINISTRATOR", &shop.provider)]);
+        let operations = world.person(&operations, &shop.provider).actor;
+        create(&world, &operations, customer(EMAIL)).await.expect(201);
+        create(&world, &operations, customer("ops@contoso.example")).await.expect_problem(403, "role_above_own");
+        let distributor = world.organization(&shop.operator, "DISTRIBUTOR", "Northwind", None).await;
+        let by = world.actor(&shop.operator, &distributor, "DISTRIBUTOR_ADMINISTRATOR").await;
+        let below = world.organization(&by, "PROVIDER", "Below", None).await;
+        let mut body = customer(EMAIL);
+        body["parentId"] = json!(below);
+        create(&world, &by, body.clone()).await.expect_problem(403, "role_above_own");
+        body["adminUserEmail"] = Value::Null;
+        create(&world, &by, body).await.expect(201);
+
+        let mut body = customer(EMAIL);
+        body["kind"] = json!("PROVIDER");
+        let refused = create(&world, &shop.operator, body).await;
+        refused.expect_problem(422, "invalid_request");
+        assert_eq!(refused.at("/errors/0/pointer"), "/adminUserEmail");
+        let mut body = customer("nobody");
+        body["adminUserName"] = json!("Ada");
+        create(&world, &shop.admin, body.clone()).await.expect_problem(422, "invalid_request");
+        body.as_object_mut().unwrap().remove("adminUserEmail");
+        let refused = create(&world, &shop.admin, body).await;
+        refused.expect_problem(422, "invalid_request");
+        assert_eq!(refused.at("/errors/0/pointer"), "/adminUserName");
+
+        let edit = world.patch(&format!("/v1/organizations/{}", shop.customer), json!({ "adminUserEmail": EMAIL }));
+        let refused = edit.by(&shop.admin).header("if-match", "*").send().await;
+        refused.expect_problem(422, "invalid_request");
+        assert_eq!(refused.at("/errors/0/pointer"), "/adminUserEmail");
+        // What was refused has left nothing to be done.
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE queue = 'members'"), 1);
+    });
+}
+
+#[test]
+fn what_became_impossible_meanwhile_is_for_the_audit() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let admin = world.somebody("grace@contoso.example", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+        let by = world.person(&admin, &shop.provider).actor;
+        let id = create(&world, &by, customer(EMAIL)).await.expect(201).text("/id");
+        world.database().execute("DELETE FROM bindings WHERE principal_id = ?1", [&admin]).unwrap();
+        world.settle().await;
+        assert_eq!(invitations(&world, &shop.operator, &id).await, json!([]));
+        let entries =
+            world.get(&format!("/v1/audit-entries?organizationId={id}&action=members.add")).by(&shop.operator).send().await;
+        assert_eq!(
+            (entries.at("/items/0/result"), entries.at("/items/0/details/refusal/to")),
+            (json!("FAILURE"), json!("role_above_own"))
+        );
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE state = 'PARKED'"), 0);
+    });
+}
+
+#[test]
+fn a_crash_between_loses_nothing_and_invites_nobody_twice() {
+    simulated(|| async {
+        let mut world = World::new().await;
+        let shop = world.shop().await;
+        let request = create(&world, &shop.admin, customer(EMAIL)).await;
+        let id = request.expect(201).text("/id");
+        for _ in 0..3 {
+            world.restart().await;
+            world.settle().await;
+        }
+        assert_eq!(invitations(&world, &shop.admin, &id).await.as_array().unwrap().len(), 1);
+        // Sent again with its key, it is the first answer and no other job.
+        let call = |name: &str| {
+            let mut body = customer(EMAIL);
+            body["displayName"] = json!(name);
+            world.post("/v1/organizations", body).by(&shop.admin).key("once")
+        };
+        let (first, second) = (call("Once").send().await, call("Once").send().await);
+        assert_eq!(first.expect(201).text("/id"), second.expect(201).text("/id"));
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE queue = 'members'"), 1);
+    });
+}
+
+#[test]
+fn rows_of_an_import_name_theirs() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let mut rows = "displayName,companyName,country,currency,adminUserEmail,adminUserName\r\n".to_owned();
+        for row in 0..70 {
+            rows +=
+                &format!("C{row},C,US,USD,{},\r\n", if row == 3 { "wrong".to_owned() } else { format!("a{row}@example.com") });
+        }
+        rows += "Without,C,US,USD,,\r\nNamed,C,US,USD,b@example.com,Bea\r\n";
+        let import = |by: Actor, body: String| {
+            let call = world.call(http::Method::POST, "/v1/organizations/import").by(&by).body("text/csv", body);
+            call.send()
+        };
+        let done = import(shop.admin.clone(), rows).await;
+        assert_eq!((done.expect(207).at("/succeeded"), done.at("/failed")), (json!(71), json!(1)));
+        assert_eq!(done.at("/items/3/problem/errors/0/pointer"), "/adminUserEmail");
+        world.settle().await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM member_invitations WHERE status = 'PENDING'"), 70);
+        let id = done.text("/items/71/id");
+        let list = invitations(&world, &shop.admin, &id).await;
+        assert_eq!((&list[0]["email"], &list[0]["displayName"]), (&json!("b@example.com"), &json!("Bea")));
+        // What is exported says nothing of it, and comes in again.
+        let export = world.get("/v1/organizations/export").by(&shop.admin).send().await;
+        let text = String::from_utf8(export.expect(200).0.body().to_vec()).unwrap();
+        assert!(!text.contains("adminUser"));
+        let user = world.actor(&shop.operator, &shop.provider, "PROVIDER_ADMINISTRATOR").await;
+        assert_eq!(import(user, text).await.expect(207).at("/failed"), json!(0));
+    });
+}
