@@ -1,7 +1,9 @@
 //! `/v1/subscriptions`
 
 use domain::{
-    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text, id,
+    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text,
+    audit::{AuditPrincipal, AuditResult},
+    id,
     service::Code,
     subscription::{SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
@@ -9,13 +11,14 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
-    Db, Tx, contracts,
+    Db, Scope, Tx, contracts,
+    jobs::{self, Job},
     organizations::{self, OrganizationHead},
-    services,
+    renewals, services,
     subscriptions::{self, Holding, NewSubscription, Subscription, SubscriptionPatch},
     tasks::{self, NewTask, Task},
 };
-use web::{Accepted, Body, Caller, Edited, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
+use web::{Accepted, Body, Caller, Edited, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Record, Sent, permit};
 
 /// How to go about it.
 #[derive(Deserialize, JsonSchema)]
@@ -82,8 +85,10 @@ pub async fn create(
                 suspended_at: None,
                 terminated_at: None,
                 reason: None,
+                charged_until: None,
                 version: 1,
                 status_before: None,
+                renewed_after: None,
             };
             subscriptions::insert(tx, &subscription).await?;
             hub.concerns(customer.id);
@@ -211,11 +216,18 @@ pub async fn change(
     Query(query): Query<CreateQuery>,
     Body(patch): Body<SubscriptionPatch>,
 ) -> Result<Sent<Accepted<Task>>> {
+    if patch.term_months.is_some() || patch.renewal_preference.is_some() {
+        let pointer = if patch.term_months.is_some() { "/termMonths" } else { "/renewalPreference" };
+        return Err(Error::invalid(
+            pointer,
+            "is said of a renewal, for the present term stays as it is: PUT /v1/subscriptions/{subscriptionId}/renewal",
+        ));
+    }
     let ask = Ask::new(&hub, SubscriptionAction::Change, &condition, &query, &patch)?;
     // Asked before the transaction, of what it is now; inside it, that must still be so.
     let now = subscriptions::find(hub.db().await?, &caller.scope(), id).await;
     let fits = match &now {
-        Ok(now) => changed(&hub, now, patch).await,
+        Ok(now) => changed(&hub, now, patch, None).await,
         Err(error) => Err(error.clone()),
     };
     let sent = hub
@@ -228,9 +240,7 @@ pub async fn change(
             }
             hub.audit_change("quantity", Some(&found.quantity.to_string()), Some(&to.quantity.to_string()));
             hub.audit_change("planCode", found.plan_code.as_deref(), to.plan_code.as_deref());
-            let accepted = ask.begin(tx, &hub, found, None).await?;
-            subscriptions::insert_change(tx, ask.id, &to).await?;
-            Ok(accepted)
+            ask.begin(tx, &hub, found, Some(&to)).await
         })
         .await?;
     engine::waited(&hub, &caller, sent, prefer, crate::run).await
@@ -238,16 +248,23 @@ pub async fn change(
 
 /// What a customer is to have, once it was found that the service is offered so; with the versions of service and subscription
 /// that it was found for.
-async fn changed(hub: &Hub, now: &Subscription, patch: SubscriptionPatch) -> Result<(i64, i64, Holding)> {
+/// Which renewal it is for, if it is for one; that may leave all as it is.
+pub async fn changed(
+    hub: &Hub,
+    now: &Subscription,
+    patch: SubscriptionPatch,
+    renews: Option<(Instant, u32)>,
+) -> Result<(i64, i64, Holding)> {
     let to = Holding {
         plan_code: patch.plan_code.or_else(|| now.plan_code.clone()),
         quantity: patch.quantity.unwrap_or(now.quantity),
         properties: patch.properties.or_else(|| now.properties.clone()),
+        renews,
     };
     if to.quantity <= Decimal::ZERO {
         return Err(Error::invalid("/quantity", "is not above zero; to take the service away, terminate the subscription"));
     }
-    if to == now.holding() {
+    if renews.is_none() && to == now.holding() {
         return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
     }
     let asked = Asked {
@@ -255,7 +272,7 @@ async fn changed(hub: &Hub, now: &Subscription, patch: SubscriptionPatch) -> Res
         region: &now.region,
         version: &now.service_version,
         quantity: to.quantity,
-        term_months: now.term_months,
+        term_months: renews.map(|renews| renews.1).or(now.term_months),
         properties: &to.properties,
     };
     let service_version = fits(hub, now.service_id, None, &asked).await?;
@@ -263,12 +280,16 @@ async fn changed(hub: &Hub, now: &Subscription, patch: SubscriptionPatch) -> Res
 }
 
 /// Why something is done to a subscription.
-#[derive(Deserialize, Serialize, JsonSchema)]
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Why {
     /// Why; the subscription shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Text<1, 500>>,
+    /// Whether it is to be terminated although its term can be ended without charge no more, and so is charged to its end. It
+    /// makes no difference otherwise.
+    #[serde(default)]
+    early: bool,
 }
 
 pub async fn suspend(
@@ -280,7 +301,7 @@ pub async fn suspend(
     Query(query): Query<CreateQuery>,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, why.reason).await
+    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, &why).await
 }
 
 pub async fn resume(
@@ -291,8 +312,8 @@ pub async fn resume(
     prefer: Prefer,
     Query(query): Query<CreateQuery>,
 ) -> Result<Sent<Accepted<Task>>> {
-    let nothing = Why { reason: None };
-    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &nothing)?.send(&hub, &caller, id, prefer, None).await
+    let why = Why::default();
+    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &why)?.send(&hub, &caller, id, prefer, &why).await
 }
 
 pub async fn terminate(
@@ -304,7 +325,7 @@ pub async fn terminate(
     Query(query): Query<CreateQuery>,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, why.reason).await
+    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, &why).await
 }
 
 /// Something that somebody asks for to be done to a subscription.
@@ -327,8 +348,13 @@ impl Ask {
         request: &impl Serialize,
     ) -> Result<Self> {
         let request = serde_json::to_string(request).map_err(|error| Error::unavailable(error.to_string()))?;
-        let disable_rollback = query.disable_rollback;
-        Ok(Self { id: hub.id(), job_id: hub.id(), action, disable_rollback, version: condition.version, request })
+        Ok(Self { disable_rollback: query.disable_rollback, version: condition.version, request, ..Self::of(hub, action) })
+    }
+
+    /// What nobody asks for but its day.
+    fn of(hub: &Hub, action: SubscriptionAction) -> Self {
+        let request = "{}".to_owned();
+        Self { id: hub.id(), job_id: hub.id(), action, disable_rollback: false, version: None, request }
     }
 
     /// The subscription, if this may be done to it now.
@@ -348,8 +374,8 @@ impl Ask {
         Ok(found)
     }
 
-    /// Writes the task, and where the subscription stands while it is at work.
-    async fn begin(&self, tx: &Tx<'_>, hub: &Hub, found: Subscription, reason: Option<String>) -> Result<Accepted<Task>> {
+    /// Writes the task, what it is to make of what the customer has, and where the subscription stands while it is at work.
+    async fn begin(&self, tx: &Tx<'_>, hub: &Hub, found: Subscription, to: Option<&Holding>) -> Result<Accepted<Task>> {
         let rule = self.action.rule();
         hub.concerns(found.organization_id);
         hub.audit_subject(found.id.to_string());
@@ -366,9 +392,11 @@ impl Ask {
             now: hub.now(),
         };
         let value = engine::begin(tx, hub, &task).await?;
+        if let Some(to) = to {
+            subscriptions::insert_change(tx, self.id, to).await?;
+        }
         let status_before = Some(found.status);
-        let reason = reason.or(found.reason);
-        let after = Subscription { status: rule.during, status_before, task_id: self.id, reason, ..found };
+        let after = Subscription { status: rule.during, status_before, task_id: self.id, ..found };
         subscriptions::update(tx, &after, hub.now()).await?;
         Ok(Accepted { value, location: engine::location(self.id), ended: false })
     }
@@ -380,15 +408,81 @@ impl Ask {
         caller: &Identity,
         id: Id<id::Subscription>,
         prefer: Prefer,
-        reason: Option<Text<1, 500>>,
+        why: &Why,
     ) -> Result<Sent<Accepted<Task>>> {
-        let reason = reason.map(String::from);
         let sent = hub
             .write(caller, async |tx| {
-                let found = self.find(tx, hub, caller, id).await?;
-                self.begin(tx, hub, found, reason.clone()).await
+                let mut found = self.find(tx, hub, caller, id).await?;
+                if self.action == SubscriptionAction::Terminate {
+                    found.charged_until = charged_until(tx, id, why.early, hub.now()).await?;
+                }
+                found.reason = why.reason.clone().map(String::from).or(found.reason);
+                self.begin(tx, hub, found, None).await
             })
             .await?;
         engine::waited(hub, caller, sent, prefer, crate::run).await
     }
+}
+
+/// Until when a subscription that is terminated now is to be charged for. Refused where that is later than now and nobody said
+/// that it is to be ended `early`.
+async fn charged_until(tx: &Tx<'_>, id: Id<id::Subscription>, early: bool, now: Instant) -> Result<Option<Instant>> {
+    match renewals::window(tx, id).await? {
+        Some((until, ends)) if until < now && now < ends => {
+            if early {
+                return Ok(Some(ends));
+            }
+            Err(Error::conflict(
+                "cancellation_window_over",
+                format!(
+                    "The term could be ended without charge until {until}; it ends at {ends}. Have it end then (PUT /v1/subscriptions/{id}/renewal with the renewalPreference CANCEL), or send \"early\": true to end it now and have it charged until then."
+                ),
+            ))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// At the end of a term, renews a subscription or terminates it. While a task is at work on it, it does neither: it is asked
+/// again a day later.
+pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
+    let wrong = || Error::malformed("job_payload", "The job's payload is no subscription, instant and change.");
+    let mut parts = job.payload.splitn(3, ' ');
+    let (id, ends, change) =
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let id: Id<id::Subscription> = id.parse().map_err(|_| wrong())?;
+    let ends = ends.parse().ok().and_then(Instant::from_timestamp_millis).ok_or_else(wrong)?;
+    // Whether the service is offered so still is looked at by the task, which can say so.
+    let patch = (!change.is_empty()).then(|| web::read_json::<SubscriptionPatch>(change.as_bytes())).transpose()?;
+    let action = if patch.is_some() { SubscriptionAction::Renew } else { SubscriptionAction::Terminate };
+    let (ask, scope) = (Ask::of(&hub, action), Scope::below(job.organization_path.clone()));
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let mut found = subscriptions::find(tx, &scope, id).await?;
+            let busy = !tasks::unended(tx, Some(Subject::Subscription(id))).await?.is_empty();
+            if busy || !found.status.is_at_rest() || found.renewed_after.is_some_and(|after| after >= ends) {
+                return jobs::finish(tx, &job).await;
+            }
+            let to = patch.clone().map(|patch| Holding {
+                plan_code: patch.plan_code.or_else(|| found.plan_code.clone()),
+                quantity: patch.quantity.unwrap_or(found.quantity),
+                properties: patch.properties.or_else(|| found.properties.clone()),
+                renews: patch.term_months.or(found.term_months).map(|months| (ends, months)),
+            });
+            if to.is_none() {
+                found.reason = Some("Its term has ended.".to_owned());
+            }
+            ask.begin(tx, &hub, found, to.as_ref()).await?;
+            let what = Record {
+                organization_id: job.organization_id,
+                action: if to.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" },
+                principal: AuditPrincipal::Job(job.id),
+                subject_id: Some(id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
+            jobs::finish(tx, &job).await
+        })
+        .await
 }

@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_catalogue",
     11 "0011_environments",
     12 "0012_subscription_life",
+    13 "0013_renewals",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
