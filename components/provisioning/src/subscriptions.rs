@@ -8,13 +8,15 @@ use domain::{
     subscription::{SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
 };
+use engine::Boxed;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
-    Db, Scope, Tx, contracts,
+    Db, Scope, Tx,
+    access_tokens::Place,
+    contracts,
     jobs::{self, Job},
-    organizations::{self, OrganizationHead},
-    renewals, services,
+    organizations, renewals, services,
     subscriptions::{self, Holding, NewSubscription, Subscription, SubscriptionPatch},
     tasks::{self, NewTask, Task},
 };
@@ -57,7 +59,7 @@ pub async fn create(
     let request = serde_json::to_string(&new).map_err(|error| Error::unavailable(error.to_string()))?;
     let sent = hub
         .write(&caller, async |tx| {
-            let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
+            let customer = organizations::find_place_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
             let service = services::find(tx, new.service_id).await?;
             service.check_published(drafts)?;
@@ -161,9 +163,10 @@ pub async fn check_contract(db: &Db, customer: &OrganizationPath, subscription: 
 }
 
 /// A customer's provider is the organization right above it.
-fn provider_of(customer: &OrganizationHead) -> Result<Id<id::Organization>> {
-    match (customer.kind, customer.parent_id) {
-        (OrganizationKind::Customer, Some(provider_id)) => Ok(provider_id),
+fn provider_of(customer: &Place) -> Result<Id<id::Organization>> {
+    let line: Vec<_> = customer.path.line().collect();
+    match (customer.kind, &line[..]) {
+        (OrganizationKind::Customer, [.., provider_id, _]) => Ok(*provider_id),
         _ => Err(Error::invalid(
             "/organizationId",
             format!("is of the kind {}; services are provisioned to a CUSTOMER", customer.kind),
@@ -225,58 +228,56 @@ pub async fn change(
     }
     let ask = Ask::new(&hub, SubscriptionAction::Change, &condition, &query, &patch)?;
     // Asked before the transaction, of what it is now; inside it, that must still be so.
-    let now = subscriptions::find(hub.db().await?, &caller.scope(), id).await;
-    let fits = match &now {
-        Ok(now) => changed(&hub, now, patch, None).await,
-        Err(error) => Err(error.clone()),
+    let fits = match subscriptions::find(hub.db().await?, &caller.scope(), id).await {
+        Ok(now) => changed(&hub, &now, patch, None).await,
+        Err(error) => Err(error),
     };
-    let sent = hub
-        .write(&caller, async |tx| {
-            let found = ask.find(tx, &hub, &caller, id).await?;
-            let (service_version, seen, to) = fits.clone()?;
-            let service = services::find(tx, found.service_id).await?;
-            if seen != found.version || service_version != service.version {
-                return Err(edited_meanwhile(&service.code));
-            }
-            hub.audit_change("quantity", Some(&found.quantity.to_string()), Some(&to.quantity.to_string()));
-            hub.audit_change("planCode", found.plan_code.as_deref(), to.plan_code.as_deref());
-            ask.begin(tx, &hub, found, Some(&to)).await
-        })
-        .await?;
-    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+    ask.send(&hub, &caller, id, prefer, What::Become(fits)).await
 }
 
-/// What a customer is to have, once it was found that the service is offered so; with the versions of service and subscription
-/// that it was found for.
-/// Which renewal it is for, if it is for one; that may leave all as it is.
-pub async fn changed(
-    hub: &Hub,
-    now: &Subscription,
+/// What is said of what is done to a subscription.
+enum What {
+    /// Why.
+    Why(Why),
+    /// What the customer is to have afterwards, if that was found to be right.
+    Become(Result<Changed>),
+}
+
+/// What a customer is to have, with the versions of service and subscription for which the service was found to be offered so.
+type Changed = (i64, i64, Holding);
+
+/// Finds out whether the service offers what a customer is to have. `renews` says which renewal it is for, if it is for one; that
+/// may leave all as it is.
+pub fn changed<'a>(
+    hub: &'a Hub,
+    now: &'a Subscription,
     patch: SubscriptionPatch,
     renews: Option<(Instant, u32)>,
-) -> Result<(i64, i64, Holding)> {
-    let to = Holding {
-        plan_code: patch.plan_code.or_else(|| now.plan_code.clone()),
-        quantity: patch.quantity.unwrap_or(now.quantity),
-        properties: patch.properties.or_else(|| now.properties.clone()),
-        renews,
-    };
-    if to.quantity <= Decimal::ZERO {
-        return Err(Error::invalid("/quantity", "is not above zero; to take the service away, terminate the subscription"));
-    }
-    if renews.is_none() && to == now.holding() {
-        return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
-    }
-    let asked = Asked {
-        plan_code: &to.plan_code,
-        region: &now.region,
-        version: &now.service_version,
-        quantity: to.quantity,
-        term_months: renews.map(|renews| renews.1).or(now.term_months),
-        properties: &to.properties,
-    };
-    let service_version = fits(hub, now.service_id, None, &asked).await?;
-    Ok((service_version, now.version, to))
+) -> Boxed<'a, Changed> {
+    Box::pin(async move {
+        let to = Holding {
+            plan_code: patch.plan_code.or_else(|| now.plan_code.clone()),
+            quantity: patch.quantity.unwrap_or(now.quantity),
+            properties: patch.properties.or_else(|| now.properties.clone()),
+            renews,
+        };
+        if to.quantity <= Decimal::ZERO {
+            return Err(Error::invalid("/quantity", "is not above zero; to take the service away, terminate the subscription"));
+        }
+        if renews.is_none() && to == now.holding() {
+            return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
+        }
+        let asked = Asked {
+            plan_code: &to.plan_code,
+            region: &now.region,
+            version: &now.service_version,
+            quantity: to.quantity,
+            term_months: renews.map(|renews| renews.1).or(now.term_months),
+            properties: &to.properties,
+        };
+        let service_version = fits(hub, now.service_id, None, &asked).await?;
+        Ok((service_version, now.version, to))
+    })
 }
 
 /// Why something is done to a subscription.
@@ -301,7 +302,7 @@ pub async fn suspend(
     Query(query): Query<CreateQuery>,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, &why).await
+    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, What::Why(why)).await
 }
 
 pub async fn resume(
@@ -313,7 +314,7 @@ pub async fn resume(
     Query(query): Query<CreateQuery>,
 ) -> Result<Sent<Accepted<Task>>> {
     let why = Why::default();
-    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &why)?.send(&hub, &caller, id, prefer, &why).await
+    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &why)?.send(&hub, &caller, id, prefer, What::Why(why)).await
 }
 
 pub async fn terminate(
@@ -325,7 +326,7 @@ pub async fn terminate(
     Query(query): Query<CreateQuery>,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, &why).await
+    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, What::Why(why)).await
 }
 
 /// Something that somebody asks for to be done to a subscription.
@@ -368,7 +369,7 @@ impl Ask {
             ));
         }
         if matches!(self.action, SubscriptionAction::Change | SubscriptionAction::Resume) {
-            let customer = organizations::find_in_use(tx, &caller.scope(), found.organization_id).await?;
+            let customer = organizations::find_place_in_use(tx, &caller.scope(), found.organization_id).await?;
             check_contract(tx, &customer.path, &found, hub.now()).await?;
         }
         Ok(found)
@@ -401,26 +402,43 @@ impl Ask {
         Ok(Accepted { value, location: engine::location(self.id), ended: false })
     }
 
-    /// Has it done, where nothing more is to be said.
-    async fn send(
-        &self,
-        hub: &Hub,
-        caller: &Identity,
+    /// Has it done. All in one function, so that the transaction is compiled once.
+    fn send<'a>(
+        &'a self,
+        hub: &'a Hub,
+        caller: &'a Identity,
         id: Id<id::Subscription>,
         prefer: Prefer,
-        why: &Why,
-    ) -> Result<Sent<Accepted<Task>>> {
-        let sent = hub
-            .write(caller, async |tx| {
-                let mut found = self.find(tx, hub, caller, id).await?;
-                if self.action == SubscriptionAction::Terminate {
-                    found.charged_until = charged_until(tx, id, why.early, hub.now()).await?;
-                }
-                found.reason = why.reason.clone().map(String::from).or(found.reason);
-                self.begin(tx, hub, found, None).await
-            })
-            .await?;
-        engine::waited(hub, caller, sent, prefer, crate::run).await
+        what: What,
+    ) -> Boxed<'a, Sent<Accepted<Task>>> {
+        Box::pin(async move {
+            let sent = hub
+                .write(caller, async |tx| {
+                    let mut found = self.find(tx, hub, caller, id).await?;
+                    let to = match &what {
+                        What::Become(fits) => {
+                            let (service_version, seen, to) = fits.clone()?;
+                            let service = services::find(tx, found.service_id).await?;
+                            if seen != found.version || service_version != service.version {
+                                return Err(edited_meanwhile(&service.code));
+                            }
+                            hub.audit_change("quantity", Some(&found.quantity.to_string()), Some(&to.quantity.to_string()));
+                            hub.audit_change("planCode", found.plan_code.as_deref(), to.plan_code.as_deref());
+                            Some(to)
+                        }
+                        What::Why(why) => {
+                            if self.action == SubscriptionAction::Terminate {
+                                found.charged_until = charged_until(tx, id, why.early, hub.now()).await?;
+                            }
+                            found.reason = why.reason.clone().map(String::from).or(found.reason);
+                            None
+                        }
+                    };
+                    self.begin(tx, hub, found, to.as_ref()).await
+                })
+                .await?;
+            engine::waited(hub, caller, sent, prefer, crate::run).await
+        })
     }
 }
 
