@@ -20,7 +20,10 @@ use store::{
     subscriptions::{self, Holding, NewSubscription, Subscription, SubscriptionPatch},
     tasks::{self, NewTask, Task},
 };
-use web::{Accepted, Body, Caller, Edited, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Record, Sent, permit};
+use web::{
+    Accepted, Body, Caller, Edited, FromRequest, Hub, Identity, IfMatch, Incoming, Listing, Page, Path, Prefer, Query, Record,
+    Sent, permit,
+};
 
 /// How to go about it.
 #[derive(Deserialize, JsonSchema)]
@@ -210,13 +213,46 @@ pub async fn show(
     Ok(Edited { version: value.version, value })
 }
 
+/// What comes with everything that is done to a subscription: to which, in which state, and how to go about it. One part, because
+/// the reading of each would otherwise be compiled into every handler.
+pub struct Asking {
+    id: Id<id::Subscription>,
+    /// The version that the caller saw; any, if absent.
+    version: Option<i64>,
+    prefer: Prefer,
+    disable_rollback: bool,
+}
+
+impl FromRequest for Asking {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        asking(hub, incoming).await
+    }
+}
+
+fn asking<'a>(hub: &'a Hub, incoming: &'a mut Incoming) -> Boxed<'a, Asking> {
+    Box::pin(async move {
+        let Path(id) = Path::from_request(hub, incoming).await?;
+        let IfMatch { version } = IfMatch::from_request(hub, incoming).await?;
+        let prefer = Prefer::from_request(hub, incoming).await?;
+        let Query(CreateQuery { disable_rollback }) = Query::from_request(hub, incoming).await?;
+        Ok(Asking { id, version, prefer, disable_rollback })
+    })
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for Asking {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
+        Path::<Id<id::Subscription>>::describe(operation);
+        IfMatch::describe(operation);
+        Prefer::describe(operation);
+        Query::<CreateQuery>::describe(operation);
+    }
+}
+
 pub async fn change(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
+    asking: Asking,
     Body(patch): Body<SubscriptionPatch>,
 ) -> Result<Sent<Accepted<Task>>> {
     if patch.term_months.is_some() || patch.renewal_preference.is_some() {
@@ -226,13 +262,13 @@ pub async fn change(
             "is said of a renewal, for the present term stays as it is: PUT /v1/subscriptions/{subscriptionId}/renewal",
         ));
     }
-    let ask = Ask::new(&hub, SubscriptionAction::Change, &condition, &query, &patch)?;
+    let ask = Ask::new(&hub, SubscriptionAction::Change, &asking, &patch)?;
     // Asked before the transaction, of what it is now; inside it, that must still be so.
-    let fits = match subscriptions::find(hub.db().await?, &caller.scope(), id).await {
+    let fits = match subscriptions::find(hub.db().await?, &caller.scope(), asking.id).await {
         Ok(now) => changed(&hub, &now, patch, None).await,
         Err(error) => Err(error),
     };
-    ask.send(&hub, &caller, id, prefer, What::Become(fits)).await
+    ask.send(&hub, &caller, asking, What::Become(fits)).await
 }
 
 /// What is said of what is done to a subscription.
@@ -296,37 +332,24 @@ pub struct Why {
 pub async fn suspend(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
+    asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, What::Why(why)).await
+    Ask::new(&hub, SubscriptionAction::Suspend, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
-pub async fn resume(
-    hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
-) -> Result<Sent<Accepted<Task>>> {
+pub async fn resume(hub: Hub, caller: Caller<permit::SubscriptionWrite>, asking: Asking) -> Result<Sent<Accepted<Task>>> {
     let why = Why::default();
-    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &why)?.send(&hub, &caller, id, prefer, What::Why(why)).await
+    Ask::new(&hub, SubscriptionAction::Resume, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
 pub async fn terminate(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
+    asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, What::Why(why)).await
+    Ask::new(&hub, SubscriptionAction::Terminate, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
 /// Something that somebody asks for to be done to a subscription.
@@ -341,15 +364,9 @@ struct Ask {
 }
 
 impl Ask {
-    fn new(
-        hub: &Hub,
-        action: SubscriptionAction,
-        condition: &IfMatch,
-        query: &CreateQuery,
-        request: &impl Serialize,
-    ) -> Result<Self> {
+    fn new(hub: &Hub, action: SubscriptionAction, asking: &Asking, request: &impl Serialize) -> Result<Self> {
         let request = serde_json::to_string(request).map_err(|error| Error::unavailable(error.to_string()))?;
-        Ok(Self { disable_rollback: query.disable_rollback, version: condition.version, request, ..Self::of(hub, action) })
+        Ok(Self { disable_rollback: asking.disable_rollback, version: asking.version, request, ..Self::of(hub, action) })
     }
 
     /// What nobody asks for but its day.
@@ -403,15 +420,9 @@ impl Ask {
     }
 
     /// Has it done. All in one function, so that the transaction is compiled once.
-    fn send<'a>(
-        &'a self,
-        hub: &'a Hub,
-        caller: &'a Identity,
-        id: Id<id::Subscription>,
-        prefer: Prefer,
-        what: What,
-    ) -> Boxed<'a, Sent<Accepted<Task>>> {
+    fn send<'a>(&'a self, hub: &'a Hub, caller: &'a Identity, asking: Asking, what: What) -> Boxed<'a, Sent<Accepted<Task>>> {
         Box::pin(async move {
+            let Asking { id, prefer, .. } = asking;
             let sent = hub
                 .write(caller, async |tx| {
                     let mut found = self.find(tx, hub, caller, id).await?;
