@@ -1,6 +1,6 @@
 //! Terms of subscriptions: when they end, what becomes of the subscription then, and until when that can be said.
 
-use crate::provisioning_support::again;
+use crate::provisioning_support::{ATTEMPTS, again, break_sql};
 use host::{Fault, Target};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -257,6 +257,43 @@ fn while_a_person_is_at_work_on_it_a_subscription_is_not_renewed() {
         assert_eq!((now.text("/status"), now.text("/quantity")), ("ACTIVE".into(), "11".into()));
         assert_eq!(get(&world, &shop, &format!("{path}/renewal")).await.text("/termEndsAt"), "2027-01-21T12:00:00.000Z");
     });
+}
+
+#[test]
+fn whichever_step_of_a_renewal_keeps_failing_it_is_undone_and_done_the_next_day() {
+    for (step, statement) in
+        [(0, "FROM subscription_changes"), (1, "UPDATE entitlements SET quantity"), (2, "UPDATE subscriptions SET status")]
+    {
+        simulated(|| async {
+            let world = World::new().await;
+            let shop = world.shop().await;
+            let path = subscribed(&world, &shop, "month", 1).await;
+            say(&world, &shop, &path, json!({ "renewalPreference": "AUTO", "quantity": "20" })).await.expect(200);
+            pass(&world, 29).await;
+            world.hub.clock().advance(DAY).await;
+            // Until the task is there; from then on its step fails, as often as it is tried.
+            while world.count("SELECT COUNT(*) FROM tasks WHERE task_type = 'SUBSCRIPTION_RENEW'") == 0 {
+                for component in ["renewals", "provisioning"] {
+                    crate::tasks_walk::runner(&world, component).await;
+                }
+            }
+            break_sql(&world, statement, ATTEMPTS);
+            for _ in 0..20 {
+                world.settle().await;
+                world.hub.clock().advance(Duration::from_secs(600)).await;
+            }
+            let task = get(&world, &shop, "/v1/tasks?type=SUBSCRIPTION_RENEW").await;
+            assert_eq!(task.text("/items/0/status"), "ERROR", "{}", task.json());
+            assert!(task.at(&format!("/items/0/steps/{step}/attempts")).as_i64() >= Some(10), "{}", task.json());
+            let undone = get(&world, &shop, &path).await;
+            assert_eq!((undone.text("/status"), undone.text("/quantity")), ("ACTIVE".into(), "10".into()));
+            assert_eq!(world.count("SELECT COUNT(*) FROM entitlements WHERE quantity = '10'"), 1);
+            pass(&world, 1).await;
+            let now = get(&world, &shop, &path).await;
+            assert_eq!((now.text("/status"), now.text("/quantity")), ("ACTIVE".into(), "20".into()));
+            assert_eq!(get(&world, &shop, &format!("{path}/renewal")).await.text("/termEndsAt"), "2027-01-21T12:00:00.000Z");
+        });
+    }
 }
 
 /// From the day before the end of the term to the day after, with the hub dying at one statement.
