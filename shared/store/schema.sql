@@ -449,6 +449,24 @@ created_at      BIGINT NOT NULL,
 PRIMARY KEY (issuer_id, email)
 );
 
+CREATE TABLE renewals (
+subscription_id    TEXT PRIMARY KEY REFERENCES subscriptions (id),
+organization_id    TEXT NOT NULL REFERENCES organizations (id),
+months             BIGINT NOT NULL,
+anchor_at          BIGINT NOT NULL,
+months_done        BIGINT NOT NULL,
+starts_at          BIGINT NOT NULL,
+ends_at            BIGINT NOT NULL,
+cancellable_until  BIGINT,
+cancellation_days  BIGINT,
+notice_days        BIGINT,
+renewal_preference TEXT NOT NULL,
+renewal_change     TEXT,
+version            BIGINT NOT NULL,
+created_at         BIGINT NOT NULL,
+updated_at         BIGINT NOT NULL
+);
+
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
 
 CREATE TABLE service_roles (
@@ -493,7 +511,7 @@ task_id    TEXT PRIMARY KEY REFERENCES tasks (id),
 plan_code  TEXT,
 quantity   TEXT NOT NULL,
 properties TEXT
-);
+, term_months BIGINT, term_ends_at BIGINT);
 
 CREATE TABLE subscriptions (
 id              TEXT PRIMARY KEY,
@@ -506,7 +524,7 @@ status          TEXT NOT NULL,
 task_id         TEXT NOT NULL,
 created_at      BIGINT NOT NULL,
 activated_at    BIGINT
-, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT, version BIGINT NOT NULL DEFAULT 1, status_before TEXT, suspended_at BIGINT, terminated_at BIGINT, reason TEXT);
+, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT, version BIGINT NOT NULL DEFAULT 1, status_before TEXT, suspended_at BIGINT, terminated_at BIGINT, reason TEXT, renewed_after BIGINT, charged_until BIGINT);
 
 CREATE TABLE task_predecessors (
 task_id      TEXT NOT NULL REFERENCES tasks (id),
@@ -692,6 +710,10 @@ CREATE INDEX plans_environment ON plans (environment_id, id);
 CREATE INDEX plans_organization ON plans (organization_id, id);
 
 CREATE INDEX plans_task ON plans (task_id);
+
+CREATE INDEX renewals_ends ON renewals (ends_at, subscription_id);
+
+CREATE INDEX renewals_organization ON renewals (organization_id, subscription_id);
 
 CREATE INDEX service_roles_service ON service_roles (service_id, id);
 

@@ -38,6 +38,7 @@ mod provisioning_life;
 mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
+mod renewals_renewals;
 mod roles_roles;
 mod sign_in_identity_providers;
 mod sign_in_password;

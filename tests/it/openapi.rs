@@ -19,6 +19,7 @@ pub fn tables() -> Vec<Routes> {
         catalogue::routes(),
         packages::routes(),
         provisioning::routes(),
+        renewals::routes(),
         tasks::routes(),
         data_centers::routes(),
         environments::routes(),

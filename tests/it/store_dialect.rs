@@ -16,6 +16,26 @@ use std::{
 use store::migrations::MIGRATIONS;
 use tests::{Actor, World, simulated};
 
+/// What is done to a subscription after it was provisioned, and the end of a term.
+async fn life(world: &World, admin: &str, caller: &Caller) {
+    let path = format!("/v1/subscriptions/{}", caller.text("order 1", "/subscriptionId"));
+    let send = |method: &str, path: String, body: serde_json::Value| {
+        let call = world.call(method.parse().unwrap(), &path).json(&body).bearer(admin);
+        call.header("if-match", "*").header("prefer", "wait=5").send()
+    };
+    send("PATCH", path.clone(), json!({ "quantity": "6" })).await.expect(200);
+    send("POST", format!("{path}/suspend"), json!({})).await.expect(200);
+    send("POST", format!("{path}/resume"), json!({})).await.expect(200);
+    // As if its plan had terms.
+    let renewal = "INSERT INTO renewals (subscription_id, organization_id, months, anchor_at, months_done, starts_at, ends_at, renewal_preference, version, created_at, updated_at)
+        SELECT id, organization_id, 1, created_at, 1, created_at, created_at + 2592000000, 'AUTO', 1, 0, 0 FROM subscriptions WHERE id = ?1";
+    world.database().execute(renewal, [caller.text("order 1", "/subscriptionId")]).unwrap();
+    send("PUT", format!("{path}/renewal"), json!({ "renewalPreference": "CANCEL" })).await.expect(200);
+    for query in ["", "?termEndsBefore=2030-01-01T00:00:00Z", &format!("?organizationId={}", caller.text("customer", "/id"))] {
+        world.get(&format!("/v1/renewals{query}")).bearer(admin).send().await.expect(200);
+    }
+}
+
 /// Everything the hub says to its database, once each, while it does its main job and whatever else its routes offer.
 fn statements() -> BTreeSet<String> {
     simulated(|| async {
@@ -48,6 +68,7 @@ fn statements() -> BTreeSet<String> {
             world.get(&path).bearer(&operator).send().await.expect(200);
         }
         environments(&world, &operator, &caller).await;
+        life(&world, &admin, &caller).await;
         let customer = caller.text("customer", "/id");
         let edit = json!({ "tag": "x" });
         world

@@ -185,6 +185,10 @@ const ROUTES: &[Route] = &[
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/suspend"),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/resume"),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/terminate"),
+    // renewals
+    route(One(SubscriptionRead), "GET /v1/renewals"),
+    route(One(SubscriptionRead), "GET /v1/subscriptions/{subscriptionId}/renewal"),
+    route(One(SubscriptionWrite), "PUT /v1/subscriptions/{subscriptionId}/renewal").body(r#"{"renewalPreference":"AUTO"}"#),
     // tasks
     route(One(SubscriptionRead), "GET /v1/tasks").lists("taskId"),
     route(One(SubscriptionRead), "GET /v1/tasks/{taskId}"),
@@ -449,6 +453,10 @@ async fn bill(
     let has = things.get_mut(place).unwrap();
     has.insert("actingSessionId", session.expect(201).text("/id"));
     has.insert("taskId", list.text("/taskId"));
+    // As if its plan had terms.
+    let renewal = "INSERT INTO renewals (subscription_id, organization_id, months, anchor_at, months_done, starts_at, ends_at, renewal_preference, version, created_at, updated_at)
+        VALUES (?1, ?2, 12, 1795262400000, 12, 1795262400000, 1826798400000, 'AUTO', 1, 0, 0)";
+    world.database().execute(renewal, [&subscription, &organization]).unwrap();
     has.insert("subscriptionId", subscription);
     has.insert("invoiceId", invoice.expect(201).text("/id"));
     // Of a provider with two customers, the last one.

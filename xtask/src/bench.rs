@@ -16,6 +16,7 @@ use crate::ground::{self, Ground};
 use crate::http::{Call, object};
 use crate::hub::{Hub, Launch};
 use crate::load::{self, Load, Sample};
+use crate::provisioning_load::{self, Tasks};
 use crate::secrets::Secrets;
 use crate::{artifacts, calendar, shell, spin};
 
@@ -165,6 +166,7 @@ struct Measured {
     native_keyed: Sample,
     /// Who am I: the identity lookup and nothing else; and a request of the same component that looks nobody up.
     identity: [Sample; 2],
+    tasks: Tasks,
     start: f64,
     rss: f64,
 }
@@ -224,6 +226,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
             Ok(())
         })?;
     }
+    let tasks = shell::step("tasks", || provisioning_load::measure(&ground, &token, MANY, effort.seconds))?;
     let rss = resident(ground.hub.pid())?;
     drop(floor);
     drop(ground);
@@ -237,6 +240,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         native: at(4),
         native_keyed: at(7),
         identity: [at(9), at(10)],
+        tasks,
         start,
         rss,
     })
@@ -285,6 +289,8 @@ impl Measured {
             unit: "%",
             target: None,
         });
+        rows.push(absolute("tasks of 3 steps through builtin, asked for by 32 conn", self.tasks.per_second, "/s", None));
+        rows.push(absolute("request to the end of the first step, idle: p50", self.tasks.first_step, "ms", None));
         rows.push(absolute("process start to first 200 of /health", self.start, "ms", Some(Target::AtMost(50.0))));
         rows.push(absolute("RSS after the load", self.rss, "MB", Some(Target::AtMost(100.0))));
         rows

@@ -12,6 +12,7 @@ mod ledger;
 mod load;
 mod oidc;
 mod postgres;
+mod provisioning_load;
 mod secrets;
 mod shell;
 mod spin;

@@ -2,14 +2,12 @@
 
 use domain::{
     Error, Id, JsonSchema, Permission, Result, Text, id,
-    service::{Driver, Offer, ProductFamily, ServiceKind, ServiceRequest, ServiceStatus},
+    service::{Driver, Offer, Plan, ProductFamily, ServiceKind, ServiceRequest, ServiceStatus, TermRules},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::services::{self, NewService, Service, ServiceFilter, ServicePatch};
-use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Sent, Shown, permit,
-};
+use web::{Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, Page, Path, Query, Sent, Shown, permit};
 
 pub async fn create(
     hub: Hub,
@@ -156,11 +154,15 @@ pub async fn validate_internally(
     _: Internal,
     Path(id): Path<Id<id::Service>>,
     Body(request): Body<ServiceRequest>,
-) -> Result<NoContent> {
-    fits(&hub, id, true, &request).await?;
-    Ok(NoContent)
+) -> Result<Shown<TermRules>> {
+    fits(&hub, id, true, &request).await.map(Shown)
 }
 
-async fn fits(hub: &Hub, id: Id<id::Service>, drafts: bool, request: &ServiceRequest) -> Result<()> {
-    offer_of(&services::find_detail(hub.db().await?, id, drafts).await?)?.validate(request)
+/// Refuses a request that does not fit, and gives what the plan says of terms.
+async fn fits(hub: &Hub, id: Id<id::Service>, drafts: bool, request: &ServiceRequest) -> Result<TermRules> {
+    let offer = offer_of(&services::find_detail(hub.db().await?, id, drafts).await?)?;
+    offer.validate(request)?;
+    let plan = offer.plans.iter().find(|plan| Some(&plan.code) == request.plan_code.as_ref());
+    let rules = |plan: &Plan| TermRules { cancellation_days: plan.cancellation_days, notice_days: plan.notice_days };
+    Ok(plan.map(rules).unwrap_or_default())
 }

@@ -25,6 +25,7 @@ pub fn routes() -> Routes {
 pub(crate) async fn run(hub: Hub, job: Job) -> Result<()> {
     match job.kind.as_str() {
         engine::ADVANCE => engine::advance(hub, job, &steps::Steps).await,
+        store::renewals::TERM_OVER => subscriptions::term_over(hub, job).await,
         other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
     }
 }

@@ -1,6 +1,9 @@
 //! What doing and undoing each step means.
 
-use crate::{drivers, subscriptions::check_contract};
+use crate::{
+    drivers,
+    subscriptions::{changed, check_contract},
+};
 use domain::{
     Error, Kind, Result,
     subscription::{SubscriptionAction, SubscriptionStatus},
@@ -8,8 +11,10 @@ use domain::{
 };
 use engine::{Boxed, Settled, Work};
 use store::{
-    Tx, jobs, services,
-    subscriptions::{self, Holding, Subscription},
+    Tx,
+    jobs::{self, NewJob},
+    renewals, services,
+    subscriptions::{self, Holding, Subscription, SubscriptionPatch},
     tasks::Task,
 };
 
@@ -90,10 +95,30 @@ async fn check(work: &Work<'_>, subscription: &Subscription) -> Result<Outcome> 
         return Ok(Outcome::Done);
     }
     // For this contract: another one does not stand in for the one that the subscription runs on.
-    match check_contract(work.hub.db().await?, &work.job.organization_path, subscription, work.hub.now()).await {
+    let db = work.hub.db().await?;
+    let mut found = check_contract(db, &work.job.organization_path, subscription, work.hub.now()).await;
+    if let (Ok(()), Some(to)) = (&found, renewal(work).await?) {
+        // For the coming term the service has to be offered so still.
+        let patch = SubscriptionPatch {
+            plan_code: to.plan_code,
+            quantity: Some(to.quantity),
+            properties: to.properties,
+            ..SubscriptionPatch::default()
+        };
+        found = changed(work.hub, subscription, patch, to.renews).await.map(drop);
+    }
+    match found {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if error.kind == Kind::Unavailable => Err(error),
         Err(error) => Ok(Outcome::Failed(error.public)),
+    }
+}
+
+/// What a renewal is to make of what the customer has.
+async fn renewal(work: &Work<'_>) -> Result<Option<Holding>> {
+    match work.task_type {
+        TaskType::SubscriptionRenew => subscriptions::find_change(work.hub.db().await?, work.task.id).await,
+        _ => Ok(None),
     }
 }
 
@@ -122,6 +147,10 @@ async fn call_driver(work: &Work<'_>, step: StepName, way: Way) -> Result<Outcom
         StepName::Change => subscriptions::find_change(db, work.task.id).await?,
         _ => None,
     };
+    if to.as_ref().is_some_and(|to| *to == subscription.holding()) {
+        // It is renewed as it is.
+        return Ok(Outcome::Done);
+    }
     // A runner that was overtaken must not begin something that others can see.
     if !jobs::holds(db, work.job).await? {
         return Err(jobs::taken_over());
@@ -172,24 +201,51 @@ async fn end(tx: &Tx<'_>, work: &Work<'_>, task: &Task, after: &mut Subscription
     let (now, reached) = (work.hub.now(), task.status == TaskStatus::Success);
     let Some(action) = SubscriptionAction::of(work.task_type) else {
         after.status = if reached { SubscriptionStatus::Active } else { SubscriptionStatus::Failed };
+        if reached && after.term_months.is_some() {
+            tell(tx, work, renewals::BEGIN, after.id.to_string()).await?;
+        }
         return Ok(());
     };
     after.status = action.settled(after.before(), task.status, &task.statuses());
     match (action, reached) {
-        (SubscriptionAction::Change, true) => {
-            if let Some(Holding { plan_code, quantity, properties }) = subscriptions::find_change(tx, task.id).await? {
+        (SubscriptionAction::Change | SubscriptionAction::Renew, true) => {
+            if let Some(Holding { plan_code, quantity, properties, renews }) = subscriptions::find_change(tx, task.id).await? {
                 (after.plan_code, after.quantity, after.properties) = (plan_code, quantity, properties);
+                if let Some((ends, months)) = renews {
+                    (after.term_months, after.renewed_after) = (Some(months), Some(ends));
+                    tell(tx, work, renewals::RENEWED, format!("{} {} {months}", after.id, ends.timestamp_millis())).await?;
+                }
             }
         }
         (SubscriptionAction::Suspend, true) => after.suspended_at = Some(now),
         (SubscriptionAction::Resume, true) => (after.suspended_at, after.reason) = (None, None),
         (SubscriptionAction::Terminate, true) => after.terminated_at = Some(now),
-        (SubscriptionAction::Suspend | SubscriptionAction::Terminate, false) if after.status == after.before() => {
-            after.reason = None;
+        (SubscriptionAction::Suspend | SubscriptionAction::Terminate, false) => {
+            after.charged_until = None;
+            if after.suspended_at.is_none() {
+                after.reason = None;
+            }
         }
         _ => {}
     }
     Ok(())
+}
+
+/// Has the component of terms write what follows from it.
+async fn tell(tx: &Tx<'_>, work: &Work<'_>, kind: &str, payload: String) -> Result<()> {
+    let Work { hub, task, .. } = *work;
+    let trace = hub.traceparent();
+    let job = NewJob {
+        id: hub.id(),
+        queue: renewals::QUEUE,
+        kind,
+        organization_id: task.organization_id,
+        payload,
+        due_at: hub.now(),
+        trace: Some(&trace),
+        now: hub.now(),
+    };
+    jobs::enqueue(tx, job).await
 }
 
 async fn subscription(work: &Work<'_>) -> Result<Subscription> {

@@ -1,21 +1,29 @@
 //! `/v1/subscriptions`
 
 use domain::{
-    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text, id,
+    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text,
+    audit::{AuditPrincipal, AuditResult},
+    id,
     service::Code,
     subscription::{SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
 };
+use engine::Boxed;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
-    Db, Tx, contracts,
-    organizations::{self, OrganizationHead},
-    services,
+    Db, Scope, Tx,
+    access_tokens::Place,
+    contracts,
+    jobs::{self, Job},
+    organizations, renewals, services,
     subscriptions::{self, Holding, NewSubscription, Subscription, SubscriptionPatch},
     tasks::{self, NewTask, Task},
 };
-use web::{Accepted, Body, Caller, Edited, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
+use web::{
+    Accepted, Body, Caller, Edited, FromRequest, Hub, Identity, IfMatch, Incoming, Listing, Page, Path, Prefer, Query, Record,
+    Sent, permit,
+};
 
 /// How to go about it.
 #[derive(Deserialize, JsonSchema)]
@@ -54,7 +62,7 @@ pub async fn create(
     let request = serde_json::to_string(&new).map_err(|error| Error::unavailable(error.to_string()))?;
     let sent = hub
         .write(&caller, async |tx| {
-            let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
+            let customer = organizations::find_place_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
             let service = services::find(tx, new.service_id).await?;
             service.check_published(drafts)?;
@@ -82,8 +90,10 @@ pub async fn create(
                 suspended_at: None,
                 terminated_at: None,
                 reason: None,
+                charged_until: None,
                 version: 1,
                 status_before: None,
+                renewed_after: None,
             };
             subscriptions::insert(tx, &subscription).await?;
             hub.concerns(customer.id);
@@ -156,9 +166,10 @@ pub async fn check_contract(db: &Db, customer: &OrganizationPath, subscription: 
 }
 
 /// A customer's provider is the organization right above it.
-fn provider_of(customer: &OrganizationHead) -> Result<Id<id::Organization>> {
-    match (customer.kind, customer.parent_id) {
-        (OrganizationKind::Customer, Some(provider_id)) => Ok(provider_id),
+fn provider_of(customer: &Place) -> Result<Id<id::Organization>> {
+    let line: Vec<_> = customer.path.line().collect();
+    match (customer.kind, &line[..]) {
+        (OrganizationKind::Customer, [.., provider_id, _]) => Ok(*provider_id),
         _ => Err(Error::invalid(
             "/organizationId",
             format!("is of the kind {}; services are provisioned to a CUSTOMER", customer.kind),
@@ -202,109 +213,143 @@ pub async fn show(
     Ok(Edited { version: value.version, value })
 }
 
+/// What comes with everything that is done to a subscription: to which, in which state, and how to go about it. One part, because
+/// the reading of each would otherwise be compiled into every handler.
+pub struct Asking {
+    id: Id<id::Subscription>,
+    /// The version that the caller saw; any, if absent.
+    version: Option<i64>,
+    prefer: Prefer,
+    disable_rollback: bool,
+}
+
+impl FromRequest for Asking {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        asking(hub, incoming).await
+    }
+}
+
+fn asking<'a>(hub: &'a Hub, incoming: &'a mut Incoming) -> Boxed<'a, Asking> {
+    Box::pin(async move {
+        let Path(id) = Path::from_request(hub, incoming).await?;
+        let IfMatch { version } = IfMatch::from_request(hub, incoming).await?;
+        let prefer = Prefer::from_request(hub, incoming).await?;
+        let Query(CreateQuery { disable_rollback }) = Query::from_request(hub, incoming).await?;
+        Ok(Asking { id, version, prefer, disable_rollback })
+    })
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for Asking {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
+        Path::<Id<id::Subscription>>::describe(operation);
+        IfMatch::describe(operation);
+        Prefer::describe(operation);
+        Query::<CreateQuery>::describe(operation);
+    }
+}
+
 pub async fn change(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
+    asking: Asking,
     Body(patch): Body<SubscriptionPatch>,
 ) -> Result<Sent<Accepted<Task>>> {
-    let ask = Ask::new(&hub, SubscriptionAction::Change, &condition, &query, &patch)?;
+    if patch.term_months.is_some() || patch.renewal_preference.is_some() {
+        let pointer = if patch.term_months.is_some() { "/termMonths" } else { "/renewalPreference" };
+        return Err(Error::invalid(
+            pointer,
+            "is said of a renewal, for the present term stays as it is: PUT /v1/subscriptions/{subscriptionId}/renewal",
+        ));
+    }
+    let ask = Ask::new(&hub, SubscriptionAction::Change, &asking, &patch)?;
     // Asked before the transaction, of what it is now; inside it, that must still be so.
-    let now = subscriptions::find(hub.db().await?, &caller.scope(), id).await;
-    let fits = match &now {
-        Ok(now) => changed(&hub, now, patch).await,
-        Err(error) => Err(error.clone()),
+    let fits = match subscriptions::find(hub.db().await?, &caller.scope(), asking.id).await {
+        Ok(now) => changed(&hub, &now, patch, None).await,
+        Err(error) => Err(error),
     };
-    let sent = hub
-        .write(&caller, async |tx| {
-            let found = ask.find(tx, &hub, &caller, id).await?;
-            let (service_version, seen, to) = fits.clone()?;
-            let service = services::find(tx, found.service_id).await?;
-            if seen != found.version || service_version != service.version {
-                return Err(edited_meanwhile(&service.code));
-            }
-            hub.audit_change("quantity", Some(&found.quantity.to_string()), Some(&to.quantity.to_string()));
-            hub.audit_change("planCode", found.plan_code.as_deref(), to.plan_code.as_deref());
-            let accepted = ask.begin(tx, &hub, found, None).await?;
-            subscriptions::insert_change(tx, ask.id, &to).await?;
-            Ok(accepted)
-        })
-        .await?;
-    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+    ask.send(&hub, &caller, asking, What::Become(fits)).await
 }
 
-/// What a customer is to have, once it was found that the service is offered so; with the versions of service and subscription
-/// that it was found for.
-async fn changed(hub: &Hub, now: &Subscription, patch: SubscriptionPatch) -> Result<(i64, i64, Holding)> {
-    let to = Holding {
-        plan_code: patch.plan_code.or_else(|| now.plan_code.clone()),
-        quantity: patch.quantity.unwrap_or(now.quantity),
-        properties: patch.properties.or_else(|| now.properties.clone()),
-    };
-    if to.quantity <= Decimal::ZERO {
-        return Err(Error::invalid("/quantity", "is not above zero; to take the service away, terminate the subscription"));
-    }
-    if to == now.holding() {
-        return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
-    }
-    let asked = Asked {
-        plan_code: &to.plan_code,
-        region: &now.region,
-        version: &now.service_version,
-        quantity: to.quantity,
-        term_months: now.term_months,
-        properties: &to.properties,
-    };
-    let service_version = fits(hub, now.service_id, None, &asked).await?;
-    Ok((service_version, now.version, to))
+/// What is said of what is done to a subscription.
+enum What {
+    /// Why.
+    Why(Why),
+    /// What the customer is to have afterwards, if that was found to be right.
+    Become(Result<Changed>),
+}
+
+/// What a customer is to have, with the versions of service and subscription for which the service was found to be offered so.
+type Changed = (i64, i64, Holding);
+
+/// Finds out whether the service offers what a customer is to have. `renews` says which renewal it is for, if it is for one; that
+/// may leave all as it is.
+pub fn changed<'a>(
+    hub: &'a Hub,
+    now: &'a Subscription,
+    patch: SubscriptionPatch,
+    renews: Option<(Instant, u32)>,
+) -> Boxed<'a, Changed> {
+    Box::pin(async move {
+        let to = Holding {
+            plan_code: patch.plan_code.or_else(|| now.plan_code.clone()),
+            quantity: patch.quantity.unwrap_or(now.quantity),
+            properties: patch.properties.or_else(|| now.properties.clone()),
+            renews,
+        };
+        if to.quantity <= Decimal::ZERO {
+            return Err(Error::invalid("/quantity", "is not above zero; to take the service away, terminate the subscription"));
+        }
+        if renews.is_none() && to == now.holding() {
+            return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
+        }
+        let asked = Asked {
+            plan_code: &to.plan_code,
+            region: &now.region,
+            version: &now.service_version,
+            quantity: to.quantity,
+            term_months: renews.map(|renews| renews.1).or(now.term_months),
+            properties: &to.properties,
+        };
+        let service_version = fits(hub, now.service_id, None, &asked).await?;
+        Ok((service_version, now.version, to))
+    })
 }
 
 /// Why something is done to a subscription.
-#[derive(Deserialize, Serialize, JsonSchema)]
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Why {
     /// Why; the subscription shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Text<1, 500>>,
+    /// Whether it is to be terminated although its term can be ended without charge no more, and so is charged to its end. It
+    /// makes no difference otherwise.
+    #[serde(default)]
+    early: bool,
 }
 
 pub async fn suspend(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
+    asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, why.reason).await
+    Ask::new(&hub, SubscriptionAction::Suspend, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
-pub async fn resume(
-    hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
-) -> Result<Sent<Accepted<Task>>> {
-    let nothing = Why { reason: None };
-    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &nothing)?.send(&hub, &caller, id, prefer, None).await
+pub async fn resume(hub: Hub, caller: Caller<permit::SubscriptionWrite>, asking: Asking) -> Result<Sent<Accepted<Task>>> {
+    let why = Why::default();
+    Ask::new(&hub, SubscriptionAction::Resume, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
 pub async fn terminate(
     hub: Hub,
     caller: Caller<permit::SubscriptionWrite>,
-    Path(id): Path<Id<id::Subscription>>,
-    condition: IfMatch,
-    prefer: Prefer,
-    Query(query): Query<CreateQuery>,
+    asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, why.reason).await
+    Ask::new(&hub, SubscriptionAction::Terminate, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
 /// Something that somebody asks for to be done to a subscription.
@@ -319,16 +364,15 @@ struct Ask {
 }
 
 impl Ask {
-    fn new(
-        hub: &Hub,
-        action: SubscriptionAction,
-        condition: &IfMatch,
-        query: &CreateQuery,
-        request: &impl Serialize,
-    ) -> Result<Self> {
+    fn new(hub: &Hub, action: SubscriptionAction, asking: &Asking, request: &impl Serialize) -> Result<Self> {
         let request = serde_json::to_string(request).map_err(|error| Error::unavailable(error.to_string()))?;
-        let disable_rollback = query.disable_rollback;
-        Ok(Self { id: hub.id(), job_id: hub.id(), action, disable_rollback, version: condition.version, request })
+        Ok(Self { disable_rollback: asking.disable_rollback, version: asking.version, request, ..Self::of(hub, action) })
+    }
+
+    /// What nobody asks for but its day.
+    fn of(hub: &Hub, action: SubscriptionAction) -> Self {
+        let request = "{}".to_owned();
+        Self { id: hub.id(), job_id: hub.id(), action, disable_rollback: false, version: None, request }
     }
 
     /// The subscription, if this may be done to it now.
@@ -342,14 +386,14 @@ impl Ask {
             ));
         }
         if matches!(self.action, SubscriptionAction::Change | SubscriptionAction::Resume) {
-            let customer = organizations::find_in_use(tx, &caller.scope(), found.organization_id).await?;
+            let customer = organizations::find_place_in_use(tx, &caller.scope(), found.organization_id).await?;
             check_contract(tx, &customer.path, &found, hub.now()).await?;
         }
         Ok(found)
     }
 
-    /// Writes the task, and where the subscription stands while it is at work.
-    async fn begin(&self, tx: &Tx<'_>, hub: &Hub, found: Subscription, reason: Option<String>) -> Result<Accepted<Task>> {
+    /// Writes the task, what it is to make of what the customer has, and where the subscription stands while it is at work.
+    async fn begin(&self, tx: &Tx<'_>, hub: &Hub, found: Subscription, to: Option<&Holding>) -> Result<Accepted<Task>> {
         let rule = self.action.rule();
         hub.concerns(found.organization_id);
         hub.audit_subject(found.id.to_string());
@@ -366,29 +410,108 @@ impl Ask {
             now: hub.now(),
         };
         let value = engine::begin(tx, hub, &task).await?;
+        if let Some(to) = to {
+            subscriptions::insert_change(tx, self.id, to).await?;
+        }
         let status_before = Some(found.status);
-        let reason = reason.or(found.reason);
-        let after = Subscription { status: rule.during, status_before, task_id: self.id, reason, ..found };
+        let after = Subscription { status: rule.during, status_before, task_id: self.id, ..found };
         subscriptions::update(tx, &after, hub.now()).await?;
         Ok(Accepted { value, location: engine::location(self.id), ended: false })
     }
 
-    /// Has it done, where nothing more is to be said.
-    async fn send(
-        &self,
-        hub: &Hub,
-        caller: &Identity,
-        id: Id<id::Subscription>,
-        prefer: Prefer,
-        reason: Option<Text<1, 500>>,
-    ) -> Result<Sent<Accepted<Task>>> {
-        let reason = reason.map(String::from);
-        let sent = hub
-            .write(caller, async |tx| {
-                let found = self.find(tx, hub, caller, id).await?;
-                self.begin(tx, hub, found, reason.clone()).await
-            })
-            .await?;
-        engine::waited(hub, caller, sent, prefer, crate::run).await
+    /// Has it done. All in one function, so that the transaction is compiled once.
+    fn send<'a>(&'a self, hub: &'a Hub, caller: &'a Identity, asking: Asking, what: What) -> Boxed<'a, Sent<Accepted<Task>>> {
+        Box::pin(async move {
+            let Asking { id, prefer, .. } = asking;
+            let sent = hub
+                .write(caller, async |tx| {
+                    let mut found = self.find(tx, hub, caller, id).await?;
+                    let to = match &what {
+                        What::Become(fits) => {
+                            let (service_version, seen, to) = fits.clone()?;
+                            let service = services::find(tx, found.service_id).await?;
+                            if seen != found.version || service_version != service.version {
+                                return Err(edited_meanwhile(&service.code));
+                            }
+                            hub.audit_change("quantity", Some(&found.quantity.to_string()), Some(&to.quantity.to_string()));
+                            hub.audit_change("planCode", found.plan_code.as_deref(), to.plan_code.as_deref());
+                            Some(to)
+                        }
+                        What::Why(why) => {
+                            if self.action == SubscriptionAction::Terminate {
+                                found.charged_until = charged_until(tx, id, why.early, hub.now()).await?;
+                            }
+                            found.reason = why.reason.clone().map(String::from).or(found.reason);
+                            None
+                        }
+                    };
+                    self.begin(tx, hub, found, to.as_ref()).await
+                })
+                .await?;
+            engine::waited(hub, caller, sent, prefer, crate::run).await
+        })
     }
+}
+
+/// Until when a subscription that is terminated now is to be charged for. Refused where that is later than now and nobody said
+/// that it is to be ended `early`.
+async fn charged_until(tx: &Tx<'_>, id: Id<id::Subscription>, early: bool, now: Instant) -> Result<Option<Instant>> {
+    match renewals::window(tx, id).await? {
+        Some((until, ends)) if until < now && now < ends => {
+            if early {
+                return Ok(Some(ends));
+            }
+            Err(Error::conflict(
+                "cancellation_window_over",
+                format!(
+                    "The term could be ended without charge until {until}; it ends at {ends}. Have it end then (PUT /v1/subscriptions/{id}/renewal with the renewalPreference CANCEL), or send \"early\": true to end it now and have it charged until then."
+                ),
+            ))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// At the end of a term, renews a subscription or terminates it. While a task is at work on it, it does neither: it is asked
+/// again a day later.
+pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
+    let wrong = || Error::malformed("job_payload", "The job's payload is no subscription, instant and change.");
+    let mut parts = job.payload.splitn(3, ' ');
+    let (id, ends, change) =
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let id: Id<id::Subscription> = id.parse().map_err(|_| wrong())?;
+    let ends = ends.parse().ok().and_then(Instant::from_timestamp_millis).ok_or_else(wrong)?;
+    // Whether the service is offered so still is looked at by the task, which can say so.
+    let patch = (!change.is_empty()).then(|| web::read_json::<SubscriptionPatch>(change.as_bytes())).transpose()?;
+    let action = if patch.is_some() { SubscriptionAction::Renew } else { SubscriptionAction::Terminate };
+    let (ask, scope) = (Ask::of(&hub, action), Scope::below(job.organization_path.clone()));
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let mut found = subscriptions::find(tx, &scope, id).await?;
+            let busy = !tasks::unended(tx, Some(Subject::Subscription(id))).await?.is_empty();
+            if busy || !found.status.is_at_rest() || found.renewed_after.is_some_and(|after| after >= ends) {
+                return jobs::finish(tx, &job).await;
+            }
+            let to = patch.clone().map(|patch| Holding {
+                plan_code: patch.plan_code.or_else(|| found.plan_code.clone()),
+                quantity: patch.quantity.unwrap_or(found.quantity),
+                properties: patch.properties.or_else(|| found.properties.clone()),
+                renews: patch.term_months.or(found.term_months).map(|months| (ends, months)),
+            });
+            if to.is_none() {
+                found.reason = Some("Its term has ended.".to_owned());
+            }
+            ask.begin(tx, &hub, found, to.as_ref()).await?;
+            let what = Record {
+                organization_id: job.organization_id,
+                action: if to.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" },
+                principal: AuditPrincipal::Job(job.id),
+                subject_id: Some(id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
+            jobs::finish(tx, &job).await
+        })
+        .await
 }

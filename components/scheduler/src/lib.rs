@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 22] = [
     "access",
     "sign-in",
     "federation",
@@ -22,6 +22,7 @@ const OTHERS: [&str; 21] = [
     "catalogue",
     "packages",
     "provisioning",
+    "renewals",
     "tasks",
     "data-centers",
     "environments",

@@ -36,6 +36,7 @@ pub mod subdivision;
 pub mod subscription;
 pub mod table;
 pub mod task;
+pub mod term;
 pub mod text;
 pub mod time;
 pub mod usage;

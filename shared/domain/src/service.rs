@@ -107,6 +107,21 @@ pub struct Plan {
     /// For how many months it can be had, 1 to 120 each; without an end when there are none.
     #[serde(default)]
     pub term_months: List<u32, 12>,
+    /// Within how many days of a term's beginning it can be ended without charge, 1 to 90; where it is left out, at any time.
+    pub cancellation_days: Option<u32>,
+    /// How many days before a term's end it has to be said that it is not to be renewed, or to what other conditions, 1 to 90; until
+    /// the end when left out.
+    pub notice_days: Option<u32>,
+}
+
+/// What a plan says of the terms for which it can be had.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TermRules {
+    /// [`Plan::cancellation_days`].
+    pub cancellation_days: Option<u32>,
+    /// [`Plan::notice_days`].
+    pub notice_days: Option<u32>,
 }
 
 /// A role that people get in a service.
@@ -320,6 +335,11 @@ impl Plan {
             && min > max
         {
             wrong.push(("minQuantity".to_owned(), "is above maxQuantity"));
+        }
+        for (field, days) in [("cancellationDays", self.cancellation_days), ("noticeDays", self.notice_days)] {
+            if days.is_some_and(|days| !(1..=90).contains(&days)) {
+                wrong.push((field.to_owned(), "is not from 1 to 90"));
+            }
         }
         for (index, term) in self.term_months.iter().enumerate() {
             if !(1..=120).contains(term) {

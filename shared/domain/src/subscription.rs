@@ -21,6 +21,8 @@ text_enum! {
         Suspended = "SUSPENDED",
         /// The service is being given again.
         Resuming = "RESUMING",
+        /// It is being renewed for another term.
+        Renewing = "RENEWING",
         /// The service is being taken away for good.
         Terminating = "TERMINATING",
         /// The customer has the service no more. This is the end.
@@ -33,6 +35,11 @@ text_enum! {
 }
 
 impl SubscriptionStatus {
+    /// Whether the customer has it, withheld or not, and no task is at work on it.
+    pub fn is_at_rest(self) -> bool {
+        matches!(self, Self::Active | Self::Suspended)
+    }
+
     /// Whether whoever has the subscription counts on its service and plan.
     pub fn is_in_use(self) -> bool {
         !matches!(self, Self::Failed | Self::Terminated)
@@ -48,6 +55,8 @@ text_enum! {
         Suspend = "SUSPEND",
         /// Give the service again.
         Resume = "RESUME",
+        /// Another term, with what was to change then.
+        Renew = "RENEW",
         /// Take the service away for good.
         Terminate = "TERMINATE",
     }
@@ -67,7 +76,9 @@ pub struct Rule {
     pub after: Option<SubscriptionStatus>,
 }
 
-use SubscriptionStatus::{Active, Changing, Failed, Provisioning, Resuming, Suspended, Suspending, Terminated, Terminating};
+use SubscriptionStatus::{
+    Active, Changing, Failed, Provisioning, Renewing, Resuming, Suspended, Suspending, Terminated, Terminating,
+};
 
 /// The table.
 pub const RULES: &[Rule] = &[
@@ -91,6 +102,13 @@ pub const RULES: &[Rule] = &[
         from: &[Suspended],
         during: Resuming,
         after: Some(Active),
+    },
+    Rule {
+        action: SubscriptionAction::Renew,
+        task_type: TaskType::SubscriptionRenew,
+        from: &[Active, Suspended],
+        during: Renewing,
+        after: None,
     },
     Rule {
         action: SubscriptionAction::Terminate,
@@ -126,7 +144,7 @@ impl SubscriptionAction {
             SubscriptionStatus::Error => {
                 "its last task ended half-way; resume or restart that task, or terminate the subscription"
             }
-            Provisioning | Changing | Suspending | Resuming | Terminating => {
+            Provisioning | Changing | Suspending | Resuming | Renewing | Terminating => {
                 "a task is at work on it; wait for that to end, or cancel it"
             }
         };
@@ -189,7 +207,7 @@ mod tests {
         /// Whatever is done, in whatever order and however its tasks end: a subscription is never left under way, it is taken
         /// away at most once, and where it was not undone it says so.
         #[test]
-        fn a_subscription_comes_to_rest(deeds in prop::collection::vec((0usize..4, prop::collection::vec(0u8..5, 0..8), any::<bool>()), 0..12)) {
+        fn a_subscription_comes_to_rest(deeds in prop::collection::vec((0usize..5, prop::collection::vec(0u8..5, 0..8), any::<bool>()), 0..12)) {
             let mut status = Active;
             for (which, outcomes, rollback) in deeds {
                 let action = SubscriptionAction::ALL[which];
@@ -224,7 +242,7 @@ mod tests {
         }
 
         #[test]
-        fn a_step_that_is_undone_leaves_it_where_it_stood(which in 0usize..4) {
+        fn a_step_that_is_undone_leaves_it_where_it_stood(which in 0usize..5) {
             let action = SubscriptionAction::ALL[which];
             for &before in action.rule().from {
                 let steps = [StepStatus::Undone, StepStatus::Undone, StepStatus::Error];

@@ -22,6 +22,8 @@ text_enum! {
         SubscriptionSuspend = "SUBSCRIPTION_SUSPEND",
         /// Gives a customer a service again that was withheld.
         SubscriptionResume = "SUBSCRIPTION_RESUME",
+        /// Renews what a customer has of a service for another term.
+        SubscriptionRenew = "SUBSCRIPTION_RENEW",
         /// Takes a service away from a customer for good.
         SubscriptionTerminate = "SUBSCRIPTION_TERMINATE",
         /// Registers a data center component.
@@ -95,7 +97,7 @@ impl TaskType {
         use StepName::*;
         match self {
             Self::SubscriptionProvision => &[CheckContract, Provision, Activate],
-            Self::SubscriptionChange => &[Check, Change, Record],
+            Self::SubscriptionChange | Self::SubscriptionRenew => &[Check, Change, Record],
             Self::SubscriptionSuspend => &[Check, Suspend, Record],
             Self::SubscriptionResume => &[Check, Resume, Record],
             Self::SubscriptionTerminate => &[Check, Deprovision, Record],

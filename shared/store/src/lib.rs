@@ -35,6 +35,7 @@ pub mod passwords;
 pub mod people;
 pub mod person_identities;
 pub mod plans;
+pub mod renewals;
 mod scope;
 pub mod service_roles;
 pub mod services;

@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     13 "0013_sign_in_ends",
     14 "0014_lists",
     15 "0015_contract_uses",
+    16 "0016_renewals",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

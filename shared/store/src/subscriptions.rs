@@ -4,7 +4,9 @@ use crate::{
     Db, Row, Scope, Stored, Tx, params, stale,
     value::{numbers, start},
 };
-use domain::{Decimal, Error, Id, Instant, JsonSchema, Result, id, service::Code, subscription::SubscriptionStatus};
+use domain::{
+    Decimal, Error, Id, Instant, JsonSchema, Result, id, service::Code, subscription::SubscriptionStatus, term::RenewalPreference,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -50,18 +52,24 @@ pub struct Subscription {
     pub terminated_at: Option<Instant>,
     /// Why it was suspended or terminated, as whoever asked for that said.
     pub reason: Option<String>,
+    /// Until when it is to be charged for although it was terminated before: to the end of its term, where it was ended too late
+    /// to be ended without charge.
+    pub charged_until: Option<Instant>,
     /// Counts whatever changes of it; shown as the ETag.
     #[serde(skip)]
     pub version: i64,
     /// Where it stood when its task began, and stands again when that is undone.
     #[serde(skip)]
     pub status_before: Option<SubscriptionStatus>,
+    /// The end of the last term that it was renewed after.
+    #[serde(skip)]
+    pub renewed_after: Option<Instant>,
 }
 
 impl Subscription {
     /// What the customer has of the service.
     pub fn holding(&self) -> Holding {
-        Holding { plan_code: self.plan_code.clone(), quantity: self.quantity, properties: self.properties.clone() }
+        Holding { plan_code: self.plan_code.clone(), quantity: self.quantity, properties: self.properties.clone(), renews: None }
     }
 
     /// Where it stood when its task began.
@@ -79,6 +87,8 @@ pub struct Holding {
     pub quantity: Decimal,
     /// What else, as the service's schema has it.
     pub properties: Option<Box<RawValue>>,
+    /// The end of the term after which it is so, and the months of the next, where a renewal makes it so.
+    pub renews: Option<(Instant, u32)>,
 }
 
 impl PartialEq for Holding {
@@ -89,16 +99,25 @@ impl PartialEq for Holding {
 }
 
 /// What is to be changed of what a customer has; what is left out stays.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SubscriptionPatch {
     /// Which of the service's plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_code: Option<Code>,
     /// How much of it; above zero and within the plan's bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Decimal>,
     /// What else it is to be like, in the place of all that was said before.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Box<RawValue>>,
+    /// For how many months it is to be renewed. It is said of a renewal alone: the present term stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub term_months: Option<u32>,
+    /// What is to become of it when its term ends. It is said of a renewal alone, and needed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewal_preference: Option<RenewalPreference>,
 }
 
 /// What is said of a service that is to be provisioned to a customer.
@@ -127,7 +146,7 @@ pub struct NewSubscription {
     pub properties: Option<Box<RawValue>>,
 }
 
-const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at, s.suspended_at, s.terminated_at, s.reason, s.version, s.status_before";
+const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at, s.suspended_at, s.terminated_at, s.reason, s.charged_until, s.version, s.status_before, s.renewed_after";
 /// A subscription belongs to its customer, so whoever is above the customer sees it.
 const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
 
@@ -151,8 +170,10 @@ fn read(row: &mut Row) -> Result<Subscription> {
         suspended_at: row.take()?,
         terminated_at: row.take()?,
         reason: row.take()?,
+        charged_until: row.take()?,
         version: row.take()?,
         status_before: row.take()?,
+        renewed_after: row.take()?,
     })
 }
 
@@ -235,7 +256,8 @@ pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<(
     let active = is(SubscriptionStatus::Active).then_some(now);
     tx.exec(
         "UPDATE subscriptions SET status = ?2, status_before = ?3, task_id = ?4, plan_code = ?5, quantity = ?6, properties = ?7,
-             reason = ?8, activated_at = COALESCE(activated_at, ?9), suspended_at = ?10, terminated_at = ?11, version = version + 1
+             reason = ?8, activated_at = COALESCE(activated_at, ?9), suspended_at = ?10, terminated_at = ?11, term_months = ?12, charged_until = ?13, renewed_after = ?14,
+             version = version + 1
          WHERE id = ?1",
         params![
             after.id,
@@ -248,7 +270,10 @@ pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<(
             after.reason,
             active,
             after.suspended_at,
-            after.terminated_at
+            after.terminated_at,
+            after.term_months,
+            after.charged_until,
+            after.renewed_after
         ],
     )
     .await
@@ -258,17 +283,28 @@ pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<(
 pub async fn insert_change(tx: &Tx<'_>, task_id: Id<id::Task>, to: &Holding) -> Result<()> {
     let properties = to.properties.as_ref().map(|properties| properties.get());
     tx.exec(
-        "INSERT INTO subscription_changes (task_id, plan_code, quantity, properties) VALUES (?1, ?2, ?3, ?4)",
-        params![task_id, to.plan_code, to.quantity, properties],
+        "INSERT INTO subscription_changes (task_id, plan_code, quantity, properties, term_ends_at, term_months)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            task_id,
+            to.plan_code,
+            to.quantity,
+            properties,
+            to.renews.map(|renews| renews.0),
+            to.renews.map(|renews| renews.1)
+        ],
     )
     .await
 }
 
 /// What a task is to make of what a customer has. Whose task it is was decided before.
 pub async fn find_change(db: &Db, task_id: Id<id::Task>) -> Result<Option<Holding>> {
-    let sql = "SELECT plan_code, quantity, properties FROM subscription_changes WHERE task_id = ?1";
-    let read =
-        |row: &mut Row| Ok(Holding { plan_code: row.take()?, quantity: row.take()?, properties: properties(row.take()?)? });
+    let sql = "SELECT plan_code, quantity, properties, term_ends_at, term_months FROM subscription_changes WHERE task_id = ?1";
+    let read = |row: &mut Row| {
+        let (plan_code, quantity, properties) = (row.take()?, row.take()?, properties(row.take()?)?);
+        let renews = row.take::<Option<Instant>>()?.zip(row.take::<Option<u32>>()?);
+        Ok(Holding { plan_code, quantity, properties, renews })
+    };
     db.query_opt(sql, params![task_id], read).await
 }
 

@@ -164,7 +164,7 @@ stored_as_text! {
     [] domain::service::Driver; [] domain::service::ProductFamily; [] domain::service::ServiceKind; [] domain::service::ServiceStatus;
     [] domain::package::BaseUrl; [] domain::package::FilePath; [] domain::package::Sha256;
     [] domain::package::PackageWorkStatus; [] domain::package::PackageFileStatus;
-    [] domain::subscription::SubscriptionStatus; [] domain::task::TaskStatus; [] domain::task::StepStatus;
+    [] domain::subscription::SubscriptionStatus; [] domain::term::RenewalPreference; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::task::TaskType; [] domain::environment::EnvironmentStatus; [] domain::environment::PlanStatus;
     [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;

@@ -1,48 +1,66 @@
 //! The driver `builtin`: the hub itself records that the customer is entitled to the service.
 
 use super::{Call, Driver};
-use domain::{Result, subscription::SubscriptionStatus, task::Outcome};
-use store::{Tx, entitlements, jobs, subscriptions::Holding};
+use domain::{Decimal, Result, subscription::SubscriptionStatus, task::Outcome};
+use store::{entitlements, jobs, subscriptions::Holding};
 
 pub struct Builtin;
 
+/// What is to become of the entitlement.
+enum Entitlement {
+    Insert,
+    Delete,
+    Restore,
+    Quantity(Decimal),
+    Suspended(bool),
+}
+
 impl Driver for Builtin {
     async fn provision(&self, call: &Call<'_>) -> Result<Outcome> {
-        write(call, async |tx| entitlements::insert(tx, call.subscription, call.hub.now()).await).await
+        write(call, Entitlement::Insert).await
     }
 
     async fn deprovision(&self, call: &Call<'_>) -> Result<Outcome> {
-        write(call, async |tx| entitlements::delete(tx, call.scope, call.subscription.id).await).await
+        write(call, Entitlement::Delete).await
     }
 
     async fn restore(&self, call: &Call<'_>) -> Result<Outcome> {
-        write(call, async |tx| {
-            entitlements::insert(tx, call.subscription, call.hub.now()).await?;
-            let suspended = call.subscription.before() == SubscriptionStatus::Suspended;
-            entitlements::set_suspended(tx, call.subscription.id, suspended).await
-        })
-        .await
+        write(call, Entitlement::Restore).await
     }
 
     async fn change(&self, call: &Call<'_>, _: &Holding, to: &Holding) -> Result<Outcome> {
-        write(call, async |tx| entitlements::set_quantity(tx, call.subscription.id, to.quantity).await).await
+        write(call, Entitlement::Quantity(to.quantity)).await
     }
 
     async fn suspend(&self, call: &Call<'_>) -> Result<Outcome> {
-        write(call, async |tx| entitlements::set_suspended(tx, call.subscription.id, true).await).await
+        write(call, Entitlement::Suspended(true)).await
     }
 
     async fn resume(&self, call: &Call<'_>) -> Result<Outcome> {
-        write(call, async |tx| entitlements::set_suspended(tx, call.subscription.id, false).await).await
+        write(call, Entitlement::Suspended(false)).await
     }
 }
 
-/// Without the claim a runner that was overtaken could entitle a customer whose task has been undone meanwhile.
-async fn write(call: &Call<'_>, work: impl AsyncFn(&Tx<'_>) -> Result<()>) -> Result<Outcome> {
+/// All in one function, so that the transaction is compiled once.
+async fn write(call: &Call<'_>, what: Entitlement) -> Result<Outcome> {
+    let (subscription, now) = (call.subscription, call.hub.now());
     let db = call.hub.db().await?;
     db.in_transaction(async |tx| {
+        // Without this a runner that was overtaken could entitle a customer whose task has been undone meanwhile.
         jobs::hold(tx, call.job).await?;
-        work(tx).await
+        if matches!(what, Entitlement::Insert | Entitlement::Restore) {
+            entitlements::insert(tx, subscription, now).await?;
+        }
+        match what {
+            Entitlement::Insert => Ok(()),
+            Entitlement::Delete => entitlements::delete(tx, call.scope, subscription.id).await,
+            Entitlement::Restore => {
+                let suspended = subscription.before() == SubscriptionStatus::Suspended;
+                entitlements::set_suspended(tx, subscription.id, suspended).await
+            }
+            Entitlement::Quantity(quantity) => entitlements::set_quantity(tx, subscription.id, quantity).await,
+            Entitlement::Suspended(suspended) => entitlements::set_suspended(tx, subscription.id, suspended).await,
+        }
     })
     .await?;
     Ok(Outcome::Done)

@@ -1,0 +1,242 @@
+//! `/v1/subscriptions/{subscriptionId}/renewal`, `/v1/renewals`
+
+use chrono::TimeDelta;
+use domain::{
+    Error, Id, Instant, JsonSchema, Moment, Result,
+    audit::{AuditPrincipal, AuditResult},
+    id,
+    service::{Code, TermRules},
+    subscription::SubscriptionStatus,
+    term::{RenewalPreference, next_look},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{
+    Scope, Tx,
+    jobs::{self, Job, NewJob},
+    renewals::{self, LOOK, Renewal, TERM_OVER},
+    subscriptions::{self, Subscription, SubscriptionPatch},
+};
+use web::{Body, Caller, Edited, Hub, IfMatch, Listing, Page, Path, Query, Record, Sent, permit, read_json};
+
+/// Which renewals to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only those of this customer.
+    organization_id: Option<Id<id::Organization>>,
+    /// Only those of terms that end before this instant.
+    term_ends_before: Option<Moment>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Id<id::Subscription>>,
+}
+
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Listing<Renewal>> {
+    let page = Page::new(query.limit)?;
+    let before = query.term_ends_before.map(Moment::instant);
+    let (db, scope) = (hub.db().await?, caller.scope());
+    let found = renewals::list(db, &scope, query.organization_id, before, query.cursor, page.rows(), hub.now()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |renewal| renewal.subscription_id.to_string()))
+}
+
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Path(id): Path<Id<id::Subscription>>,
+) -> Result<Edited<Renewal>> {
+    let value = renewals::find(hub.db().await?, &caller.scope(), id, hub.now()).await?;
+    Ok(Edited { version: value.version, value })
+}
+
+/// Says what is to become of a subscription when its term ends, while there is time for that.
+pub async fn put(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionWrite>,
+    Path(id): Path<Id<id::Subscription>>,
+    condition: IfMatch,
+    Body(mut change): Body<SubscriptionPatch>,
+) -> Result<Sent<Edited<Renewal>>> {
+    let preference = change.renewal_preference.take().ok_or_else(|| {
+        Error::invalid("/renewalPreference", "is missing; say AUTO to have it renewed, or CANCEL to have it end with its term")
+    })?;
+    let text = serde_json::to_string(&change).map_err(|error| Error::unavailable(error.to_string()))?;
+    let text = Some(text.as_str()).filter(|text| *text != "{}");
+    // Asked before the transaction; what has changed meanwhile is found out when it is renewed.
+    let fits = match subscriptions::find(hub.db().await?, &caller.scope(), id).await {
+        Ok(now) => rules(&hub, &now, &change).await.map(drop),
+        // The one answer that tells nothing is that of the renewal.
+        Err(_) => Ok(()),
+    };
+    hub.write(&caller, async |tx| {
+        let found = renewals::find_to_edit(tx, &caller.scope(), id, condition.version, hub.now()).await?;
+        let subscription = subscriptions::find(tx, &caller.scope(), id).await?;
+        if !subscription.status.is_in_use() || found.changeable_until < hub.now() {
+            return Err(Error::conflict(
+                "renewal_fixed",
+                format!(
+                    "What becomes of the subscription, which is {}, could be said until {}. If it is renewed, it can be said of the next term.",
+                    subscription.status, found.changeable_until
+                ),
+            ));
+        }
+        fits.clone()?;
+        hub.concerns(found.organization_id);
+        hub.audit_change("renewalPreference", Some(found.renewal_preference.as_str()), Some(preference.as_str()));
+        hub.audit_change("change", found.change.as_deref().map(RawValue::get), text);
+        renewals::update(tx, id, preference, text, hub.now()).await?;
+        let value = renewals::find(tx, &caller.scope(), id, hub.now()).await?;
+        Ok(Edited { version: value.version, value })
+    })
+    .await
+}
+
+/// What is asked of the service: what the catalogue takes as a `ServiceRequest`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked<'a> {
+    plan_code: Option<&'a Code>,
+    region: Option<&'a Code>,
+    version: Option<&'a Code>,
+    quantity: domain::Decimal,
+    term_months: Option<u32>,
+    properties: Option<&'a RawValue>,
+}
+
+/// What the plan says of terms that a subscription has after a change, if the service is offered so.
+async fn rules(hub: &Hub, now: &Subscription, change: &SubscriptionPatch) -> Result<TermRules> {
+    let asked = Asked {
+        plan_code: change.plan_code.as_ref().or(now.plan_code.as_ref()),
+        region: now.region.as_ref(),
+        version: now.service_version.as_ref(),
+        quantity: change.quantity.unwrap_or(now.quantity),
+        term_months: change.term_months.or(now.term_months),
+        properties: change.properties.as_deref().or(now.properties.as_deref()),
+    };
+    let answer = web::ask(hub, "catalogue", &format!("/internal/services/{}/validate", now.service_id), &asked).await?;
+    read_json(&answer.body.unwrap_or_default())
+}
+
+fn wrong_payload() -> Error {
+    Error::malformed("job_payload", "The job's payload is not what a renewal's is.")
+}
+
+/// The subscription whose id a job's payload begins with, and the rest of the payload.
+async fn subject<'a>(hub: &Hub, scope: &Scope, job: &'a Job) -> Result<(Subscription, &'a str)> {
+    let (id, rest) = job.payload.split_once(' ').unwrap_or((&job.payload, ""));
+    let id = id.parse().map_err(|_| wrong_payload())?;
+    Ok((subscriptions::find(hub.db().await?, scope, id).await?, rest))
+}
+
+/// Writes the first term of a subscription that has become active. Done again it changes nothing.
+pub async fn begin(hub: Hub, job: Job) -> Result<()> {
+    let scope = Scope::below(job.organization_path.clone());
+    let (subscription, _) = subject(&hub, &scope, &job).await?;
+    // What the service does not offer any more is held by what was agreed on, without windows.
+    let rules = match rules(&hub, &subscription, &SubscriptionPatch::default()).await {
+        Err(error) if error.kind == domain::Kind::Unavailable => return Err(error),
+        other => other.unwrap_or_default(),
+    };
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            if renewals::insert(tx, &subscription, rules, hub.now()).await? {
+                let written = renewals::find(tx, &scope, subscription.id, hub.now()).await?;
+                schedule(tx, &hub, &written).await?;
+            }
+            jobs::finish(tx, &job).await
+        })
+        .await
+}
+
+/// Writes the next term of a subscription that was renewed. Done again it changes nothing.
+pub async fn renewed(hub: Hub, job: Job) -> Result<()> {
+    let scope = Scope::below(job.organization_path.clone());
+    let (subscription, rest) = subject(&hub, &scope, &job).await?;
+    let (ends, months) = rest.split_once(' ').ok_or_else(wrong_payload)?;
+    let (ends, months): (i64, u32) = (ends.parse().map_err(|_| wrong_payload())?, months.parse().map_err(|_| wrong_payload())?);
+    let rules = match rules(&hub, &subscription, &SubscriptionPatch::default()).await {
+        Err(error) if error.kind == domain::Kind::Unavailable => return Err(error),
+        other => other.unwrap_or_default(),
+    };
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let found = renewals::find(tx, &scope, subscription.id, hub.now()).await?;
+            if found.term_ends_at.timestamp_millis() == ends {
+                let mut agreed = found.agreed.renewed(months);
+                (agreed.cancellation_days, agreed.notice_days) = (rules.cancellation_days, rules.notice_days);
+                renewals::advance(tx, subscription.id, &agreed, hub.now()).await?;
+                let written = renewals::find(tx, &scope, subscription.id, hub.now()).await?;
+                schedule(tx, &hub, &written).await?;
+            }
+            jobs::finish(tx, &job).await
+        })
+        .await
+}
+
+/// Writes the job that looks at a term next.
+async fn schedule(tx: &Tx<'_>, hub: &Hub, renewal: &Renewal) -> Result<()> {
+    let payload = format!("{} {}", renewal.subscription_id, renewal.term_ends_at.timestamp_millis());
+    let due_at = next_look(renewal.term_ends_at, hub.now());
+    enqueue(tx, hub, renewals::QUEUE, LOOK, renewal.organization_id, payload, due_at).await
+}
+
+async fn enqueue(
+    tx: &Tx<'_>,
+    hub: &Hub,
+    queue: &str,
+    kind: &str,
+    organization_id: Id<id::Organization>,
+    payload: String,
+    due_at: Instant,
+) -> Result<()> {
+    let trace = hub.traceparent();
+    let job = NewJob { id: hub.id(), queue, kind, organization_id, payload, due_at, trace: Some(&trace), now: hub.now() };
+    jobs::enqueue(tx, job).await
+}
+
+/// Looks at a term: says in the audit that it will end; at its end, has the subscription renewed or terminated, and again a day
+/// later while it is neither.
+pub async fn look(hub: Hub, job: Job) -> Result<()> {
+    let scope = Scope::below(job.organization_path.clone());
+    let (subscription, rest) = subject(&hub, &scope, &job).await?;
+    let ends: i64 = rest.parse().map_err(|_| wrong_payload())?;
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let found = renewals::find(tx, &scope, subscription.id, hub.now()).await?;
+            let status = subscriptions::find(tx, &scope, subscription.id).await?.status;
+            // Another job looks at the term that came after it.
+            if found.term_ends_at.timestamp_millis() != ends || status == SubscriptionStatus::Terminated {
+                return jobs::finish(tx, &job).await;
+            }
+            let over = found.term_ends_at <= hub.now();
+            let renews = found.renewal_preference == RenewalPreference::Auto;
+            if over {
+                let change = found.change.as_deref().map_or("{}", RawValue::get);
+                let payload = format!("{} {ends} {}", subscription.id, if renews { change } else { "" });
+                enqueue(tx, &hub, "provisioning", TERM_OVER, found.organization_id, payload, hub.now()).await?;
+            }
+            hub.audit("termEndsAt", &found.term_ends_at.to_string());
+            hub.audit("daysLeft", &found.days_left.to_string());
+            hub.audit("renewalPreference", found.renewal_preference.as_str());
+            let what = Record {
+                organization_id: found.organization_id,
+                action: if over { "renewals.end" } else { "renewals.notice" },
+                principal: AuditPrincipal::Job(job.id),
+                subject_id: Some(subscription.id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
+            let again = if over { hub.now() + TimeDelta::days(1) } else { next_look(found.term_ends_at, hub.now()) };
+            jobs::again(tx, &job, again).await
+        })
+        .await
+}
