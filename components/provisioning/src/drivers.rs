@@ -3,6 +3,7 @@
 
 mod builtin;
 mod manual;
+mod osb;
 
 use domain::{
     Id, Result, id,
@@ -43,6 +44,7 @@ pub async fn go(way: Way, call: &Call<'_>) -> Result<Outcome> {
     match call.service.driver {
         Name::Manual => through(&manual::Manual, way, call).await,
         Name::Builtin => through(&builtin::Builtin, way, call).await,
+        Name::Osb => through(&osb::Osb, way, call).await,
     }
 }
 

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 24] = [
     "access",
     "sign-in",
     "federation",
@@ -22,6 +22,9 @@ const OTHERS: [&str; 21] = [
     "catalogue",
     "packages",
     "provisioning",
+    "service-brokers",
+    "service-bindings",
+    "broker-operations",
     "tasks",
     "data-centers",
     "environments",

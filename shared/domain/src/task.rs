@@ -16,6 +16,10 @@ text_enum! {
     pub enum TaskType {
         /// Provisions a service to a customer.
         SubscriptionProvision = "SUBSCRIPTION_PROVISION",
+        /// Makes a service binding of a subscription.
+        ServiceBind = "SERVICE_BIND",
+        /// Deletes a service binding of a subscription.
+        ServiceUnbind = "SERVICE_UNBIND",
         /// Registers a data center component.
         DatacenterRegister = "DATACENTER_REGISTER",
         /// Asks whether a data center component is as it was described.
@@ -54,6 +58,10 @@ text_enum! {
         CheckContract = "CHECK_CONTRACT",
         /// Has the service's driver provision it; undone by having it deprovisioned.
         Provision = "PROVISION",
+        /// Has the service broker make the service binding; undone by having it deleted.
+        Bind = "BIND",
+        /// Has the service broker delete the service binding.
+        Unbind = "UNBIND",
         /// Puts the subscription in force.
         Activate = "ACTIVATE",
         /// Asks once more whether what was asked for can still be done: the world may have changed meanwhile.
@@ -79,6 +87,8 @@ impl TaskType {
         use StepName::*;
         match self {
             Self::SubscriptionProvision => &[CheckContract, Provision, Activate],
+            Self::ServiceBind => &[Check, Bind, Record],
+            Self::ServiceUnbind => &[Check, Unbind, Remove],
             Self::DatacenterRegister | Self::DatacenterValidate | Self::DatacenterUpdate | Self::DatacenterDiscover => {
                 &[Check, Contact, Record]
             }
