@@ -177,9 +177,7 @@ fn bindings_go_before_the_service_that_they_are_of() {
 
 #[test]
 fn wherever_the_hub_dies_a_binding_is_there_or_not() {
-    for (target, kind, step) in
-        [(Target::Sql, Kind::Sql, 4), (Target::Outbound("broker.example".into()), Kind::Outbound, 1)]
-    {
+    for (target, kind, step) in [(Target::Sql, Kind::Sql, 4), (Target::Outbound("broker.example".into()), Kind::Outbound, 1)] {
         let total = simulated(|| async {
             let world = World::new().await;
             let stall = Stall::new(&world).await;

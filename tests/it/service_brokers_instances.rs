@@ -43,7 +43,10 @@ fn an_instance_is_made_by_the_book() {
         assert!(identity["principal_id"].as_str().unwrap().starts_with("tok_"), "{identity}");
         assert_eq!((&put.body["service_id"], &put.body["plan_id"]), (&json!("offering/1"), &json!("plan-small")));
         assert_eq!((&put.body["parameters"], &put.body["context"]["platform"]), (&json!({ "size": 3 }), &json!("provider-hub")));
-        assert_eq!((&put.body["organization_guid"], &put.body["space_guid"]), (&json!(stall.shop.customer), &json!(stall.shop.customer)));
+        assert_eq!(
+            (&put.body["organization_guid"], &put.body["space_guid"]),
+            (&json!(stall.shop.customer), &json!(stall.shop.customer))
+        );
         check_no_orphan(&world, &stall.broker);
     });
 }
@@ -198,7 +201,8 @@ fn a_broker_that_hangs_is_left_alone_for_a_while() {
         stall.subscribe(&world).await.unwrap().expect(202);
         world.settle().await;
         stall.broker.seen();
-        let body = json!({ "organizationId": stall.shop.customer, "serviceId": stall.service, "planCode": "small", "quantity": "1" });
+        let body =
+            json!({ "organizationId": stall.shop.customer, "serviceId": stall.service, "planCode": "small", "quantity": "1" });
         world.post("/v1/subscriptions", body).by(&stall.shop.admin).send().await.expect(202);
         world.settle().await;
         assert_eq!(stall.broker.seen().len(), 0);
@@ -232,7 +236,9 @@ fn a_plan_and_parameters_are_changed_and_the_service_is_taken_away() {
             assert_eq!((&instance["plan_id"], &instance["parameters"]["size"]), (&json!("plan-large"), &json!(9)));
 
             // A broker that refuses changes nothing; nor do those that answer badly.
-            for habit in [Habit::Answers(422, r#"{"description":"no"}"#), Habit::Answers(500, "{}"), Habit::Answers(200, "garbage")] {
+            for habit in
+                [Habit::Answers(422, r#"{"description":"no"}"#), Habit::Answers(500, "{}"), Habit::Answers(200, "garbage")]
+            {
                 stall.broker.habit("PATCH", "", habit);
                 let by = again(&world, &stall.shop.admin).await;
                 let change = json!({ "planCode": "small" });

@@ -173,7 +173,8 @@ impl State {
         if path == "catalog" {
             return plain(200, self.catalog.clone());
         }
-        let (id, binding) = (parts[1].to_owned(), parts.get(3).filter(|_| parts[2] == "service_bindings").map(|id| (*id).to_owned()));
+        let (id, binding) =
+            (parts[1].to_owned(), parts.get(3).filter(|_| parts[2] == "service_bindings").map(|id| (*id).to_owned()));
         let begun = |state: &mut Self, done: u16, value: Value| match state.polls {
             Some(polls) => {
                 state.left = polls;

@@ -11,6 +11,7 @@ use domain::{
     service_broker::{
         BrokerState, BrokerVerb, LEFT_ALONE, MAX_POLLING, SETTLING, Said, Verdict, judge, judge_last_operation, said, wait,
     },
+    task::Outcome,
 };
 use http::Method;
 use osb::{Got, Question, query};
@@ -38,13 +39,6 @@ pub struct Turn<'a> {
     pub of_instance: bool,
     /// When it was begun.
     pub began: std::time::Instant,
-}
-
-/// How far a turn is.
-pub enum Progress {
-    Done,
-    LookAgain(Instant, String),
-    Failed(String),
 }
 
 /// What is to be at a broker.
@@ -93,8 +87,8 @@ fn rests(one: &BrokerResource) -> bool {
 }
 
 /// What an operation that is over came to.
-fn ended(one: &BrokerResource) -> Progress {
-    one.failure.clone().map_or(Progress::Done, Progress::Failed)
+fn ended(one: &BrokerResource) -> Outcome {
+    one.failure.clone().map_or(Outcome::Done, Outcome::Failed)
 }
 
 fn seconds(seconds: u32) -> TimeDelta {
@@ -107,8 +101,8 @@ impl<'a> Turn<'a> {
         self.hub.now() + TimeDelta::from_std(self.began.elapsed()).unwrap_or_default()
     }
 
-    fn again(&self, in_seconds: u32, text: String) -> Progress {
-        Progress::LookAgain(self.now() + seconds(in_seconds), text)
+    fn again(&self, in_seconds: u32, text: String) -> Outcome {
+        Outcome::LookAgain(self.now() + seconds(in_seconds), text)
     }
 
     /// Writes where a resource stands, if the runner still has its claim.
@@ -144,23 +138,23 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes what is wanted.
-    pub async fn make(&self, wanted: &Wanted) -> Result<Progress> {
+    pub async fn make(&self, wanted: &Wanted) -> Result<Outcome> {
         let found = self.find(&wanted.id).await?;
         let mut one = match found {
             Some(one) if rests(&one) && one.turn == self.name => return Ok(ended(&one)),
-            Some(one) if one.state == BrokerState::Ready => return Ok(Progress::Done),
+            Some(one) if one.state == BrokerState::Ready => return Ok(Outcome::Done),
             Some(one) if one.state == BrokerState::Making => one,
             Some(one) if matches!(one.state, BrokerState::Deleting | BrokerState::Mitigating) => {
                 let ours = one.turn == self.name;
                 let progress = self.delete_on(one).await?;
                 return Ok(match progress {
                     // Whatever came of what was there before, now there is room.
-                    Progress::Done | Progress::Failed(_) if !ours => self.again(0, "It is made anew.".into()),
+                    Outcome::Done | Outcome::Failed(_) if !ours => self.again(0, "It is made anew.".into()),
                     progress => progress,
                 });
             }
             Some(one) if one.state == BrokerState::Updating => {
-                return Ok(Progress::Failed(format!("{} is being changed at the broker.", one.guid)));
+                return Ok(Outcome::Failed(format!("{} is being changed at the broker.", one.guid)));
             }
             gone => self.fresh(wanted, gone.map_or(1, |gone| gone.generation + 1)),
         };
@@ -197,7 +191,7 @@ impl<'a> Turn<'a> {
         self.now() + seconds(max_polling.unwrap_or(MAX_POLLING).min(MAX_POLLING))
     }
 
-    async fn make_on(&self, mut one: BrokerResource, wanted: &Wanted) -> Result<Progress> {
+    async fn make_on(&self, mut one: BrokerResource, wanted: &Wanted) -> Result<Outcome> {
         if one.polling {
             return self.poll(one, wanted.verb, None).await;
         }
@@ -243,7 +237,7 @@ impl<'a> Turn<'a> {
     }
 
     /// It is there. What a binding gives is kept with that, or it would be lost.
-    async fn made(&self, mut one: BrokerResource, verb: BrokerVerb, said: Said, also: Also) -> Result<Progress> {
+    async fn made(&self, mut one: BrokerResource, verb: BrokerVerb, said: Said, also: Also) -> Result<Outcome> {
         (one.state, one.failure, one.polling, one.operation) = (BrokerState::Ready, None, false, None);
         if verb == BrokerVerb::Bind {
             let given = Given {
@@ -258,18 +252,18 @@ impl<'a> Turn<'a> {
             one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
         }
         self.save(&one, also).await?;
-        Ok(Progress::Done)
+        Ok(Outcome::Done)
     }
 
     /// It failed, and what is there is known.
-    async fn fail(&self, mut one: BrokerResource, state: BrokerState, why: String) -> Result<Progress> {
+    async fn fail(&self, mut one: BrokerResource, state: BrokerState, why: String) -> Result<Outcome> {
         (one.state, one.failure, one.polling, one.operation) = (state, Some(why.clone()), false, None);
         self.save(&one, Also::default()).await?;
-        Ok(Progress::Failed(why))
+        Ok(Outcome::Failed(why))
     }
 
     /// It failed, and may have left something, which from now on is deleted until the broker says that it is gone.
-    async fn mitigate(&self, mut one: BrokerResource, why: String, also: Also, unsettled: bool) -> Result<Progress> {
+    async fn mitigate(&self, mut one: BrokerResource, why: String, also: Also, unsettled: bool) -> Result<Outcome> {
         (one.state, one.polling, one.operation, one.tries) = (BrokerState::Mitigating, false, None, 0);
         (one.doubt, one.in_flight) = (false, false);
         one.settles_at = if unsettled { self.now() + TimeDelta::seconds(SETTLING) } else { Instant::default() };
@@ -277,14 +271,14 @@ impl<'a> Turn<'a> {
         one.failure = Some(why);
         let alone = also.leave_alone;
         self.save(&one, also).await?;
-        Ok(alone.map_or_else(|| self.again(1, text.clone()), |until| Progress::LookAgain(until, text.clone())))
+        Ok(alone.map_or_else(|| self.again(1, text.clone()), |until| Outcome::LookAgain(until, text.clone())))
     }
 
     /// Deletes what is at the broker. Finding nothing is a success.
-    pub async fn delete(&self, id: &str) -> Result<Progress> {
-        let Some(mut one) = self.find(id).await? else { return Ok(Progress::Done) };
+    pub async fn delete(&self, id: &str) -> Result<Outcome> {
+        let Some(mut one) = self.find(id).await? else { return Ok(Outcome::Done) };
         match one.state {
-            BrokerState::Gone => return Ok(Progress::Done),
+            BrokerState::Gone => return Ok(Outcome::Done),
             BrokerState::Ready if one.turn == self.name => return Ok(ended(&one)),
             BrokerState::Deleting | BrokerState::Mitigating if one.turn == self.name => {}
             BrokerState::Deleting | BrokerState::Mitigating => {
@@ -314,14 +308,14 @@ impl<'a> Turn<'a> {
                 return self.fail(one, BrokerState::Ready, why).await;
             }
             return Ok(match self.delete_on(binding).await? {
-                Progress::LookAgain(at, text) => Progress::LookAgain(at, text),
-                Progress::Done | Progress::Failed(_) => self.again(0, "A service binding of it is deleted.".into()),
+                Outcome::LookAgain(at, text) => Outcome::LookAgain(at, text),
+                _ => self.again(0, "A service binding of it is deleted.".into()),
             });
         }
         self.delete_on(one).await
     }
 
-    async fn delete_on(&self, mut one: BrokerResource) -> Result<Progress> {
+    async fn delete_on(&self, mut one: BrokerResource) -> Result<Outcome> {
         let verb = if one.instance_id.is_some() { BrokerVerb::Unbind } else { BrokerVerb::Deprovision };
         if one.polling {
             return self.poll(one, verb, None).await;
@@ -352,7 +346,7 @@ impl<'a> Turn<'a> {
             Verdict::Done(_) if got.status() == Some(410) && self.now() < one.settles_at => {
                 let at = one.settles_at;
                 self.save(&one, also).await?;
-                Ok(Progress::LookAgain(at, "The broker does not have it; the request to make it may still be on its way.".into()))
+                Ok(Outcome::LookAgain(at, "The broker does not have it; the request to make it may still be on its way.".into()))
             }
             Verdict::Done(_) => self.gone(one, also).await,
             Verdict::Pending(said, text) => {
@@ -371,7 +365,7 @@ impl<'a> Turn<'a> {
     }
 
     /// It is not there any more. Of what failed to be made, that it failed is what remains to be said.
-    async fn gone(&self, mut one: BrokerResource, mut also: Also) -> Result<Progress> {
+    async fn gone(&self, mut one: BrokerResource, mut also: Also) -> Result<Outcome> {
         (one.state, one.polling, one.operation, one.given) = (BrokerState::Gone, false, None, None);
         also.unbound = one.instance_id.is_some() && self.of_instance;
         self.save(&one, also).await?;
@@ -379,9 +373,9 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes an instance another. `plan_id` is the plan that it is to have.
-    pub async fn update(&self, id: &str, plan_id: &str, max_polling: Option<u32>, body: &str) -> Result<Progress> {
+    pub async fn update(&self, id: &str, plan_id: &str, max_polling: Option<u32>, body: &str) -> Result<Outcome> {
         let Some(mut one) = self.find(id).await? else {
-            return Ok(Progress::Failed("There is no service instance at a broker that could be changed.".into()));
+            return Ok(Outcome::Failed("There is no service instance at a broker that could be changed.".into()));
         };
         match one.state {
             BrokerState::Ready if one.turn == self.name => return Ok(ended(&one)),
@@ -392,7 +386,7 @@ impl<'a> Turn<'a> {
                 one.deadline = self.deadline(max_polling);
             }
             state => {
-                return Ok(Progress::Failed(format!("The service instance is {state} at the broker; it cannot be changed.")));
+                return Ok(Outcome::Failed(format!("The service instance is {state} at the broker; it cannot be changed.")));
             }
         }
         if one.polling {
@@ -432,16 +426,16 @@ impl<'a> Turn<'a> {
         }
     }
 
-    async fn updated(&self, mut one: BrokerResource, plan_id: &str, said: Said, also: Also) -> Result<Progress> {
+    async fn updated(&self, mut one: BrokerResource, plan_id: &str, said: Said, also: Also) -> Result<Outcome> {
         (one.state, one.failure, one.polling, one.operation) = (BrokerState::Ready, None, false, None);
         plan_id.clone_into(&mut one.plan_id);
         one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
         self.save(&one, also).await?;
-        Ok(Progress::Done)
+        Ok(Outcome::Done)
     }
 
     /// Asks how far an operation is that the broker has taken on. `plan_id`: what an update leads to.
-    async fn poll(&self, mut one: BrokerResource, verb: BrokerVerb, plan_id: Option<&str>) -> Result<Progress> {
+    async fn poll(&self, mut one: BrokerResource, verb: BrokerVerb, plan_id: Option<&str>) -> Result<Outcome> {
         if self.now() >= one.deadline {
             let why = "It was not done in the time that there is for it.".to_owned();
             return match verb {
@@ -483,7 +477,7 @@ impl<'a> Turn<'a> {
     }
 
     /// A deletion that failed is asked for again.
-    async fn begin_again(&self, mut one: BrokerResource, why: String, asked: Option<u32>) -> Result<Progress> {
+    async fn begin_again(&self, mut one: BrokerResource, why: String, asked: Option<u32>) -> Result<Outcome> {
         (one.polling, one.operation, one.tries) = (false, None, one.tries + 1);
         one.deadline = self.deadline(None);
         self.save(&one, Also::default()).await?;
@@ -491,7 +485,7 @@ impl<'a> Turn<'a> {
     }
 
     /// What a binding gives that was made while nobody waited is fetched; until that is there, the binding is not.
-    async fn fetch(&self, mut one: BrokerResource, broker: &ServiceBroker, also: Also) -> Result<Progress> {
+    async fn fetch(&self, mut one: BrokerResource, broker: &ServiceBroker, also: Also) -> Result<Outcome> {
         let ids = [("service_id", Some(one.offering_id.as_str())), ("plan_id", Some(one.plan_id.as_str()))];
         let got = osb::ask(self.hub, broker, Question::get(format!("{}{}", path(&one), query(&ids)))).await?;
         let given = match &got {
@@ -532,12 +526,12 @@ impl<'a> Turn<'a> {
     }
 
     /// The broker, unless it is left alone.
-    async fn broker(&self, one: &BrokerResource) -> Result<Result<ServiceBroker, Progress>> {
+    async fn broker(&self, one: &BrokerResource) -> Result<Result<ServiceBroker, Outcome>> {
         let broker = brokers::find(self.hub.db().await?, one.broker_id).await?;
         if self.now() < broker.left_alone_until {
             let text =
                 format!("The broker {} did not answer lately, or asked to be left alone for a while.", broker.display_name);
-            return Ok(Err(Progress::LookAgain(broker.left_alone_until, text)));
+            return Ok(Err(Outcome::LookAgain(broker.left_alone_until, text)));
         }
         Ok(Ok(broker))
     }

@@ -1,9 +1,10 @@
 //! `/internal/broker-turns`: what the tasks of subscriptions and of service bindings ask for.
 
-use crate::operations::{Progress, Turn, Wanted};
+use crate::operations::{Turn, Wanted};
 use domain::{
     Id, JsonSchema, Result, id,
     service_broker::{BrokerState, BrokerVerb, PLATFORM},
+    task::Outcome,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -46,18 +47,6 @@ pub struct BrokerTurn {
     properties: Option<Box<RawValue>>,
 }
 
-/// How far a turn is.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BrokerProgress {
-    /// DONE, LOOK_AGAIN or FAILED.
-    outcome: &'static str,
-    /// When to look again, in milliseconds since 1970 in UTC.
-    at: Option<i64>,
-    /// What there is to be said.
-    message: Option<String>,
-}
-
 /// The context of a request. The old names beside it are still needed by the specification.
 #[derive(Serialize)]
 struct Context<'a> {
@@ -96,7 +85,7 @@ struct Request<'a> {
     maintenance_info: Option<Maintenance<'a>>,
 }
 
-pub async fn take(hub: Hub, _: Internal, Body(asked): Body<BrokerTurn>) -> Result<Shown<BrokerProgress>> {
+pub async fn take(hub: Hub, _: Internal, Body(asked): Body<BrokerTurn>) -> Result<Shown<String>> {
     let db = hub.db().await?;
     let identity = identity(db, &asked).await?;
     let turn = Turn {
@@ -110,23 +99,18 @@ pub async fn take(hub: Hub, _: Internal, Body(asked): Body<BrokerTurn>) -> Resul
     };
     let progress = match (asked.verb, asked.service_binding_id) {
         (BrokerVerb::Deprovision, _) => turn.delete(&asked.subscription_id.to_string()).await?,
-        (BrokerVerb::Unbind | BrokerVerb::Bind, None) => Progress::Failed("No service binding is named.".into()),
+        (BrokerVerb::Unbind | BrokerVerb::Bind, None) => Outcome::Failed("No service binding is named.".into()),
         (BrokerVerb::Unbind, Some(id)) => turn.delete(&id.to_string()).await?,
         (BrokerVerb::Bind, Some(id)) => bind(db, &turn, id, &asked).await?,
         (BrokerVerb::Provision | BrokerVerb::Update, _) => provision_or_update(db, &turn, &asked).await?,
     };
-    let (outcome, at, message) = match progress {
-        Progress::Done => ("DONE", None, None),
-        Progress::LookAgain(at, text) => ("LOOK_AGAIN", Some(at.timestamp_millis()), Some(text)),
-        Progress::Failed(why) => ("FAILED", None, Some(why)),
-    };
-    Ok(Shown(BrokerProgress { outcome, at, message }))
+    Ok(Shown(osb::written(&progress)))
 }
 
-async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Result<Progress> {
+async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Result<Outcome> {
     let Some((broker_id, offering_id, plan)) = plan(db, asked.service_id, asked.plan_code.as_deref()).await? else {
         let plan = asked.plan_code.as_ref().map_or_else(|| "nothing without a plan".to_owned(), |code| format!("no plan {code}"));
-        return Ok(Progress::Failed(format!("A service broker offers {plan} of the service. Import its catalogue again.")));
+        return Ok(Outcome::Failed(format!("A service broker offers {plan} of the service. Import its catalogue again.")));
     };
     let updates = asked.verb == BrokerVerb::Update;
     let previous = match asked.previous_plan_code.as_deref().filter(|_| updates) {
@@ -135,7 +119,7 @@ async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Re
     };
     let moves = previous.as_ref().filter(|previous| previous.plan_id != plan.plan_id);
     if let Some(previous) = moves.filter(|previous| !previous.plan_updateable) {
-        return Ok(Progress::Failed(format!(
+        return Ok(Outcome::Failed(format!(
             "The broker does not let what has the plan {} come to another plan.",
             previous.plan_code
         )));
@@ -169,10 +153,10 @@ async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Re
     turn.make(&wanted).await
 }
 
-async fn bind(db: &Db, turn: &Turn<'_>, id: Id<id::ServiceBinding>, asked: &BrokerTurn) -> Result<Progress> {
+async fn bind(db: &Db, turn: &Turn<'_>, id: Id<id::ServiceBinding>, asked: &BrokerTurn) -> Result<Outcome> {
     let instance = resources::find(db, &asked.subscription_id.to_string()).await?;
     let Some(instance) = instance.filter(|instance| instance.state == BrokerState::Ready) else {
-        return Ok(Progress::Failed("The broker has no instance of the service that could be bound.".into()));
+        return Ok(Outcome::Failed("The broker has no instance of the service that could be bound.".into()));
     };
     let plan = plan(db, asked.service_id, asked.plan_code.as_deref()).await?;
     let body = json::write(&Request {

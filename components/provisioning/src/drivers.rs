@@ -62,7 +62,7 @@ pub async fn go(way: Way, call: &Call<'_>, to: Option<&Holding>) -> Result<Outco
     match call.service.driver {
         Name::Manual => through(&manual::Manual, way, call, to).await,
         Name::Builtin => through(&builtin::Builtin, way, call, to).await,
-        Name::Osb => through(&osb::Osb, way, call, to).await,
+        Name::Osb => osb::take(way, call, to).await,
     }
 }
 

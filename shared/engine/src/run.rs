@@ -111,26 +111,27 @@ impl Run<'_> {
         let Work { hub, task, .. } = *self.work;
         let db = hub.db().await?;
         db.in_transaction(async |tx| {
-            let mut after = task.clone();
+            // Due since the task was made: a task that was begun is finished before a later one is begun.
+            let (mut after, mut at) = (task.clone(), task.created_at);
             if let Some((_, turn, outcome)) = taken {
                 // Somebody may have asked for it while the turn was taken.
                 let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
                 after = settled(task, turn, outcome, cancelled, None, hub.now());
-                if let (Outcome::LookAgain(at, _), false) = (outcome, cancelled) {
-                    return self.look_again(tx, &after, *at).await;
+                if let (Outcome::LookAgain(look, _), false) = (outcome, cancelled) {
+                    at = *look;
                 }
             }
-            self.conclude(tx, after, taken.map(|(step, turn, _)| (step, turn))).await
+            self.conclude(tx, after, taken.map(|(step, turn, _)| (step, turn)), at).await
         })
         .await
     }
 
-    async fn conclude(&self, tx: &Tx<'_>, mut after: Task, turn: Option<(StepName, Turn)>) -> Result<()> {
+    /// `at`: when the next turn is due, if the hub is to take one.
+    async fn conclude(&self, tx: &Tx<'_>, mut after: Task, turn: Option<(StepName, Turn)>, at: Instant) -> Result<()> {
         let Work { hub, job, scope, .. } = *self.work;
         let next = next(&after.statuses(), after.rollback());
         if matches!(next, Next::Take(_)) {
-            // Due since the task was made: a task that was begun is finished before a later one is begun.
-            jobs::again(tx, job, after.created_at).await?;
+            jobs::again(tx, job, at).await?;
         } else {
             jobs::finish(tx, job).await?;
             after.job_id = None;
@@ -145,12 +146,6 @@ impl Run<'_> {
         }
         self.record_end(tx, &after).await?;
         release(tx, hub, &after).await
-    }
-
-    /// The turn is under way elsewhere: its job comes back to it then. Nothing is settled by that.
-    async fn look_again(&self, tx: &Tx<'_>, after: &Task, at: Instant) -> Result<()> {
-        jobs::again(tx, self.work.job, at).await?;
-        tasks::update(tx, self.work.scope, self.stored, after).await
     }
 
     async fn record_end(&self, tx: &Tx<'_>, after: &Task) -> Result<()> {

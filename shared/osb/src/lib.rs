@@ -3,7 +3,7 @@
 
 mod turn;
 
-pub use turn::{Asked, turn};
+pub use turn::{Asked, Boxed, turn, written};
 
 use domain::{
     Result,

@@ -1,6 +1,7 @@
 //! Having a turn taken at a broker.
 
 use domain::{Error, Id, Instant, Result, id, service_broker::BrokerVerb, task::Outcome};
+use std::pin::Pin;
 use store::jobs::Job;
 use web::{Hub, json};
 
@@ -31,44 +32,56 @@ pub struct Asked<'a> {
 }
 
 /// Has a turn taken. By hand and not by types that say how they are written and read, which every driver would carry.
-pub async fn turn(hub: &Hub, asked: &Asked<'_>) -> Result<Outcome> {
-    let job_id = asked.job.id.to_string();
-    let way = if asked.undoes { "undo" } else { "do" };
-    let texts = [
-        ("verb", Some(asked.verb.as_str().to_owned())),
-        // The same however often the turn is taken, and another in every other turn.
-        ("turn", Some(format!("{job_id} {} {way}", asked.verb))),
-        ("jobId", Some(job_id)),
-        ("taskId", Some(asked.task_id.to_string())),
-        ("organizationId", Some(asked.organization_id.to_string())),
-        ("subscriptionId", Some(asked.subscription_id.to_string())),
-        ("serviceBindingId", asked.service_binding_id.map(|id| id.to_string())),
-        ("serviceId", Some(asked.service_id.to_string())),
-        ("planCode", asked.plan_code.map(str::to_owned)),
-        ("previousPlanCode", asked.previous_plan_code.map(str::to_owned)),
-    ];
-    let mut fields = vec![("fence", asked.job.fence.to_string()), ("properties", asked.properties.unwrap_or("null").to_owned())];
-    fields.extend(texts.into_iter().filter_map(|(name, text)| Some((name, json::string(&text?)))));
-    let body = json::object(fields.iter().map(|(name, value)| (*name, value.as_str())));
-    let answer = web::ask_written(hub, "broker-operations", "/internal/broker-turns", body.into_bytes()).await?;
-    read(answer.body.as_deref().unwrap_or_default())
+pub fn turn<'a>(hub: &'a Hub, asked: &'a Asked<'a>) -> Boxed<'a> {
+    Box::pin(take(hub, asked))
 }
 
-fn read(answer: &[u8]) -> Result<Outcome> {
-    let fields = json::fields(answer)?;
-    let field = |name: &str| fields.iter().find(|(field, _)| field == name).map_or("null", |field| field.1);
-    let message = || json::text(field("message")).unwrap_or_default();
-    let at = || Instant::from_timestamp_millis(field("at").parse().ok()?);
-    match field("outcome") {
-        r#""DONE""# => Ok(Outcome::Done),
-        r#""FAILED""# => Ok(Outcome::Failed(message())),
-        r#""LOOK_AGAIN""# => at().map(|at| Outcome::LookAgain(at, message())).ok_or_else(|| unreadable("no instant")),
-        other => Err(unreadable(other)),
+/// Something that is awaited and is compiled once, wherever it is awaited.
+pub type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Outcome>> + 'a>>;
+
+async fn take(hub: &Hub, asked: &Asked<'_>) -> Result<Outcome> {
+    let text = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), json::string);
+    // Ids need no escapes. The turn is the same however often it is taken, and another in every other turn.
+    let body = format!(
+        r#"{{"verb":"{verb}","turn":"{job_id} {verb} {way}","jobId":"{job_id}","fence":{},"taskId":"{}","organizationId":"{}","subscriptionId":"{}","serviceBindingId":{},"serviceId":"{}","planCode":{},"previousPlanCode":{},"properties":{}}}"#,
+        asked.job.fence,
+        asked.task_id,
+        asked.organization_id,
+        asked.subscription_id,
+        text(asked.service_binding_id.map(|id| id.to_string()).as_deref()),
+        asked.service_id,
+        text(asked.plan_code),
+        text(asked.previous_plan_code),
+        asked.properties.unwrap_or("null"),
+        verb = asked.verb.as_str(),
+        job_id = asked.job.id,
+        way = if asked.undoes { "undo" } else { "do" },
+    );
+    let answer = web::ask_written(hub, "broker-operations", "/internal/broker-turns", body.into_bytes()).await?;
+    let answered: String = web::read_json(answer.body.as_deref().unwrap_or_default())?;
+    read(&answered).ok_or_else(|| Error::unavailable("broker-operations answered with something else"))
+}
+
+/// The outcome in words, as `broker-operations` answers: in one text, which is quickly read.
+pub fn written(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done => "DONE".to_owned(),
+        Outcome::LookAgain(at, text) => format!("LOOK_AGAIN {} {text}", at.timestamp_millis()),
+        other => format!("FAILED {}", other.message().unwrap_or_default()),
     }
 }
 
-fn unreadable(what: &str) -> Error {
-    Error::unavailable(format!("broker-operations answered with {what}"))
+fn read(text: &str) -> Option<Outcome> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "DONE" => Some(Outcome::Done),
+        "FAILED" => Some(Outcome::Failed(rest.to_owned())),
+        "LOOK_AGAIN" => {
+            let (at, text) = rest.split_once(' ')?;
+            Some(Outcome::LookAgain(Instant::from_timestamp_millis(at.parse().ok()?)?, text.to_owned()))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -76,11 +89,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_outcomes() {
+    fn outcomes_are_read_as_they_are_written() {
         let at = Instant::from_timestamp_millis(5).unwrap();
-        assert_eq!(read(br#"{"outcome":"DONE","at":null,"message":null}"#), Ok(Outcome::Done));
-        assert_eq!(read(br#"{"outcome":"FAILED","message":"no"}"#), Ok(Outcome::Failed("no".into())));
-        assert_eq!(read(br#"{"outcome":"LOOK_AGAIN","at":5,"message":"x"}"#), Ok(Outcome::LookAgain(at, "x".into())));
-        assert!(read(br#"{"outcome":"LOOK_AGAIN"}"#).is_err() && read(b"{}").is_err() && read(b"garbage").is_err());
+        for outcome in [Outcome::Done, Outcome::Failed("no, not so".into()), Outcome::LookAgain(at, "half way".into())] {
+            assert_eq!(read(&written(&outcome)), Some(outcome));
+        }
+        for wrong in ["", "LOOK_AGAIN", "LOOK_AGAIN x y", "LOOK_AGAIN 5", "OTHER"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,49 +1,37 @@
 //! The driver `osb`: a service broker does it. The component `broker-operations` knows how far it is.
+//!
+//! All that a driver can do is one question here, so it is one function: as a [`Driver`](super::Driver) it would be compiled
+//! six times.
 
-use super::{Call, Driver};
-use domain::{Result, service_broker::BrokerVerb, task::Outcome};
-use osb::Asked;
+use super::Call;
+use domain::{
+    Result,
+    service_broker::BrokerVerb,
+    task::{Outcome, StepName, Way},
+};
+use osb::{Asked, turn};
 use serde_json::value::RawValue;
 use store::subscriptions::Holding;
 
-pub struct Osb;
-
-impl Driver for Osb {
-    async fn provision(&self, call: &Call<'_>) -> Result<Outcome> {
-        turn(call, BrokerVerb::Provision, None).await
-    }
-
-    async fn deprovision(&self, call: &Call<'_>) -> Result<Outcome> {
-        turn(call, BrokerVerb::Deprovision, None).await
-    }
-
-    async fn restore(&self, _: &Call<'_>) -> Result<Outcome> {
-        Ok(refused("What a service broker has begun to delete cannot be brought back. Terminate the subscription again."))
-    }
-
-    async fn change(&self, call: &Call<'_>, from: &Holding, to: &Holding) -> Result<Outcome> {
-        turn(call, BrokerVerb::Update, Some((from, to))).await
-    }
-
-    async fn suspend(&self, _: &Call<'_>) -> Result<Outcome> {
-        Ok(refused("Service brokers have no way to withhold a service. Change its plan, or terminate it."))
-    }
-
-    async fn resume(&self, _: &Call<'_>) -> Result<Outcome> {
-        Ok(refused("Service brokers have no way to withhold a service, so there is none to give again."))
-    }
-}
-
-fn refused(why: &str) -> Outcome {
-    Outcome::Failed(why.to_owned())
-}
-
-async fn turn(call: &Call<'_>, verb: BrokerVerb, change: Option<(&Holding, &Holding)>) -> Result<Outcome> {
+/// Takes a step, or undoes it; what it makes of what the customer has, where it changes that, is `to`.
+pub async fn take(way: Way, call: &Call<'_>, to: Option<&Holding>) -> Result<Outcome> {
     let subscription = call.subscription;
-    let (plan_code, properties) = match change {
-        Some((_, to)) => (&to.plan_code, &to.properties),
-        None => (&subscription.plan_code, &subscription.properties),
+    let verb = match (call.step, way) {
+        (StepName::Provision, Way::Do) => BrokerVerb::Provision,
+        (StepName::Provision, Way::Undo) | (StepName::Deprovision, Way::Do) => BrokerVerb::Deprovision,
+        (StepName::Change, _) => BrokerVerb::Update,
+        _ => {
+            let why = if call.step == StepName::Deprovision {
+                "What a service broker has begun to delete cannot be brought back. Terminate the subscription again."
+            } else {
+                "Service brokers have no way to withhold a service, and so none to give it again. Change its plan, or terminate it."
+            };
+            return Ok(Outcome::Failed(why.to_owned()));
+        }
     };
+    let had = (subscription.plan_code.as_deref(), subscription.properties.as_deref());
+    let to = to.map_or(had, |to| (to.plan_code.as_deref(), to.properties.as_deref()));
+    let (from, to) = if verb == BrokerVerb::Update && way == Way::Undo { (to, had) } else { (had, to) };
     let asked = Asked {
         verb,
         undoes: call.undoes,
@@ -53,9 +41,9 @@ async fn turn(call: &Call<'_>, verb: BrokerVerb, change: Option<(&Holding, &Hold
         subscription_id: subscription.id,
         service_binding_id: None,
         service_id: subscription.service_id,
-        plan_code: plan_code.as_deref(),
-        previous_plan_code: change.and_then(|(from, _)| from.plan_code.as_deref()),
-        properties: properties.as_deref().map(RawValue::get),
+        plan_code: if verb == BrokerVerb::Update { to.0 } else { had.0 },
+        previous_plan_code: (verb == BrokerVerb::Update).then_some(from.0).flatten(),
+        properties: if verb == BrokerVerb::Update { to.1 } else { had.1 }.map(RawValue::get),
     };
-    osb::turn(call.hub, &asked).await
+    turn(call.hub, &asked).await
 }
