@@ -177,7 +177,7 @@ fn bindings_go_before_the_service_that_they_are_of() {
 
 #[test]
 fn wherever_the_hub_dies_a_binding_is_there_or_not() {
-    for (target, kind, step) in [(Target::Sql, Kind::Sql, 4), (Target::Outbound("broker.example".into()), Kind::Outbound, 1)] {
+    for (target, kind, step) in [(Target::Sql, Kind::Sql, 9), (Target::Outbound("broker.example".into()), Kind::Outbound, 1)] {
         let total = simulated(|| async {
             let world = World::new().await;
             let stall = Stall::new(&world).await;
@@ -196,7 +196,7 @@ fn wherever_the_hub_dies_a_binding_is_there_or_not() {
                 world.hub.faults().push(Fault::on(target.clone()).nth(nth as u64).crash_after());
                 let ask = async |world: &World| {
                     let body = json!({ "subscriptionId": subscription, "name": "app" });
-                    world.post("/v1/service-bindings", body).by(&by).key("one").try_send().await
+                    world.post("/v1/service-bindings", body).by(&by).key("two").try_send().await
                 };
                 if ask(&world).await.is_ok() {
                     let _ = world.hub.tick().await;

@@ -94,10 +94,6 @@ impl Broker {
         self.0.lock().unwrap().habits.push((method, path, habit));
     }
 
-    pub fn offer(&self, plans: &[&str]) {
-        self.0.lock().unwrap().catalog = catalog(plans);
-    }
-
     pub fn set_catalog(&self, catalog: Value) {
         self.0.lock().unwrap().catalog = catalog;
     }

@@ -185,6 +185,20 @@ const ROUTES: &[Route] = &[
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/suspend"),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/resume"),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/terminate"),
+    // service-brokers
+    route(One(ServiceWrite), "POST /v1/service-brokers")
+        .body(r#"{"displayName":"X","baseUrl":"https://broker.example/x","bearerToken":"x"}"#),
+    route(One(ServiceWrite), "GET /v1/service-brokers"),
+    route(One(ServiceWrite), "GET /v1/service-brokers/{serviceBrokerId}"),
+    route(One(ServiceWrite), "PATCH /v1/service-brokers/{serviceBrokerId}"),
+    route(One(ServiceWrite), "DELETE /v1/service-brokers/{serviceBrokerId}"),
+    route(One(ServiceWrite), "POST /v1/service-brokers/{serviceBrokerId}/import").body(r#"{"productFamily":"ISV"}"#),
+    // service-bindings
+    route(One(SubscriptionWrite), "POST /v1/service-bindings").body(r#"{"subscriptionId":"{subscriptionId}","name":"x"}"#),
+    route(One(SubscriptionRead), "GET /v1/service-bindings").lists("serviceBindingId"),
+    route(One(SubscriptionRead), "GET /v1/service-bindings/{serviceBindingId}"),
+    route(One(CredentialRead), "GET /v1/service-bindings/{serviceBindingId}/credentials"),
+    route(One(SubscriptionWrite), "DELETE /v1/service-bindings/{serviceBindingId}"),
     // tasks
     route(One(SubscriptionRead), "GET /v1/tasks").lists("taskId"),
     route(One(SubscriptionRead), "GET /v1/tasks/{taskId}"),
@@ -323,6 +337,8 @@ impl Ground {
         let service_role = world.post("/v1/service-roles", body).by(&operator).send().await.expect(201).text("/id");
         let body = json!({ "displayName": "Packages", "baseUrl": "https://packages.example/vcd" });
         let repository = world.post("/v1/package-repositories", body).by(&operator).send().await.expect(201).text("/id");
+        let body = json!({ "displayName": "Broker", "baseUrl": "https://broker.example/osb", "bearerToken": "x" });
+        let broker = world.post("/v1/service-brokers", body).by(&operator).send().await.expect(201).text("/id");
         let mut things: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
         for &(place, parent, kind) in TREE {
             let id = match things.get(parent) {
@@ -335,6 +351,7 @@ impl Ground {
                 ("serviceId", service.clone()),
                 ("serviceRoleId", service_role.clone()),
                 ("packageRepositoryId", repository.clone()),
+                ("serviceBrokerId", broker.clone()),
                 ("jobId", "job_01h455vb4pex5vsknk084sn02q".into()),
                 ("role", role.into()),
                 ("line", "1".into()),
@@ -390,7 +407,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a name stands for something that belongs to an organization.
 fn is_owned(name: &str) -> bool {
-    !["serviceId", "serviceRoleId", "packageRepositoryId", "jobId", "role", "line", "step"].contains(&name)
+    !["serviceId", "serviceRoleId", "packageRepositoryId", "serviceBrokerId", "jobId", "role", "line", "step"].contains(&name)
 }
 
 /// An onboarding invitation of an issuer, to a provider that it has a contract with.
@@ -449,6 +466,11 @@ async fn bill(
     let has = things.get_mut(place).unwrap();
     has.insert("actingSessionId", session.expect(201).text("/id"));
     has.insert("taskId", list.text("/taskId"));
+    let binding = subscription.replace("sub_", "bnd_");
+    let sql = "INSERT INTO service_bindings (id, organization_id, subscription_id, name, status, task_id, created_at, updated_at)
+         VALUES (?1, ?2, ?3, 'app', 'ACTIVE', ?4, 0, 0)";
+    world.database().execute(sql, (&binding, &organization, &subscription, list.text("/taskId"))).unwrap();
+    has.insert("serviceBindingId", binding);
     has.insert("subscriptionId", subscription);
     has.insert("invoiceId", invoice.expect(201).text("/id"));
     // Of a provider with two customers, the last one.
