@@ -131,7 +131,7 @@ pub fn run() -> Result<()> {
     provider.task(Call { method: "DELETE", ..Call::get(binding) }, "SUCCESS")?;
     expect(&mut broker, "plan-large", 9, 1)?;
     // The other binding goes with the service.
-    provider.task(Call::post(format!("{path}/terminate")), "SUCCESS")?;
+    provider.task(Call::post(format!("{path}/terminate")).json("{}"), "SUCCESS")?;
 
     let told = broker.told()?;
     ensure!(told["instances"] == json!({}) && told["bindings"] == 0, "something is left at the broker: {told}");
