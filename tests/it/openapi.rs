@@ -18,6 +18,9 @@ pub fn tables() -> Vec<Routes> {
         roles::routes(),
         catalogue::routes(),
         packages::routes(),
+        service_brokers::routes(),
+        service_bindings::routes(),
+        broker_operations::routes(),
         provisioning::routes(),
         renewals::routes(),
         tasks::routes(),
@@ -88,7 +91,12 @@ fn the_manifest_routes_every_path_to_the_component_that_has_it() {
         .collect();
     for table in tables() {
         // What one component asks another has no public route.
-        let private = ["/internal/jobs/run", "/internal/services/{serviceId}/validate"];
+        let private = [
+            "/internal/jobs/run",
+            "/internal/services/{serviceId}",
+            "/internal/services/{serviceId}/validate",
+            "/internal/broker-turns",
+        ];
         for (_, path) in table.all().filter(|(_, path)| !private.contains(path)) {
             let (_, component) = routes
                 .iter()

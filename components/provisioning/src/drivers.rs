@@ -3,6 +3,7 @@
 
 mod builtin;
 mod manual;
+mod osb;
 
 use domain::{
     Id, Result, id,
@@ -61,6 +62,7 @@ pub async fn go(way: Way, call: &Call<'_>, to: Option<&Holding>) -> Result<Outco
     match call.service.driver {
         Name::Manual => through(&manual::Manual, way, call, to).await,
         Name::Builtin => through(&builtin::Builtin, way, call, to).await,
+        Name::Osb => osb::take(way, call, to).await,
     }
 }
 

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 25] = [
     "access",
     "sign-in",
     "federation",
@@ -23,6 +23,9 @@ const OTHERS: [&str; 22] = [
     "packages",
     "provisioning",
     "renewals",
+    "service-brokers",
+    "service-bindings",
+    "broker-operations",
     "tasks",
     "data-centers",
     "environments",

@@ -70,6 +70,10 @@ nouns! {
     Usage "use" "usage row";
     /// A package repository.
     PackageRepository "rep" "package repository";
+    /// A service broker.
+    ServiceBroker "brk" "service broker";
+    /// A way into a service that a subscription has, by credentials of its own.
+    ServiceBinding "bnd" "service binding";
     /// A file of a package repository.
     PackageFile "pkf" "package file";
     /// An invoice.

@@ -31,6 +31,7 @@ pub mod person;
 pub mod principal;
 pub mod role;
 pub mod service;
+pub mod service_broker;
 pub mod sign_in;
 pub mod subdivision;
 pub mod subscription;

@@ -45,6 +45,8 @@ text_enum! {
         SubscriptionRead = "SUBSCRIPTION_READ",
         /// Provision services to customers.
         SubscriptionWrite = "SUBSCRIPTION_WRITE",
+        /// See the credentials of service bindings.
+        CredentialRead = "CREDENTIAL_READ",
         /// Complete or fail the manual steps of tasks; cancel, restart and resume tasks.
         TaskWrite = "TASK_WRITE",
         /// See data center components.
@@ -242,6 +244,7 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     ServiceRead,
     SubscriptionRead,
     SubscriptionWrite,
+    CredentialRead,
     TaskWrite,
     DataCenterRead,
     DataCenterWrite,
@@ -273,6 +276,7 @@ const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
     ServiceRead,
     SubscriptionRead,
     SubscriptionWrite,
+    CredentialRead,
     TaskWrite,
     DataCenterRead,
     DataCenterWrite,
@@ -297,6 +301,7 @@ const CUSTOMER_ADMINISTRATOR: &[Permission] = &[
     ApiTokenWrite,
     ServiceRead,
     SubscriptionRead,
+    CredentialRead,
     UsageRead,
     InvoiceRead,
     AuditRead,

@@ -12,6 +12,8 @@ text_enum! {
         Manual = "MANUAL",
         /// The hub itself records that the customer is entitled to it.
         Builtin = "BUILTIN",
+        /// A service broker does it, by the Open Service Broker API.
+        Osb = "OSB",
     }
 }
 

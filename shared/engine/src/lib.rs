@@ -80,7 +80,7 @@ pub struct Settled<'a> {
 
 /// Writes a task of this component and the job of its first turn, unless it has to wait for others on its subject.
 pub async fn begin(tx: &Tx<'_>, hub: &Hub, new: &NewTask<'_>) -> Result<Task> {
-    let task = tasks::insert(tx, hub.component(), new).await?;
+    let task = tasks::insert(tx, hub.component(), hub.principal(), new).await?;
     if task.job_id.is_some() {
         enqueue(tx, hub, &task.queue, task.organization_id, task.id, new.job_id).await?;
     }

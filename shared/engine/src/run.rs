@@ -111,23 +111,27 @@ impl Run<'_> {
         let Work { hub, task, .. } = *self.work;
         let db = hub.db().await?;
         db.in_transaction(async |tx| {
-            let mut after = task.clone();
+            // Due since the task was made: a task that was begun is finished before a later one is begun.
+            let (mut after, mut at) = (task.clone(), task.created_at);
             if let Some((_, turn, outcome)) = taken {
                 // Somebody may have asked for it while the turn was taken.
                 let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
                 after = settled(task, turn, outcome, cancelled, None, hub.now());
+                if let (Outcome::LookAgain(look, _), false) = (outcome, cancelled) {
+                    at = *look;
+                }
             }
-            self.conclude(tx, after, taken.map(|(step, turn, _)| (step, turn))).await
+            self.conclude(tx, after, taken.map(|(step, turn, _)| (step, turn)), at).await
         })
         .await
     }
 
-    async fn conclude(&self, tx: &Tx<'_>, mut after: Task, turn: Option<(StepName, Turn)>) -> Result<()> {
+    /// `at`: when the next turn is due, if the hub is to take one.
+    async fn conclude(&self, tx: &Tx<'_>, mut after: Task, turn: Option<(StepName, Turn)>, at: Instant) -> Result<()> {
         let Work { hub, job, scope, .. } = *self.work;
         let next = next(&after.statuses(), after.rollback());
         if matches!(next, Next::Take(_)) {
-            // Due since the task was made: a task that was begun is finished before a later one is begun.
-            jobs::again(tx, job, after.created_at).await?;
+            jobs::again(tx, job, at).await?;
         } else {
             jobs::finish(tx, job).await?;
             after.job_id = None;
@@ -206,14 +210,20 @@ impl Run<'_> {
 /// The task after a turn. `cancelled`: somebody asked for that meanwhile. `note` is what a person said about the turn.
 pub(crate) fn settled(task: &Task, turn: Turn, outcome: &Outcome, cancelled: bool, note: Option<String>, now: Instant) -> Task {
     let mut after = task.clone();
+    let goes_on = matches!(outcome, Outcome::LookAgain(..));
     let step = &mut after.steps[turn.step];
     step.status = turn.settled(step.status, outcome);
-    step.attempts += 1;
+    // However often it is looked at, it is one turn.
+    step.attempts += u32::from(!goes_on);
     step.updated_at = now;
-    // Once turned round, what was said on the way there stays unless there is something new.
+    // Once turned round, what was said on the way there stays unless there is something new that lasts.
     let kept = (turn.way == Way::Undo).then(|| step.message.take()).flatten();
-    step.message = note.or_else(|| outcome.message().map(str::to_owned)).or(kept);
+    step.message = match goes_on {
+        true => kept.or_else(|| outcome.message().map(str::to_owned)),
+        false => note.or_else(|| outcome.message().map(str::to_owned)).or(kept),
+    };
     let wrong = match (step.status, outcome.message()) {
+        _ if goes_on => None,
         (StepStatus::Error | StepStatus::InDoubt, Some(why)) => Some(why.to_owned()),
         (StepStatus::UndoFailed, Some(why)) => Some(format!("{} could not be undone: {why}", step.name)),
         _ => None,

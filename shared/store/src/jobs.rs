@@ -162,7 +162,21 @@ pub async fn failed(tx: &Tx<'_>, job: &Job, now: Instant, wait: Option<TimeDelta
 /// Refuses, and so rolls back, when the job was claimed by another runner meanwhile. For what a runner writes before it
 /// comes to [`finish`] or [`again`].
 pub async fn hold(tx: &Tx<'_>, job: &Job) -> Result<()> {
-    if holds(tx, job).await? { Ok(()) } else { Err(taken_over()) }
+    hold_claim(tx, Claim { id: job.id, fence: job.fence }).await
+}
+
+/// The same for a runner in another component, which asks for it to be done there.
+pub async fn hold_claim(tx: &Tx<'_>, claim: Claim) -> Result<()> {
+    if holds_claim(tx, claim).await? { Ok(()) } else { Err(taken_over()) }
+}
+
+/// What makes a runner the one of a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The job.
+    pub id: Id<id::Job>,
+    /// The claim's number.
+    pub fence: i64,
 }
 
 /// The code of [`taken_over`].
@@ -184,8 +198,12 @@ async fn fenced(tx: &Tx<'_>, job: &Job, sql: &str, more: Vec<Value>) -> Result<(
 /// Whether a runner still holds the claim it has. A cheap check before something slow is begun; what is written is
 /// checked again by [`finish`], [`again`] and [`failed`].
 pub async fn holds(db: &Db, job: &Job) -> Result<bool> {
-    let row: Option<i64> =
-        db.query_opt("SELECT fence FROM jobs WHERE id = ?1 AND fence = ?2", params![job.id, job.fence], |row| row.take()).await?;
+    holds_claim(db, Claim { id: job.id, fence: job.fence }).await
+}
+
+async fn holds_claim(db: &Db, claim: Claim) -> Result<bool> {
+    let sql = "SELECT fence FROM jobs WHERE id = ?1 AND fence = ?2";
+    let row: Option<i64> = db.query_opt(sql, params![claim.id, claim.fence], |row| row.take()).await?;
     Ok(row.is_some())
 }
 

@@ -309,7 +309,7 @@ pub async fn find_change(db: &Db, task_id: Id<id::Task>) -> Result<Option<Holdin
 }
 
 /// Whether anybody has a service, or a plan of it. It is asked of everybody's, for the catalogue is everybody's.
-pub(crate) async fn any_in_use(tx: &Tx<'_>, service_id: Id<id::Service>, plan_code: Option<&str>) -> Result<bool> {
+pub async fn any_in_use(tx: &Tx<'_>, service_id: Id<id::Service>, plan_code: Option<&str>) -> Result<bool> {
     let in_use: Vec<_> = SubscriptionStatus::ALL.iter().filter(|status| status.is_in_use()).collect();
     let mut values = params![service_id];
     values.extend(in_use.iter().map(|status| status.to_value()));

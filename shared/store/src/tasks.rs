@@ -232,7 +232,7 @@ async fn with_steps(db: &Db, page: &str, values: Vec<Value>) -> Result<Vec<Task>
 
 /// Writes a task and its steps, none of which was begun, and what it waits for. Whom it is done for was found by the
 /// caller. It has a job at once only if it waits for nothing. Refused when too many wait already.
-pub async fn insert(tx: &Tx<'_>, queue: &str, new: &NewTask<'_>) -> Result<Task> {
+pub async fn insert(tx: &Tx<'_>, queue: &str, asked_by: Option<String>, new: &NewTask<'_>) -> Result<Task> {
     let preceding_tasks = unended(tx, new.subject).await?;
     let steps: Vec<Step> = new
         .task_type
@@ -273,8 +273,8 @@ pub async fn insert(tx: &Tx<'_>, queue: &str, new: &NewTask<'_>) -> Result<Task>
     };
     task.follow();
     tx.exec(
-        "INSERT INTO tasks (id, task_type, status, organization_id, subject, subscription_id, definition_version, disable_rollback, queue, job_id, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+        "INSERT INTO tasks (id, task_type, status, organization_id, subject, subscription_id, definition_version, disable_rollback, queue, job_id, created_at, updated_at, asked_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
         params![
             task.id,
             task.task_type,
@@ -286,7 +286,8 @@ pub async fn insert(tx: &Tx<'_>, queue: &str, new: &NewTask<'_>) -> Result<Task>
             i64::from(task.disable_rollback),
             task.queue,
             task.job_id,
-            task.created_at
+            task.created_at,
+            asked_by
         ],
     )
     .await?;
@@ -332,6 +333,12 @@ pub async fn unended(tx: &Tx<'_>, subject: Option<Subject>) -> Result<Vec<Id<id:
         ));
     }
     Ok(found)
+}
+
+/// Who asked for a task: the principal's id; none where nobody did, but the hub itself.
+pub async fn asked_by(db: &Db, id: Id<id::Task>) -> Result<Option<String>> {
+    let sql = "SELECT asked_by FROM tasks WHERE id = ?1";
+    Ok(db.query_opt(sql, params![id], |row| row.take::<Option<String>>()).await?.flatten())
 }
 
 /// Writes what a task waits for.

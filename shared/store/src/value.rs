@@ -167,6 +167,8 @@ stored_as_text! {
     [] domain::subscription::SubscriptionStatus; [] domain::term::RenewalPreference; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::task::TaskType; [] domain::environment::EnvironmentStatus; [] domain::environment::PlanStatus;
     [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
+    [] domain::service_broker::BrokerVerb; [] domain::service_broker::BrokerState;
+    [] domain::service_broker::ServiceBindingStatus;
     [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
 }
 

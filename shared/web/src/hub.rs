@@ -219,6 +219,11 @@ impl Hub {
         *self.0.who.borrow_mut() = Some((principal, acting));
     }
 
+    /// Who asks, once that is known; nobody, in a job.
+    pub fn principal(&self) -> Option<String> {
+        self.0.who.borrow().as_ref().map(|who| who.0.clone())
+    }
+
     /// A line in the log about something that went wrong beside the request.
     pub fn warn(&self, what: &str, error: &Error) {
         self.0.trace.log(&Line {

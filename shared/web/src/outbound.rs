@@ -33,6 +33,8 @@ pub struct Outgoing<'a> {
 pub enum NoAnswer {
     /// The component may not call this host.
     Denied,
+    /// There is nobody there who could have heard the request.
+    Unreached(String),
     /// It did not come within the time there was for it.
     TimeOut,
     /// Something broke.
@@ -43,6 +45,12 @@ impl From<ErrorCode> for NoAnswer {
     fn from(error: ErrorCode) -> Self {
         match error {
             ErrorCode::HttpRequestDenied => Self::Denied,
+            ErrorCode::ConnectionRefused
+            | ErrorCode::DnsError(_)
+            | ErrorCode::DnsTimeout
+            | ErrorCode::DestinationNotFound
+            | ErrorCode::DestinationUnavailable
+            | ErrorCode::DestinationIpUnroutable => Self::Unreached(format!("{error:?}")),
             error => Self::Broken(format!("{error:?}")),
         }
     }

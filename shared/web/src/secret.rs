@@ -35,6 +35,11 @@ pub fn base64_text(encoded: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
+/// Base64 with padding, as HTTP Basic has it.
+pub fn base64(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
 /// Whether two secrets are the same, in a time that does not depend on where they differ.
 pub fn same(one: &str, other: &str) -> bool {
     // Through hashes, so that the lengths say nothing either.

@@ -1,0 +1,331 @@
+//! Subscriptions to what brokers offer: what brokers are asked and told, and that nothing is left at one whatever it does.
+
+use crate::{
+    provisioning_support::{again, subscription, task},
+    service_brokers_support::{Broker, Habit, Stall, run_out},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use host::{Fault, Kind, Target};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::{Answer, World, simulated};
+
+/// The task of an answer, when nothing is left to do.
+async fn ended(world: &World, stall: &Stall, asked: &Answer) -> Value {
+    run_out(world).await;
+    task(world, &stall.shop.admin, asked).await
+}
+
+/// As many instances as subscriptions that are in force, and none twice.
+fn check_no_orphan(world: &World, broker: &Broker) {
+    let active = world.count("SELECT COUNT(*) FROM subscriptions WHERE status IN ('ACTIVE', 'ERROR')");
+    assert_eq!(broker.instances().len() as i64, active, "{:?}", broker.instances());
+    broker.check_ids();
+}
+
+#[test]
+fn an_instance_is_made_by_the_book() {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        let id = stall.subscribed(&world).await;
+        let seen = stall.broker.seen();
+        assert_eq!(seen.len(), 1);
+        let put = &seen[0];
+        let guid = id.parse::<domain::Id<domain::id::Subscription>>().unwrap().uuid().to_string();
+        assert_eq!((put.method.as_str(), put.path.clone()), ("PUT", format!("service_instances/{guid}?accepts_incomplete=true")));
+        assert_eq!(put.headers["x-broker-api-version"], "2.17");
+        assert_eq!(put.headers["authorization"], format!("Basic {}", STANDARD.encode("hub:secret-of-the-hub")));
+        assert!(!put.headers["x-broker-api-request-identity"].is_empty());
+        let (platform, identity) = put.headers["x-broker-api-originating-identity"].split_once(' ').unwrap();
+        let identity: Value = serde_json::from_slice(&STANDARD.decode(identity).unwrap()).unwrap();
+        assert_eq!((platform, &identity["organization_id"]), ("provider-hub", &json!(stall.shop.customer)));
+        assert!(identity["principal_id"].as_str().unwrap().starts_with("tok_"), "{identity}");
+        assert_eq!((&put.body["service_id"], &put.body["plan_id"]), (&json!("offering/1"), &json!("plan-small")));
+        assert_eq!((&put.body["parameters"], &put.body["context"]["platform"]), (&json!({ "size": 3 }), &json!("provider-hub")));
+        assert_eq!(
+            (&put.body["organization_guid"], &put.body["space_guid"]),
+            (&json!(stall.shop.customer), &json!(stall.shop.customer))
+        );
+        check_no_orphan(&world, &stall.broker);
+    });
+}
+
+#[test]
+fn an_operation_that_takes_its_time_is_looked_at_as_the_broker_asks() {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        stall.broker.asynchronous(3);
+        let asked = stall.subscribe(&world).await.unwrap();
+        world.settle().await;
+        let shown = task(&world, &stall.shop.admin, &asked).await;
+        assert_eq!((&shown["status"], &shown["steps"][1]["status"]), (&json!("IN_PROGRESS"), &json!("IN_PROGRESS")), "{shown}");
+        world.hub.clock().advance(Duration::from_secs(1)).await;
+        world.settle().await;
+        let shown = task(&world, &stall.shop.admin, &asked).await;
+        assert!(shown["steps"][1]["message"].as_str().unwrap().contains("half-way"), "{shown}");
+        // Retry-After is 7 seconds: not a look before.
+        let looks = stall.broker.count("GET", "last_operation");
+        world.hub.clock().advance(Duration::from_secs(6)).await;
+        world.settle().await;
+        assert_eq!(stall.broker.count("GET", "last_operation"), looks);
+        let done = ended(&world, &stall, &asked).await;
+        assert_eq!((&done["status"], &done["steps"][1]["attempts"]), (&json!("SUCCESS"), &json!(1)), "{done}");
+        assert_eq!((stall.broker.count("PUT", ""), stall.broker.count("GET", "last_operation")), (1, 4));
+        check_no_orphan(&world, &stall.broker);
+    });
+}
+
+#[test]
+fn a_broker_with_bad_habits_keeps_nothing() {
+    // The habit, whether the hub has to clean up, and how the task ends.
+    for (habit, mitigates, status) in [
+        (Habit::Hangs, true, "ERROR"),
+        (Habit::Late(40), true, "ERROR"),
+        (Habit::Says(201, "garbage"), true, "ERROR"),
+        (Habit::Says(201, "[]"), true, "ERROR"),
+        (Habit::Says(202, r#"{"operation":{}}"#), true, "ERROR"),
+        (Habit::Says(204, ""), true, "ERROR"),
+        (Habit::Says(500, "{}"), true, "ERROR"),
+        (Habit::Answers(503, "garbage"), true, "ERROR"),
+        (Habit::Answers(200, "garbage"), false, "ERROR"),
+        (Habit::Answers(400, r#"{"error":"Bad","description":"no such size"}"#), false, "ERROR"),
+        (Habit::Answers(401, "{}"), false, "ERROR"),
+        (Habit::Answers(409, "{}"), false, "ERROR"),
+        (Habit::Answers(422, r#"{"error":"AsyncRequired"}"#), false, "ERROR"),
+        (Habit::Answers(422, r#"{"error":"MaintenanceInfoConflict"}"#), false, "ERROR"),
+        (Habit::Answers(302, ""), false, "ERROR"),
+        (Habit::Answers(422, r#"{"error":"ConcurrencyError"}"#), false, "SUCCESS"),
+        (Habit::Throttles(429, 30), false, "SUCCESS"),
+        (Habit::Answers(408, ""), false, "SUCCESS"),
+    ] {
+        simulated(|| async {
+            let world = World::new().await;
+            let stall = Stall::new(&world).await;
+            stall.broker.habit("PUT", "", habit.clone());
+            let asked = stall.subscribe(&world).await.unwrap();
+            let done = ended(&world, &stall, &asked).await;
+            assert_eq!(done["status"], status, "{habit:?}: {done}");
+            assert_eq!(stall.broker.count("DELETE", "") > 0, mitigates, "{habit:?}");
+            for clean in stall.broker.seen().iter().filter(|seen| seen.method == "DELETE") {
+                assert!(!clean.headers.contains_key("x-broker-api-originating-identity"), "{clean:?}");
+            }
+            check_no_orphan(&world, &stall.broker);
+            if status == "ERROR" {
+                assert_eq!(subscription(&world, &stall.shop.admin, &done).await["status"], "FAILED");
+                // Begun again, it is called another thing at the broker.
+                let by = again(&world, &stall.shop.admin).await;
+                let id = done["id"].as_str().unwrap();
+                world.post(&format!("/v1/tasks/{id}/restart"), json!({})).by(&by).send().await.expect(202);
+                let done = ended(&world, &stall, &asked).await;
+                assert_eq!(done["status"], "SUCCESS", "{habit:?}: {done}");
+                check_no_orphan(&world, &stall.broker);
+            }
+        });
+    }
+}
+
+#[test]
+fn what_may_be_there_is_deleted_until_the_broker_says_that_it_is_gone() {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        stall.broker.habit("PUT", "", Habit::Says(500, "{}"));
+        for habit in [
+            Habit::Answers(500, "{}"),
+            Habit::Answers(400, "{}"),
+            Habit::Hangs,
+            Habit::Answers(200, "garbage"),
+            Habit::Throttles(429, 20),
+            Habit::Answers(422, r#"{"error":"ConcurrencyError"}"#),
+        ] {
+            stall.broker.habit("DELETE", "", habit);
+        }
+        let asked = stall.subscribe(&world).await.unwrap();
+        let done = ended(&world, &stall, &asked).await;
+        assert!(done["message"].as_str().unwrap().contains("500"), "{done}");
+        assert_eq!(stall.broker.count("DELETE", ""), 7);
+        check_no_orphan(&world, &stall.broker);
+    });
+}
+
+#[test]
+fn a_failed_or_endless_operation_is_cleaned_up() {
+    for endless in [false, true] {
+        simulated(|| async {
+            let world = World::new().await;
+            let stall = Stall::new(&world).await;
+            stall.broker.asynchronous(if endless { 100_000 } else { 2 });
+            if !endless {
+                stall.broker.fails();
+            }
+            let asked = stall.subscribe(&world).await.unwrap();
+            if endless {
+                world.settle().await;
+                world.hub.clock().advance(Duration::from_secs(3601)).await;
+                world.settle().await;
+                stall.broker.asynchronous(1);
+            }
+            let done = ended(&world, &stall, &asked).await;
+            let words = if endless { "in the time" } else { "no room" };
+            assert!(done["message"].as_str().unwrap().contains(words), "{done}");
+            check_no_orphan(&world, &stall.broker);
+        });
+    }
+}
+
+#[test]
+fn a_cancelled_task_deletes_what_was_begun() {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        stall.broker.asynchronous(50);
+        let asked = stall.subscribe(&world).await.unwrap();
+        world.settle().await;
+        stall.broker.asynchronous(1);
+        let path = format!("/v1/tasks/{}/cancel", asked.text("/id"));
+        world.post(&path, json!({})).by(&stall.shop.admin).send().await.expect(202);
+        let done = ended(&world, &stall, &asked).await;
+        assert_eq!((&done["status"], &done["steps"][1]["status"]), (&json!("CANCELLED"), &json!("UNDONE")), "{done}");
+        check_no_orphan(&world, &stall.broker);
+    });
+}
+
+#[test]
+fn a_broker_that_hangs_is_left_alone_for_a_while() {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        stall.broker.habit("PUT", "", Habit::Hangs);
+        stall.subscribe(&world).await.unwrap().expect(202);
+        world.settle().await;
+        stall.broker.seen();
+        let body =
+            json!({ "organizationId": stall.shop.customer, "serviceId": stall.service, "planCode": "small", "quantity": "1" });
+        world.post("/v1/subscriptions", body).by(&stall.shop.admin).send().await.expect(202);
+        world.settle().await;
+        assert_eq!(stall.broker.seen().len(), 0);
+        run_out(&world).await;
+        assert_eq!(stall.broker.instances().len(), 1);
+        check_no_orphan(&world, &stall.broker);
+    });
+}
+
+#[test]
+fn a_plan_and_parameters_are_changed_and_the_service_is_taken_away() {
+    for polls in [None, Some(2)] {
+        simulated(|| async {
+            let world = World::new().await;
+            let stall = Stall::new(&world).await;
+            let id = stall.subscribed(&world).await;
+            if let Some(polls) = polls {
+                stall.broker.asynchronous(polls);
+            }
+            let path = format!("/v1/subscriptions/{id}");
+            let by = again(&world, &stall.shop.admin).await;
+            let change = json!({ "planCode": "large", "properties": { "size": 9 } });
+            let asked = world.patch(&path, change).by(&by).header("if-match", "*").send().await;
+            asked.expect(202);
+            let done = ended(&world, &stall, &asked).await;
+            assert_eq!(done["status"], "SUCCESS", "{done}");
+            let seen = stall.broker.seen();
+            let patch = seen.iter().find(|seen| seen.method == "PATCH").unwrap();
+            assert_eq!(patch.body["previous_values"]["plan_id"], "plan-small");
+            let instance = stall.broker.instances().into_values().next().unwrap();
+            assert_eq!((&instance["plan_id"], &instance["parameters"]["size"]), (&json!("plan-large"), &json!(9)));
+
+            // A broker that refuses changes nothing; nor do those that answer badly.
+            for habit in
+                [Habit::Answers(422, r#"{"description":"no"}"#), Habit::Answers(500, "{}"), Habit::Answers(200, "garbage")]
+            {
+                stall.broker.habit("PATCH", "", habit);
+                let by = again(&world, &stall.shop.admin).await;
+                let change = json!({ "planCode": "small" });
+                let asked = world.patch(&path, change).by(&by).header("if-match", "*").send().await;
+                let done = ended(&world, &stall, &asked).await;
+                assert_eq!(done["status"], "ERROR", "{done}");
+                assert_eq!(subscription(&world, &stall.shop.admin, &done).await["planCode"], "large");
+            }
+            let by = again(&world, &stall.shop.admin).await;
+            let asked = world.post(&format!("{path}/terminate"), json!({})).by(&by).header("if-match", "*").send().await;
+            asked.expect(202);
+            let done = ended(&world, &stall, &asked).await;
+            assert_eq!(done["status"], "SUCCESS", "{done}");
+            assert!(stall.broker.instances().is_empty());
+            let gone = stall.broker.seen().into_iter().find(|seen| seen.method == "DELETE").unwrap();
+            assert!(gone.path.contains("plan_id=plan-large") && gone.path.contains("service_id=offering%2F1"), "{gone:?}");
+            assert!(gone.headers.contains_key("x-broker-api-originating-identity"));
+        });
+    }
+}
+
+/// How many host calls of a kind there are from the request until the task has ended.
+async fn calls(kind: Kind, polls: Option<u32>) -> u64 {
+    let world = World::new().await;
+    let stall = Stall::new(&world).await;
+    if let Some(polls) = polls {
+        stall.broker.asynchronous(polls);
+    }
+    let before = world.hub.host_calls().len();
+    stall.subscribed(&world).await;
+    world.hub.host_calls()[before..].iter().filter(|call| call.kind == kind).count() as u64
+}
+
+#[test]
+fn wherever_the_hub_dies_the_broker_has_what_the_hub_knows_of() {
+    for (target, kind) in [(Target::Sql, Kind::Sql), (Target::Outbound("broker.example".into()), Kind::Outbound)] {
+        let total = simulated(|| calls(kind, Some(1)));
+        assert!(total > 0);
+        // Of the statements every seventh: its neighbours are in the same transactions.
+        let step = if kind == Kind::Sql { 7 } else { 1 };
+        for nth in (1..=total).step_by(step) {
+            for after in [false, true] {
+                simulated(|| async {
+                    let mut world = World::new().await;
+                    let stall = Stall::new(&world).await;
+                    stall.broker.asynchronous(1);
+                    let fault = Fault::on(target.clone()).nth(nth);
+                    world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
+                    if stall.subscribe(&world).await.is_ok() {
+                        for _ in 0..6 {
+                            let _ = world.hub.tick().await;
+                            world.hub.clock().advance(Duration::from_secs(8)).await;
+                        }
+                    }
+                    world.restart().await;
+                    stall.broker.listen(&world);
+                    stall.subscribe(&world).await.unwrap().expect(202);
+                    world.hub.clock().advance(Duration::from_secs(61)).await;
+                    run_out(&world).await;
+                    assert_eq!(world.count("SELECT COUNT(*) FROM subscriptions"), 1);
+                    assert_eq!(world.count("SELECT COUNT(*) FROM tasks WHERE ended_at IS NULL"), 0);
+                    check_no_orphan(&world, &stall.broker);
+                    assert_eq!(stall.broker.instances().len(), 1, "at {nth}");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn whichever_step_keeps_failing_nothing_is_left_at_the_broker() {
+    for text in ["UPDATE subscriptions SET", "broker_resources", "FROM broker_plans"] {
+        simulated(|| async {
+            let world = World::new().await;
+            let stall = Stall::new(&world).await;
+            let asked = stall.subscribe(&world).await.unwrap();
+            for n in 1..=10 {
+                world.hub.faults().push(Fault::on(Target::SqlMatching(text.into())).nth(n).fail("disk I/O error"));
+            }
+            for _ in 0..200 {
+                world.settle().await;
+                world.hub.clock().advance(Duration::from_secs(60)).await;
+            }
+            world.hub.faults().clear();
+            let done = ended(&world, &stall, &asked).await;
+            assert!(done["endedAt"].is_string(), "{text}: {done}");
+            check_no_orphan(&world, &stall.broker);
+        });
+    }
+}
