@@ -8,7 +8,7 @@
 //! reverse. A cancelled step turns a task round in the same way. A task whose rollback is disabled is not undone: it
 //! stays where it is, and that is the checkpoint from which it can go on.
 
-use crate::{Id, id, text_enum};
+use crate::{Id, Instant, id, text_enum};
 use std::{fmt, str::FromStr};
 
 text_enum! {
@@ -220,6 +220,8 @@ pub enum Outcome {
     Failed(String),
     /// It was tried too often, and nobody knows whether it took effect. The text says what went wrong at last.
     GaveUp(String),
+    /// It is under way elsewhere. The turn is taken again at that instant to look; the text says how far it is.
+    LookAgain(Instant, String),
 }
 
 impl Outcome {
@@ -227,7 +229,7 @@ impl Outcome {
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Done => None,
-            Self::WaitForPerson(text) | Self::Failed(text) | Self::GaveUp(text) => Some(text),
+            Self::WaitForPerson(text) | Self::Failed(text) | Self::GaveUp(text) | Self::LookAgain(_, text) => Some(text),
         }
     }
 }
@@ -236,6 +238,9 @@ impl Turn {
     /// What an outcome of this turn makes of its step, which stands at `status`.
     pub fn settled(self, status: StepStatus, outcome: &Outcome) -> StepStatus {
         match (self.way, outcome) {
+            (Way::Do, Outcome::LookAgain(..)) => StepStatus::InProgress,
+            // What is still to be undone is found by where it stands.
+            (Way::Undo, Outcome::LookAgain(..)) => status,
             (Way::Do, Outcome::Done) => StepStatus::Success,
             (Way::Do, Outcome::WaitForPerson(_)) => StepStatus::Manual,
             (Way::Do, Outcome::Failed(_)) => StepStatus::Error,
@@ -331,9 +336,10 @@ mod tests {
     /// Lets a task of `length` steps run, where `outcomes` says what comes of each turn; after them everything is done.
     fn run(length: usize, outcomes: &[u8]) -> Story {
         let mut story = Story { steps: vec![StepStatus::NotStarted; length], ..Story::default() };
+        // A turn can be taken twice, when it is handed to a person, and a step has two of them; each look is one more.
+        let most = 4 * length + outcomes.len();
         let mut outcomes = outcomes.iter().copied().chain(std::iter::repeat(0));
-        // A turn can be taken twice, when it is handed to a person, and a step has two of them.
-        for _ in 0..=4 * length {
+        for _ in 0..=most {
             let (turn, person) = match next(&story.steps, true) {
                 Next::Ended(status) => {
                     story.ended = Some(status);
@@ -342,15 +348,18 @@ mod tests {
                 Next::Take(turn) => (turn, false),
                 Next::Wait(turn) => (turn, true),
             };
-            let outcome = match (outcomes.next().unwrap_or_default() % 5, person) {
+            let outcome = match (outcomes.next().unwrap_or_default() % 6, person) {
                 (1, _) => Outcome::Failed("no".into()),
                 (2, false) => Outcome::WaitForPerson("please".into()),
                 (3, false) => Outcome::GaveUp("silence".into()),
+                (4, false) => Outcome::LookAgain(Instant::default(), "half-way".into()),
                 _ => Outcome::Done,
             };
             let settled = turn.settled(story.steps[turn.step], &outcome);
             story.steps[turn.step] = settled;
-            story.turns.push((turn, settled));
+            if !matches!(outcome, Outcome::LookAgain(..)) {
+                story.turns.push((turn, settled));
+            }
         }
         story
     }

@@ -116,6 +116,9 @@ impl Run<'_> {
                 // Somebody may have asked for it while the turn was taken.
                 let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
                 after = settled(task, turn, outcome, cancelled, None, hub.now());
+                if let (Outcome::LookAgain(at, _), false) = (outcome, cancelled) {
+                    return self.look_again(tx, &after, *at).await;
+                }
             }
             self.conclude(tx, after, taken.map(|(step, turn, _)| (step, turn))).await
         })
@@ -142,6 +145,12 @@ impl Run<'_> {
         }
         self.record_end(tx, &after).await?;
         release(tx, hub, &after).await
+    }
+
+    /// The turn is under way elsewhere: its job comes back to it then. Nothing is settled by that.
+    async fn look_again(&self, tx: &Tx<'_>, after: &Task, at: Instant) -> Result<()> {
+        jobs::again(tx, self.work.job, at).await?;
+        tasks::update(tx, self.work.scope, self.stored, after).await
     }
 
     async fn record_end(&self, tx: &Tx<'_>, after: &Task) -> Result<()> {
@@ -206,14 +215,20 @@ impl Run<'_> {
 /// The task after a turn. `cancelled`: somebody asked for that meanwhile. `note` is what a person said about the turn.
 pub(crate) fn settled(task: &Task, turn: Turn, outcome: &Outcome, cancelled: bool, note: Option<String>, now: Instant) -> Task {
     let mut after = task.clone();
+    let goes_on = matches!(outcome, Outcome::LookAgain(..));
     let step = &mut after.steps[turn.step];
     step.status = turn.settled(step.status, outcome);
-    step.attempts += 1;
+    // However often it is looked at, it is one turn.
+    step.attempts += u32::from(!goes_on);
     step.updated_at = now;
-    // Once turned round, what was said on the way there stays unless there is something new.
+    // Once turned round, what was said on the way there stays unless there is something new that lasts.
     let kept = (turn.way == Way::Undo).then(|| step.message.take()).flatten();
-    step.message = note.or_else(|| outcome.message().map(str::to_owned)).or(kept);
+    step.message = match goes_on {
+        true => kept.or_else(|| outcome.message().map(str::to_owned)),
+        false => note.or_else(|| outcome.message().map(str::to_owned)).or(kept),
+    };
     let wrong = match (step.status, outcome.message()) {
+        _ if goes_on => None,
         (StepStatus::Error | StepStatus::InDoubt, Some(why)) => Some(why.to_owned()),
         (StepStatus::UndoFailed, Some(why)) => Some(format!("{} could not be undone: {why}", step.name)),
         _ => None,
