@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 22] = [
     "access",
     "sign-in",
     "federation",
@@ -25,6 +25,7 @@ const OTHERS: [&str; 21] = [
     "tasks",
     "data-centers",
     "environments",
+    "vsphere",
     "invitations",
     "billing",
     "discovery",

@@ -116,7 +116,9 @@ impl Run<'_> {
                 // Somebody may have asked for it while the turn was taken.
                 let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
                 after = settled(task, turn, outcome, cancelled, None, hub.now());
-                if let (Outcome::LookAgain(at, _), false) = (outcome, cancelled) {
+                // On the way back there is nothing left to cancel.
+                let goes_on = !cancelled || turn.way == Way::Undo;
+                if let (Outcome::LookAgain(at, _), true) = (outcome, goes_on) {
                     return self.look_again(tx, &after, *at).await;
                 }
             }

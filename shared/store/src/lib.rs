@@ -43,6 +43,7 @@ pub mod subscriptions;
 pub mod tasks;
 pub mod usage;
 pub mod usage_reports;
+pub mod vsphere;
 mod value;
 
 pub use db::{Db, Tx};

@@ -39,7 +39,7 @@ pub use extract::{
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
-pub use internal::{Internal, ask, call};
+pub use internal::{Internal, ask, call, tell};
 pub use paging::{Page, PageQuery};
 pub use reply::{Accepted, Answer, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};
