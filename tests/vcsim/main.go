@@ -1,4 +1,6 @@
-// A vCenter for the tests: the simulator of VMware's own client library, with a content library, over plain HTTP on
+// A vCenter for the tests.
+//
+// It is the simulator of VMware's own client library, with a content library, over plain HTTP on
 // loopback. It says where it listens on its first line, serves what there is in it under /state, and ends with its stdin.
 package main
 
@@ -130,22 +132,19 @@ func names(tree []types.VirtualMachineSnapshotTree, into []string) []string {
 	return into
 }
 
-// The machines, by name, that were not there from the beginning.
-func machines(ctx context.Context, client *govmomi.Client, given map[string]bool) ([]machine, error) {
+// The machines, by name, that were not there from the beginning, or that somebody has marked; and how many others there are.
+func machines(ctx context.Context, client *govmomi.Client, given map[string]bool) ([]machine, int, error) {
 	found, err := view.NewManager(client.Client).CreateContainerView(ctx, client.ServiceContent.RootFolder, []string{"VirtualMachine"}, true)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer found.Destroy(ctx)
 	var all []mo.VirtualMachine
 	if err := found.Retrieve(ctx, []string{"VirtualMachine"}, []string{"name", "config", "runtime", "snapshot"}, &all); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	list := []machine{}
+	list, others := []machine{}, 0
 	for _, vm := range all {
-		if given[vm.Name] {
-			continue
-		}
 		one := machine{
 			Name:         vm.Name,
 			PowerState:   string(vm.Runtime.PowerState),
@@ -160,13 +159,17 @@ func machines(ctx context.Context, client *govmomi.Client, given map[string]bool
 				one.Mark = fmt.Sprint(value.Value)
 			}
 		}
+		if given[vm.Name] && one.Mark == "" {
+			others++
+			continue
+		}
 		if vm.Snapshot != nil {
 			one.Snapshots = names(vm.Snapshot.RootSnapshotList, one.Snapshots)
 		}
 		list = append(list, one)
 	}
 	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
-	return list, nil
+	return list, others, nil
 }
 
 func main() {
@@ -186,7 +189,7 @@ func main() {
 	given := map[string]bool{}
 	var client *govmomi.Client
 	model.Service.HandleFunc("/state", func(w http.ResponseWriter, _ *http.Request) {
-		list, err := machines(ctx, client, given)
+		list, others, err := machines(ctx, client, given)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -198,14 +201,14 @@ func main() {
 			// The one that asks is its own.
 			sessions = len(properties.SessionList) - 1
 		}
-		_ = json.NewEncoder(w).Encode(map[string]interface{}{"machines": list, "sessions": sessions})
+		_ = json.NewEncoder(w).Encode(map[string]interface{}{"machines": list, "others": others, "sessions": sessions})
 	})
 	server := model.Service.NewServer()
 	defer server.Close()
 	var err error
 	client, err = govmomi.NewClient(ctx, server.URL, true)
 	must(err)
-	present, err := machines(ctx, client, given)
+	present, _, err := machines(ctx, client, given)
 	must(err)
 	for _, vm := range present {
 		given[vm.Name] = true

@@ -43,6 +43,7 @@ async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
         (StepName::Verify, Way::Do) => verify(work, turn).await,
         // What was taken over is let go.
         (StepName::Verify, Way::Undo) if work.task_type == TaskType::EnvironmentImport => verify(work, turn).await,
+        (StepName::Record, Way::Do) if matches!(work.task_type, TaskType::Upgrade | TaskType::EnvironmentDeploy) => tidy(work, turn).await,
         // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
         (StepName::Check | StepName::Verify, Way::Undo) | (StepName::Record | StepName::Remove, _) => Ok(Outcome::Done),
         _ => Err(Error::conflict(
@@ -130,6 +131,17 @@ async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
         true => Outcome::Failed(format!("There are {found} machines where {expected} were deployed.")),
         false => Outcome::Done,
     })
+}
+
+/// Has what was kept to go back to taken away, now that nobody will.
+async fn tidy(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
+    let (plan, environment) = plan_and_environment(work).await?;
+    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let upgrades = before.as_array().is_some_and(|products| !products.is_empty());
+    if upgrades && environments::uses(work.hub.db().await?, work.scope, [&before, &after], Target::Vsphere).await? {
+        return engine::ask(work, "vsphere", StepName::Record, turn).await.map(|(outcome, _)| outcome);
+    }
+    Ok(Outcome::Done)
 }
 
 fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {

@@ -209,9 +209,9 @@ impl Work<'_, '_> {
             }
         }
         let upgraded = goals.iter().filter(|goal| goal.upgraded).map(|goal| said(goal.node, "vmName")).collect::<Vec<_>>();
-        if (self.turn.asked.step, self.way()) == (StepName::Apply, Way::Do) && !upgraded.is_empty() {
+        if self.turn.asked.step == StepName::Verify && !upgraded.is_empty() {
             return Ok(Outcome::WaitForPerson(format!(
-                "Snapshots of {} were taken. Bring the products in them to their new versions as the plan {id} says (GET /v1/plans/{id} shows it), then say so: POST /v1/tasks/{task}/steps/APPLY/complete, or /fail if it cannot be done, and the machines go back to their snapshots.",
+                "Snapshots of {} were taken. Bring the products in them to their new versions as the plan {id} says (GET /v1/plans/{id} shows it), then say so: POST /v1/tasks/{task}/steps/VERIFY/complete, or /fail if it cannot be done, and the machines go back to their snapshots.",
                 upgraded.join(", "),
                 id = self.plan.id,
                 task = self.turn.task.id
@@ -225,7 +225,7 @@ impl Work<'_, '_> {
     async fn goals<'g>(&self, before: &'g Value, after: &'g Value) -> Result<Vec<Goal<'g>>, Stop> {
         let undo = self.way() == Way::Undo;
         let (wanted, unwanted) = if undo { (before, after) } else { (after, before) };
-        let verify = self.turn.asked.step == StepName::Verify;
+        let verify = self.turn.asked.step != StepName::Apply;
         let here = nodes(if verify { after } else { wanted }).map(|(product, node)| (product, node, true));
         let gone = nodes(unwanted).filter(|(product, node)| !verify && same(wanted, product, node).is_none());
         let mut all: Vec<(&Value, &Value, bool)> = here.chain(gone.map(|(product, node)| (product, node, false))).collect();
@@ -375,6 +375,7 @@ impl Work<'_, '_> {
             (StepName::Verify, TaskType::EnvironmentValidate) => self.could(goal).await,
             (StepName::Verify, TaskType::EnvironmentImport) => self.take_over(goal).await,
             (StepName::Verify, _) => self.see(goal).await,
+            (StepName::Record, _) => self.tidy(goal).await,
             _ if goal.present => self.make(goal).await,
             _ => self.destroy(goal).await,
         }
@@ -602,7 +603,7 @@ impl Work<'_, '_> {
         Ok(next)
     }
 
-    /// Sees whether a machine is what it is to be, and takes away what was only needed until it is.
+    /// Sees whether a machine is what it is to be.
     async fn see(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
         let vm_name = said(goal.node, "vmName");
         let wrong = |what: &str| Err(Stop::There(Wrong::Settled(format!("{vm_name} {what}."))));
@@ -622,12 +623,14 @@ impl Work<'_, '_> {
         if let Some(stray) = self.there()?.vcenter.child(&folder, &goal.provisional).await? {
             return self.act(goal, "Destroy_Task", &stray, "", "freed of its double").await;
         }
-        match machine.snapshot(&self.snapshot_name()) {
-            Some(snapshot) => {
-                self.act(goal, "RemoveSnapshot_Task", &snapshot, "<removeChildren>false</removeChildren>", "freed of its snapshot").await
-            }
-            None => Ok(Next::Right),
-        }
+        Ok(Next::Right)
+    }
+
+    /// Takes away what was only kept to go back to.
+    async fn tidy(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
+        let snapshot = self.find(goal).await?.and_then(|machine| machine.snapshot(&self.snapshot_name()));
+        let Some(snapshot) = snapshot.filter(|_| goal.upgraded) else { return Ok(Next::Right) };
+        self.act(goal, "RemoveSnapshot_Task", &snapshot, "<removeChildren>false</removeChildren>", "freed of its snapshot").await
     }
 
     /// Sees whether a node could be deployed.

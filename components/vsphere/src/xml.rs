@@ -71,7 +71,10 @@ fn depth(text: &str) -> usize {
 }
 
 fn element(node: Node<'_, '_>) -> Element {
-    let kind = node.attributes().find(|attribute| attribute.name() == "type").map_or("", |attribute| attribute.value());
+    // A reference has both: `type` says to what, and `xsi:type` only that it is one.
+    let kinds = || node.attributes().filter(|attribute| attribute.name() == "type");
+    let kind = kinds().find(|attribute| attribute.namespace().is_none()).or_else(|| kinds().next());
+    let kind = kind.map_or("", |attribute| attribute.value());
     Element {
         name: node.tag_name().name().to_owned(),
         kind: kind.rsplit(':').next().unwrap_or_default().to_owned(),
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn namespaces_and_prefixes_are_left_out() {
-        let text = r#"<?xml version="1.0"?><s:a xmlns:s="urn:s" xmlns:xsi="urn:i" xmlns="urn:v"><b xsi:type="xsd:string">1</b><b type="Folder">2</b></s:a>"#;
+        let text = r#"<?xml version="1.0"?><s:a xmlns:s="urn:s" xmlns:xsi="urn:i" xmlns="urn:v"><b xsi:type="xsd:string">1</b><b xsi:type="Reference" type="Folder">2</b></s:a>"#;
         let read = read(text.as_bytes()).unwrap();
         let found: Vec<(&str, &str)> = read.all("b").map(|b| (b.kind.as_str(), b.text.as_str())).collect();
         assert_eq!((read.name.as_str(), found), ("a", vec![("string", "1"), ("Folder", "2")]));
