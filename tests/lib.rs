@@ -306,6 +306,7 @@ async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
         .variable("internal_secret", INTERNAL_SECRET)
         .variable("data_key", DATA_KEY)
         .variable("package_repository", "https://packages.example")
+        .variable("vcenter_hosts", "https://*.example.com")
         .tick("/internal/tick", "internal_secret")
         .simulated(seed, now)
         .start()

@@ -170,14 +170,15 @@ pub fn run() -> Result<()> {
         ("networks", "DC1_DVPG1"),
         ("networks", "VM Network"),
     ] {
-        ensure!(inventory[list].as_array().is_some_and(|names| names.iter().any(|known| known == name)), "no {name} in {inventory}");
+        ensure!(
+            inventory[list].as_array().is_some_and(|names| names.iter().any(|known| known == name)),
+            "no {name} in {inventory}"
+        );
     }
     ensure!(inventory["product"]["version"] == "6.5.0" && found["discoveredAt"].is_string(), "{found}");
     ensure!(found["networks"][0]["useDhcp"] == true, "what people said of networks is gone: {found}");
 
-    let deploy = |name: &str, version: &str, nodes: &[Value]| {
-        json!({ "name": name, "products": products(&id, version, nodes) })
-    };
+    let deploy = |name: &str, version: &str, nodes: &[Value]| json!({ "name": name, "products": products(&id, version, nodes) });
     let two = [node("a", 2, "ON"), node("b", 2, "ON")];
     operator.fails(post("/v1/environments?action=VALIDATE", &deploy("prod", "9.9", &two)), "VCD-9.9")?;
     operator.succeeds(post("/v1/environments?action=VALIDATE", &deploy("prod", "10.5", &two)))?;
@@ -194,7 +195,10 @@ pub fn run() -> Result<()> {
     expect(&["vcd-a poweredOn 2 0", "vcd-b poweredOn 2 0"])?;
     let state = simulator.state()?;
     let vm = &state["machines"][0];
-    ensure!(vm["mark"] == format!("{environment}/a") && vm["annotation"].as_str().is_some_and(|note| note.contains(&environment)), "{vm}");
+    ensure!(
+        vm["mark"] == format!("{environment}/a") && vm["annotation"].as_str().is_some_and(|note| note.contains(&environment)),
+        "{vm}"
+    );
 
     operator.succeeds(put(&path, &products(&id, "10.5", &[node("a", 2, "OFF"), node("b", 2, "ON")])))?;
     expect(&["vcd-a poweredOff 2 0", "vcd-b poweredOn 2 0"])?;

@@ -92,7 +92,13 @@ struct Ask {
 
 impl Ask {
     /// `kept` is the component, where it is kept.
-    async fn new(hub: &Hub, task_type: TaskType, kept: Option<Id<id::DataCenter>>, mut body: Value, shape: &Shape) -> Result<Self> {
+    async fn new(
+        hub: &Hub,
+        task_type: TaskType,
+        kept: Option<Id<id::DataCenter>>,
+        mut body: Value,
+        shape: &Shape,
+    ) -> Result<Self> {
         let id = hub.id::<id::Task>();
         let owner = kept.map_or_else(|| id.to_string(), |kept| kept.to_string());
         let password = match shape.mask(&mut body).pop() {

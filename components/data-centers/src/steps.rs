@@ -123,8 +123,14 @@ async fn contact(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     if !jobs::holds(db, work.job).await? {
         return Err(jobs::taken_over());
     }
-    let contact =
-        Contact { work, turn, task_id: work.task.id, task_type: work.task_type, data_center_id: work.task.data_center_id, reach: &reach };
+    let contact = Contact {
+        work,
+        turn,
+        task_id: work.task.id,
+        task_type: work.task_type,
+        data_center_id: work.task.data_center_id,
+        reach: &reach,
+    };
     targets::contact(reach.target, &contact).await
 }
 

@@ -43,7 +43,9 @@ async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
         (StepName::Verify, Way::Do) => verify(work, turn).await,
         // What was taken over is let go.
         (StepName::Verify, Way::Undo) if work.task_type == TaskType::EnvironmentImport => verify(work, turn).await,
-        (StepName::Record, Way::Do) if matches!(work.task_type, TaskType::Upgrade | TaskType::EnvironmentDeploy) => tidy(work, turn).await,
+        (StepName::Record, Way::Do) if matches!(work.task_type, TaskType::Upgrade | TaskType::EnvironmentDeploy) => {
+            tidy(work, turn).await
+        }
         // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
         (StepName::Check | StepName::Verify, Way::Undo) | (StepName::Record | StepName::Remove, _) => Ok(Outcome::Done),
         _ => Err(Error::conflict(

@@ -21,14 +21,21 @@ pub async fn find(vcenter: &Vcenter) -> Result<Value, Wrong> {
     let mut inventory = Map::new();
     for (list, kind) in KINDS {
         // Port groups of distributed switches, and networks of NSX, are networks of a kind of their own.
-        let is = |this: &str| this == kind || (kind == "Network" && matches!(this, "DistributedVirtualPortgroup" | "OpaqueNetwork"));
+        let is =
+            |this: &str| this == kind || (kind == "Network" && matches!(this, "DistributedVirtualPortgroup" | "OpaqueNetwork"));
         let mut names: Vec<String> = found.iter().filter(|object| is(&object.this.kind)).map(|object| object.name()).collect();
         names.sort_unstable();
         names.dedup();
         inventory.insert(list.to_owned(), names.into());
     }
     let mut product = Map::new();
-    for (name, about) in [("name", "name"), ("version", "version"), ("build", "build"), ("apiVersion", "apiVersion"), ("instanceId", "instanceUuid")] {
+    for (name, about) in [
+        ("name", "name"),
+        ("version", "version"),
+        ("build", "build"),
+        ("apiVersion", "apiVersion"),
+        ("instanceId", "instanceUuid"),
+    ] {
         product.insert(name.to_owned(), vcenter.about(about).into());
     }
     inventory.insert("product".to_owned(), product.into());
@@ -44,5 +51,6 @@ pub fn differs(found: &Value, version: Option<&str>, networks: &Value) -> Option
     let names = networks.as_array().into_iter().flatten().filter_map(|network| network["portGroupName"].as_str());
     let there = found["networks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let missing: Vec<&str> = names.filter(|name| !there.iter().any(|known| known == name)).collect();
-    (!missing.is_empty()).then(|| format!("It has no port group with the name {}. See its inventory for those that it has.", missing.join(", ")))
+    (!missing.is_empty())
+        .then(|| format!("It has no port group with the name {}. See its inventory for those that it has.", missing.join(", ")))
 }

@@ -41,7 +41,8 @@ const TRIES: i64 = 60;
 /// The option of a machine that says which node it is.
 const MARK: &str = "providerhub.node";
 /// What of a node cannot be changed where it is.
-const FIXED: [&str; 7] = ["datacenterName", "clusterName", "resourcePool", "datastoreName", "deploymentOption", "nics", "gateway"];
+const FIXED: [&str; 7] =
+    ["datacenterName", "clusterName", "resourcePool", "datastoreName", "deploymentOption", "nics", "gateway"];
 
 /// A node, and what is to become of it.
 struct Goal<'a> {
@@ -200,7 +201,9 @@ impl Work<'_, '_> {
                     at += 1;
                     None
                 }
-                Next::Acted => (self.began.elapsed() > TURN).then(|| (0, "Machines are being made what they are to be.".to_owned())),
+                Next::Acted => {
+                    (self.began.elapsed() > TURN).then(|| (0, "Machines are being made what they are to be.".to_owned()))
+                }
                 Next::Wait(seconds, what) => Some((seconds, what)),
             };
             if let Some((seconds, what)) = stopped {
@@ -283,7 +286,8 @@ impl Work<'_, '_> {
     fn place(&self, goal: &Goal<'_>) -> Result<(Ref, Ref), Stop> {
         let name = said(goal.node, "datacenterName");
         let place = self.there()?.places.iter().find(|place| name.is_empty() || place.name() == name);
-        let missing = || Wrong::Settled(format!("The vCenter has no data center {name:?}, where {} is to be.", said(goal.node, "vmName")));
+        let missing =
+            || Wrong::Settled(format!("The vCenter has no data center {name:?}, where {} is to be.", said(goal.node, "vmName")));
         let place = place.ok_or_else(missing)?;
         Ok((place.this.clone(), place.reference("vmFolder").ok_or_else(missing)?))
     }
@@ -308,7 +312,9 @@ impl Work<'_, '_> {
     /// A machine in the midst of something is looked at again; any other refusal is one.
     async fn midst(&mut self, wrong: Wrong) -> Result<Next, Stop> {
         let tries = self.turn.memo.number("tries").unwrap_or_default() + 1;
-        if tries > TRIES || !wrong.is(&["TaskInProgress", "InvalidPowerState", "InvalidState", "ConcurrentAccess", "ManagedObjectNotFound"]) {
+        if tries > TRIES
+            || !wrong.is(&["TaskInProgress", "InvalidPowerState", "InvalidState", "ConcurrentAccess", "ManagedObjectNotFound"])
+        {
             return Err(wrong.into());
         }
         self.turn.memo.set(&[("tries", tries.into())]).await?;
@@ -334,7 +340,9 @@ impl Work<'_, '_> {
                 self.turn.memo.set(&entries).await?;
                 Ok(Next::Wait(LOOK, what))
             }
-            Ok((_, TaskState::Failed(wrong))) | Err(wrong @ Wrong::Refused { .. }) if !wrong.is(&["NotAuthenticated"]) => self.midst(wrong).await,
+            Ok((_, TaskState::Failed(wrong))) | Err(wrong @ Wrong::Refused { .. }) if !wrong.is(&["NotAuthenticated"]) => {
+                self.midst(wrong).await
+            }
             Ok((_, TaskState::Failed(wrong))) | Err(wrong) => Err(wrong.into()),
         }
     }
@@ -400,7 +408,9 @@ impl Work<'_, '_> {
         let name = self.snapshot_name();
         match (self.way(), machine.snapshot(&name)) {
             (Way::Do, None) if goal.upgraded => {
-                let body = tag("name", &name) + &tag("description", "Before an upgrade") + "<memory>false</memory><quiesce>false</quiesce>";
+                let body = tag("name", &name)
+                    + &tag("description", "Before an upgrade")
+                    + "<memory>false</memory><quiesce>false</quiesce>";
                 return self.act(goal, "CreateSnapshot_Task", &this, &body, "kept in a snapshot").await;
             }
             (Way::Undo, Some(snapshot)) => return self.revert(goal, &snapshot).await,
@@ -437,7 +447,9 @@ impl Work<'_, '_> {
     /// Takes a machine back to its snapshot, and then the snapshot away.
     async fn revert(&mut self, goal: &Goal<'_>, snapshot: &Ref) -> Result<Next, Stop> {
         if self.turn.memo.text("reverted") == Some(&goal.mark) {
-            let next = self.act(goal, "RemoveSnapshot_Task", snapshot, "<removeChildren>false</removeChildren>", "freed of its snapshot").await?;
+            let next = self
+                .act(goal, "RemoveSnapshot_Task", snapshot, "<removeChildren>false</removeChildren>", "freed of its snapshot")
+                .await?;
             self.turn.memo.set(&[("reverted", Value::Null)]).await?;
             return Ok(next);
         }
@@ -487,17 +499,24 @@ impl Work<'_, '_> {
         ];
         let mut there = self.there()?.vcenter.below(&place, &kinds).await?;
         there.sort_by_key(Object::name);
-        let named = |kind: &str, name: &str| there.iter().filter(|one| one.this.kind == kind).find(|one| name.is_empty() || one.name() == name);
+        let named = |kind: &str, name: &str| {
+            there.iter().filter(|one| one.this.kind == kind).find(|one| name.is_empty() || one.name() == name)
+        };
         let missing = |what: &str, field: &str| {
             let (name, vm) = (said(goal.node, field), said(goal.node, "vmName"));
             Wrong::Settled(format!("The vCenter has no {what} {name:?}, where {vm} is to be. Discover it to see what it has."))
         };
-        let cluster = named("ClusterComputeResource", said(goal.node, "clusterName")).ok_or_else(|| missing("cluster", "clusterName"))?;
+        let cluster =
+            named("ClusterComputeResource", said(goal.node, "clusterName")).ok_or_else(|| missing("cluster", "clusterName"))?;
         let pool = match said(goal.node, "resourcePool") {
             "" => cluster.reference("resourcePool"),
             name => there
                 .iter()
-                .find(|one| one.this.kind == "ResourcePool" && one.name() == name && one.reference("owner").is_some_and(|owner| owner.id == cluster.this.id))
+                .find(|one| {
+                    one.this.kind == "ResourcePool"
+                        && one.name() == name
+                        && one.reference("owner").is_some_and(|owner| owner.id == cluster.this.id)
+                })
                 .map(|one| one.this.clone()),
         };
         let pool = pool.ok_or_else(|| missing("resource pool", "resourcePool"))?;
@@ -508,7 +527,11 @@ impl Work<'_, '_> {
         for nic in items(goal.node, "nics") {
             let name = said(nic, "networkName");
             if network(&there, name).is_none() {
-                return Err(Wrong::Settled(format!("The vCenter has no network {name:?}, where {} is to be.", said(goal.node, "vmName"))).into());
+                return Err(Wrong::Settled(format!(
+                    "The vCenter has no network {name:?}, where {} is to be.",
+                    said(goal.node, "vmName")
+                ))
+                .into());
             }
         }
         Ok((pool, datastore, there))
@@ -518,7 +541,9 @@ impl Work<'_, '_> {
     async fn item(&self, goal: &Goal<'_>) -> Result<String, Stop> {
         let name = format!("{}-{}", said(goal.product, "productType"), said(goal.product, "version"));
         let item = self.there()?.vcenter.library_item(&name).await?;
-        item.ok_or_else(|| Wrong::Settled(format!("No content library of the vCenter has an OVF item with the name {name}. Add it.")).into())
+        item.ok_or_else(|| {
+            Wrong::Settled(format!("No content library of the vCenter has an OVF item with the name {name}. Add it.")).into()
+        })
     }
 
     /// Has a machine deployed. That it is about to be is written down first: whoever comes after knows that it may appear.
@@ -533,7 +558,9 @@ impl Work<'_, '_> {
             return Ok(Next::Wait(2 * LOOK, format!("{vm_name} is being deployed; the vCenter has not said how that went.")));
         }
         if times >= DEPLOYMENTS {
-            return Err(Wrong::Settled(format!("{vm_name} was to be deployed {times} times, and the vCenter never answered.")).into());
+            return Err(
+                Wrong::Settled(format!("{vm_name} was to be deployed {times} times, and the vCenter never answered.")).into()
+            );
         }
         self.free(goal).await?;
         let (pool, datastore, there) = self.target(goal).await?;
@@ -570,7 +597,9 @@ impl Work<'_, '_> {
         self.turn.memo.set(&entries).await?;
         match self.there()?.vcenter.deploy(&item, &body).await {
             Ok(_) => Ok(Next::Acted),
-            Err(Wrong::Broken(_)) => Ok(Next::Wait(2 * LOOK, format!("{vm_name} is being deployed; the vCenter has not said how that went."))),
+            Err(Wrong::Broken(_)) => {
+                Ok(Next::Wait(2 * LOOK, format!("{vm_name} is being deployed; the vCenter has not said how that went.")))
+            }
             Err(wrong) => {
                 // It may refuse because it is at it already.
                 if times > 0 && self.find(goal).await?.is_some() {
@@ -587,7 +616,10 @@ impl Work<'_, '_> {
         let Some(machine) = self.find(goal).await? else {
             let announced = self.turn.memo.text("deploying").is_some_and(|of| of == goal.mark);
             if announced && self.now() - self.turn.memo.number("sent").unwrap_or_default() < LATE {
-                let what = format!("{} was to be deployed, which was never answered: it is waited for, to be taken back.", said(goal.node, "vmName"));
+                let what = format!(
+                    "{} was to be deployed, which was never answered: it is waited for, to be taken back.",
+                    said(goal.node, "vmName")
+                );
                 return Ok(Next::Wait(3 * LOOK, what));
             }
             return Ok(Next::Right);
@@ -694,7 +726,10 @@ fn size_of(name: &str, size: Option<i64>) -> String {
 
 /// The option by which a machine says which node it is.
 fn option(mark: &str) -> String {
-    format!("<extraConfig xsi:type=\"OptionValue\"><key>{MARK}</key><value xsi:type=\"xsd:string\">{}</value></extraConfig>", escape(mark))
+    format!(
+        "<extraConfig xsi:type=\"OptionValue\"><key>{MARK}</key><value xsi:type=\"xsd:string\">{}</value></extraConfig>",
+        escape(mark)
+    )
 }
 
 fn network(there: &[Object], name: &str) -> Option<Ref> {

@@ -28,7 +28,8 @@ impl From<NoAnswer> for Wrong {
     fn from(error: NoAnswer) -> Self {
         match error {
             NoAnswer::Denied => Self::Settled(
-                "The hub may not reach the vCenter: set the variable vcenter_hosts to where it is and start the hub again.".to_owned(),
+                "The hub may not reach the vCenter: set the variable vcenter_hosts to where it is and start the hub again."
+                    .to_owned(),
             ),
             NoAnswer::TimeOut => Self::Broken("The vCenter did not answer in time.".to_owned()),
             NoAnswer::Broken(why) => Self::Broken(format!("The vCenter cannot be reached, or its answer broke off ({why}).")),

@@ -78,7 +78,9 @@ impl Turn<'_> {
     async fn go(&mut self) -> Result<(Outcome, Value), Stop> {
         match self.asked.step {
             StepName::Contact => self.contact().await,
-            StepName::Apply | StepName::Verify | StepName::Record => machines::go(self).await.map(|outcome| (outcome, Value::Null)),
+            StepName::Apply | StepName::Verify | StepName::Record => {
+                machines::go(self).await.map(|outcome| (outcome, Value::Null))
+            }
             other => {
                 let text = format!("A vCenter has no step {other}.");
                 Err(Error::conflict("task_unknown", text).into())
@@ -101,7 +103,10 @@ impl Turn<'_> {
                 Ok(self.later(seconds, "The vCenter asks to be left alone for a while."))
             }
             Wrong::Settled(why) => Ok(self.end(why)),
-            Wrong::Refused { kind, message } => Ok(self.end(format!("The vCenter refuses ({kind}): {}", if message.is_empty() { "it does not say why." } else { &message }))),
+            Wrong::Refused { kind, message } => Ok(self.end(format!(
+                "The vCenter refuses ({kind}): {}",
+                if message.is_empty() { "it does not say why." } else { &message }
+            ))),
         }
     }
 
@@ -165,7 +170,9 @@ fn base(rule: &str, fqdn: &str) -> String {
     let scheme = if scheme == "http" { scheme } else { "https" };
     let host = if fqdn.contains(':') { format!("[{fqdn}]") } else { fqdn.to_owned() };
     match rest.trim_end_matches('/').rsplit_once(':') {
-        Some((_, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => format!("{scheme}://{host}:{port}"),
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{scheme}://{host}:{port}")
+        }
         _ => format!("{scheme}://{host}"),
     }
 }

@@ -108,8 +108,7 @@ pub struct Vcenter {
 impl Vcenter {
     /// Sees who answers there, and signs in.
     pub async fn sign_in(sign_in: SignIn) -> Result<Self, Wrong> {
-        let mut vcenter =
-            Self { sign_in, cookie: RefCell::default(), session: RefCell::default(), content: Element::default() };
+        let mut vcenter = Self { sign_in, cookie: RefCell::default(), session: RefCell::default(), content: Element::default() };
         let mut answer = vcenter.call("RetrieveServiceContent", &Ref::new("ServiceInstance", "ServiceInstance"), "").await?;
         if let Some(at) = answer.children.iter().position(|child| child.name == "returnval") {
             vcenter.content = answer.children.swap_remove(at);
@@ -175,7 +174,9 @@ impl Vcenter {
         let mut envelope = xml::read(&answer.body)?;
         let body = envelope.children.iter_mut().find(|child| child.name == "Body");
         match body.and_then(|body| body.children.pop()) {
-            Some(fault) if fault.name == "Fault" => Err(refused(&fault, fault.child("detail").and_then(|d| d.children.first()), "faultstring")),
+            Some(fault) if fault.name == "Fault" => {
+                Err(refused(&fault, fault.child("detail").and_then(|d| d.children.first()), "faultstring"))
+            }
             Some(answer) if answer.name.strip_suffix("Response") == Some(method) => Ok(answer),
             _ => Err(Wrong::Broken(format!("The vCenter does not answer {method}."))),
         }
@@ -251,7 +252,9 @@ impl Vcenter {
                 return Ok(found);
             }
             if found.len() > MOST {
-                return Err(Wrong::Settled(format!("The vCenter has more than {MOST} objects, which is more than the hub reads.")));
+                return Err(Wrong::Settled(format!(
+                    "The vCenter has more than {MOST} objects, which is more than the hub reads."
+                )));
             }
             page = self.call("ContinueRetrievePropertiesEx", &collector, &tag("token", &token)).await?;
         }
@@ -282,7 +285,8 @@ impl Vcenter {
                 let SignIn { username, password, .. } = &self.sign_in;
                 let basic = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
                 let answer =
-                    peer::send(Method::POST, &url("cis/session"), vec![("authorization", basic)], String::new(), PATIENCE).await?;
+                    peer::send(Method::POST, &url("cis/session"), vec![("authorization", basic)], String::new(), PATIENCE)
+                        .await?;
                 let session = value(answer)?.as_str().unwrap_or_default().to_owned();
                 *self.session.borrow_mut() = Some(session.clone());
                 session
@@ -318,7 +322,9 @@ impl Vcenter {
             };
         }
         let error = &said["error"]["errors"][0];
-        let message = [&error["message"], &error["error"]["messages"][0]].into_iter().find_map(|message| message["default_message"].as_str());
+        let message = [&error["message"], &error["error"]["messages"][0]]
+            .into_iter()
+            .find_map(|message| message["default_message"].as_str());
         Err(Wrong::Refused { kind: "Deployment".to_owned(), message: short(message.unwrap_or("it does not say why")) })
     }
 }

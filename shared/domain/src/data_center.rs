@@ -203,7 +203,10 @@ pub fn check_target(component_type: DataCenterType, target: Target) -> Result<()
     if target != Target::Vsphere || component_type == DataCenterType::Vcenter {
         return Ok(());
     }
-    Err(Error::invalid("/target", format!("is VSPHERE, by which a VCENTER is reached and no {component_type}; take MANUAL or BUILTIN")))
+    Err(Error::invalid(
+        "/target",
+        format!("is VSPHERE, by which a VCENTER is reached and no {component_type}; take MANUAL or BUILTIN"),
+    ))
 }
 
 const NAMES: Shape = Shape::List(&Shape::Text(1, 255), 1000);

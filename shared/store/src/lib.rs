@@ -43,8 +43,8 @@ pub mod subscriptions;
 pub mod tasks;
 pub mod usage;
 pub mod usage_reports;
-pub mod vsphere;
 mod value;
+pub mod vsphere;
 
 pub use db::{Db, Tx};
 pub use scope::Scope;

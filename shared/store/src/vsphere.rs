@@ -10,6 +10,7 @@ pub async fn memo(db: &Db, task_id: &str) -> Result<Option<String>> {
 
 /// Writes the memo of a task.
 pub async fn set_memo(tx: &Tx<'_>, task_id: &str, memo: &str) -> Result<()> {
-    let sql = "INSERT INTO vsphere_memos (task_id, memo) VALUES (?1, ?2) ON CONFLICT (task_id) DO UPDATE SET memo = excluded.memo";
+    let sql =
+        "INSERT INTO vsphere_memos (task_id, memo) VALUES (?1, ?2) ON CONFLICT (task_id) DO UPDATE SET memo = excluded.memo";
     tx.exec(sql, params![task_id, memo]).await
 }
