@@ -91,8 +91,11 @@ fn rest(value: Value) -> Response<Bytes> {
     Response::builder().status(200).body(json!({ "value": value }).to_string().into()).unwrap()
 }
 
+/// Properties, each as the element that it is.
+type Properties = Vec<(&'static str, String)>;
+
 /// What it has besides machines: kind, id, and properties.
-fn things() -> Vec<(&'static str, String, Vec<(&'static str, String)>)> {
+fn things() -> Vec<(&'static str, String, Properties)> {
     let name = |name: &str| ("name", format!("<val xsi:type=\"xsd:string\">{name}</val>"));
     let to = |property: &'static str, kind: &str, id: &str| {
         (property, format!("<val type=\"{kind}\" xsi:type=\"ManagedObjectReference\">{id}</val>"))
