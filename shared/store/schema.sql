@@ -581,6 +581,11 @@ late                BIGINT NOT NULL CHECK (late IN (0, 1)),
 UNIQUE (source, row_key)
 );
 
+CREATE TABLE vsphere_memos (
+task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+memo    TEXT NOT NULL
+);
+
 CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
 
 CREATE INDEX access_tokens_principal ON access_tokens (principal_id);
