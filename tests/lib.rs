@@ -307,6 +307,7 @@ async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
         .variable("data_key", DATA_KEY)
         .variable("package_repository", "https://packages.example")
         .variable("service_broker", "https://broker.example")
+        .variable("vcenter_hosts", "https://*.example.com")
         .tick("/internal/tick", "internal_secret")
         .simulated(seed, now)
         .start()

@@ -53,6 +53,8 @@ mod store_yardstick;
 mod tasks_queue;
 mod tasks_walk;
 mod tasks_words;
+mod vsphere_machines;
+mod vsphere_support;
 mod web_bad_input;
 mod web_idempotency;
 mod web_identity;

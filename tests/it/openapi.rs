@@ -24,6 +24,7 @@ pub fn tables() -> Vec<Routes> {
         provisioning::routes(),
         renewals::routes(),
         tasks::routes(),
+        vsphere::routes(),
         data_centers::routes(),
         environments::routes(),
         invitations::routes(),
@@ -96,6 +97,7 @@ fn the_manifest_routes_every_path_to_the_component_that_has_it() {
             "/internal/services/{serviceId}",
             "/internal/services/{serviceId}/validate",
             "/internal/broker-turns",
+            "/internal/turns",
         ];
         for (_, path) in table.all().filter(|(_, path)| !private.contains(path)) {
             let (_, component) = routes

@@ -23,6 +23,7 @@ mod tools;
 mod tour;
 mod up;
 mod usage;
+mod vsphere;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

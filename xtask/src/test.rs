@@ -35,7 +35,7 @@ struct Stage {
 }
 
 /// In this order: what fails fast comes first, what needs builds comes after them.
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     Stage { name: "fmt", what: "rustfmt finds nothing to change", run: fmt },
     Stage { name: "clippy", what: "clippy finds nothing in the whole workspace", run: clippy },
     Stage { name: "wasm", what: "components, test guests and the host build", run: wasm },
@@ -46,6 +46,7 @@ const STAGES: [Stage; 12] = [
     Stage { name: "schemathesis", what: "generated requests find no contradiction to it", run: schemathesis },
     Stage { name: "oidc", what: "people sign in at a real OpenID provider", run: oidc },
     Stage { name: "brokers", what: "a customer gets a service from a real service broker", run: brokers },
+    Stage { name: "vsphere", what: "environments live and die at VMware's simulator of a vCenter", run: vsphere },
     Stage { name: "demo", what: "the demo story, checked to the cent", run: demo_story },
     Stage { name: "spin", what: "the same story on Spin >= 4.1, when it is on PATH", run: spin_story },
 ];
@@ -197,6 +198,11 @@ fn oidc() -> Result<Outcome> {
 
 fn brokers() -> Result<Outcome> {
     crate::brokers::run()?;
+    Ok(Outcome::Passed)
+}
+
+fn vsphere() -> Result<Outcome> {
+    crate::vsphere::run()?;
     Ok(Outcome::Passed)
 }
 

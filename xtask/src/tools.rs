@@ -56,6 +56,24 @@ pub fn oidc_provider() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The path of our simulator of a vCenter: a program on VMware's own library, both from Debian.
+pub fn vcsim() -> Result<PathBuf> {
+    const PACKAGES: [&str; 2] = ["golang-go", "golang-github-vmware-govmomi-dev"];
+    apt::ensure(&PACKAGES, "testing against a vCenter")?;
+    let folder = shell::target().join("tools/vcsim");
+    let program = folder.join("vcsim");
+    let source = shell::root().join("tests/vcsim");
+    once(&folder, &fs::read_to_string(source.join("main.go"))?, || {
+        let mut go = shell::command("go");
+        // The library is where Debian puts it, and nothing is fetched.
+        go.args(["build", "-o"]).arg(&program).arg(".").current_dir(&source);
+        go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "-mod=").env("GOPROXY", "off");
+        go.env("GOCACHE", folder.join("cache"));
+        shell::run(&mut go, "see the compiler's messages above")
+    })?;
+    Ok(program)
+}
+
 /// Installs a package from npm, and npm itself, where they are missing.
 fn npm(folder: &Path, package: &str, what: &str) -> Result<()> {
     once(folder, package, || {
@@ -75,7 +93,7 @@ fn once(folder: &Path, list: &str, install: impl FnOnce() -> Result<()>) -> Resu
     if fs::read_to_string(&stamp).is_ok_and(|there| there == list) {
         return Ok(());
     }
-    shell::step(&format!("installing {list}"), || {
+    shell::step(&format!("installing {}", list.lines().next().unwrap_or_default()), || {
         // Half an installation is none.
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder)?;

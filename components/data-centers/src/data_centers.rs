@@ -2,7 +2,7 @@
 
 use domain::{
     Error, Id, JsonSchema, OrganizationKind, Result,
-    data_center::{DataCenterType, Edit, Inventory, Registration, Target, check_networks},
+    data_center::{DataCenterType, Edit, Inventory, Registration, Target, check_networks, check_target},
     form::{Form, Shape, written},
     id,
     task::{Outcome, StepName, StepStatus, Subject, TaskType},
@@ -51,7 +51,11 @@ pub async fn create(
         Some(text) => text.parse().map_err(|error: id::NotAnId| Error::invalid("/organizationId", error.to_string()))?,
         None => caller.acting().id,
     };
-    let ask = Ask::new(&hub, task_type, id, new.value, &Registration::SHAPE).await?;
+    let said = |field: &str| new.value[field].as_str().unwrap_or_default();
+    if let (Ok(component_type), Ok(target)) = (said("componentType").parse(), said("target").parse()) {
+        check_target(component_type, target)?;
+    }
+    let ask = Ask::new(&hub, task_type, registers.then_some(id), new.value, &Registration::SHAPE).await?;
     let sent = hub
         .write(&caller, async |tx| {
             let owner = organizations::find_place_in_use(tx, &caller.scope(), owner).await?;
@@ -87,17 +91,26 @@ struct Ask {
 }
 
 impl Ask {
-    async fn new(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>, mut body: Value, shape: &Shape) -> Result<Self> {
+    /// `kept` is the component, where it is kept.
+    async fn new(
+        hub: &Hub,
+        task_type: TaskType,
+        kept: Option<Id<id::DataCenter>>,
+        mut body: Value,
+        shape: &Shape,
+    ) -> Result<Self> {
+        let id = hub.id::<id::Task>();
+        let owner = kept.map_or_else(|| id.to_string(), |kept| kept.to_string());
         let password = match shape.mask(&mut body).pop() {
-            Some((_, password)) => Some(KeptPassword::Sealed(hub.seal(&id.to_string(), &password).await?)),
+            Some((_, password)) => Some(KeptPassword::Sealed(hub.seal(&owner, &password).await?)),
             None => body["password"].as_str().map(|reference| KeptPassword::Reference(reference.to_owned())),
         };
-        Ok(Self { id: hub.id(), job_id: hub.id(), task_type, body, password, seen_version: None })
+        Ok(Self { id, job_id: hub.id(), task_type, body, password, seen_version: None })
     }
 
     /// One that needs nothing to be sent.
     async fn plain(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>) -> Result<Self> {
-        Self::new(hub, task_type, id, Value::Object(Default::default()), &Shape::Object(&[], &[])).await
+        Self::new(hub, task_type, Some(id), Value::Object(Default::default()), &Shape::Object(&[], &[])).await
     }
 
     async fn begin(
@@ -132,6 +145,9 @@ impl Ask {
             .write(caller, async |tx| {
                 let found = data_centers::find(tx, &caller.scope(), id).await?;
                 data_centers::check_version(&found, ask.seen_version)?;
+                if let Some(Ok(target)) = ask.body["target"].as_str().map(str::parse) {
+                    check_target(found.component_type, target)?;
+                }
                 if ask.task_type == TaskType::DatacenterDelete {
                     data_centers::check_unused(tx, id).await?;
                 }
@@ -190,7 +206,7 @@ pub async fn edit(
     patch: Filled<Edit>,
 ) -> Result<Sent<Accepted<Task>>> {
     check_networks(&patch.value)?;
-    let mut ask = Ask::new(&hub, TaskType::DatacenterUpdate, id, patch.value, &Edit::SHAPE).await?;
+    let mut ask = Ask::new(&hub, TaskType::DatacenterUpdate, Some(id), patch.value, &Edit::SHAPE).await?;
     ask.seen_version = condition.version;
     ask.send(&hub, &caller, id, prefer).await
 }
@@ -223,7 +239,7 @@ pub async fn remove(
 }
 
 /// What there is at a component. With the target BUILTIN it is taken as given. With MANUAL it is what a person found whom a
-/// discovery asked for it, and completes the step of the task that asked.
+/// discovery asked for it, and completes the step of the task that asked. With VSPHERE the hub has seen for itself.
 pub async fn upload(
     hub: Hub,
     caller: Caller<permit::DataCenterWrite>,
@@ -234,6 +250,12 @@ pub async fn upload(
     hub.write(&caller, async |tx| {
         let found = data_centers::find(tx, &scope, id).await?;
         hub.concerns(found.organization_id);
+        if found.target == Target::Vsphere {
+            return Err(Error::conflict(
+                "inventory_is_discovered",
+                format!("The hub looks for itself what the data center component {id} has. Ask it to: POST /v1/data-centers/{id}/discover."),
+            ));
+        }
         if found.target == Target::Manual {
             let task_id = asking(tx, &scope, id).await?;
             hub.audit("taskId", &task_id.to_string());

@@ -31,7 +31,7 @@ async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
     match (step, turn.way) {
         (StepName::Check, Way::Do) => check(work).await.or_else(refused),
         (StepName::Check, Way::Undo) => uncheck(work).await,
-        (StepName::Contact, Way::Do) => contact(work).await.or_else(refused),
+        (StepName::Contact, Way::Do) => contact(work, turn).await.or_else(refused),
         // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
         (StepName::Contact, Way::Undo) | (StepName::Record | StepName::Remove, _) => Ok(Outcome::Done),
         _ => Err(Error::conflict(
@@ -113,7 +113,7 @@ async fn uncheck(work: &Work<'_>) -> Result<Outcome> {
 }
 
 /// Reaches the component as it is, or as it is to be.
-async fn contact(work: &Work<'_>) -> Result<Outcome> {
+async fn contact(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let db = work.hub.db().await?;
     let reach = data_centers::reach(db, work.task.id, work.task.data_center_id).await?;
     let Some(reach) = reach else {
@@ -123,8 +123,14 @@ async fn contact(work: &Work<'_>) -> Result<Outcome> {
     if !jobs::holds(db, work.job).await? {
         return Err(jobs::taken_over());
     }
-    let contact =
-        Contact { task_id: work.task.id, task_type: work.task_type, data_center_id: work.task.data_center_id, reach: &reach };
+    let contact = Contact {
+        work,
+        turn,
+        task_id: work.task.id,
+        task_type: work.task_type,
+        data_center_id: work.task.data_center_id,
+        reach: &reach,
+    };
     targets::contact(reach.target, &contact).await
 }
 
@@ -162,7 +168,7 @@ async fn record(tx: &Tx<'_>, work: &Work<'_>, id: Id<id::DataCenter>) -> Result<
         return Ok(());
     }
     if work.task_type == TaskType::DatacenterDiscover {
-        // What a person found, the person has said by now.
+        // What was found is written down by now.
         data_centers::set_inventory(tx, id, None, Some(now)).await?;
     }
     data_centers::set_confirmed(tx, id, now).await

@@ -4,13 +4,23 @@
 use domain::{
     Id, Result,
     data_center::Target as Name,
+    form::written,
     id,
-    task::{Outcome, TaskType},
+    task::{Outcome, StepName, TaskType, Turn},
 };
-use store::data_centers::Reach;
+use engine::Work;
+use serde_json::Value;
+use store::{
+    data_centers::{self, Reach},
+    jobs,
+};
 
 /// A data center component that is to be reached.
 pub struct Contact<'a> {
+    /// The task in the hands of its runner.
+    pub work: &'a Work<'a>,
+    /// The turn that is taken.
+    pub turn: Turn,
     /// The task that wants it.
     pub task_id: Id<id::Task>,
     /// What for.
@@ -32,6 +42,7 @@ pub async fn contact(target: Name, contact: &Contact<'_>) -> Result<Outcome> {
     match target {
         Name::Builtin => Builtin.contact(contact).await,
         Name::Manual => Manual.contact(contact).await,
+        Name::Vsphere => Vsphere.contact(contact).await,
     }
 }
 
@@ -59,5 +70,24 @@ impl Target for Manual {
         Ok(Outcome::WaitForPerson(format!(
             "Sign in to the {component_type} {component_name} at {fqdn} as {username}. {what} so: POST /v1/tasks/{task_id}/steps/CONTACT/complete, or /fail if it cannot be done."
         )))
+    }
+}
+
+/// The component that speaks to vCenters looks.
+struct Vsphere;
+
+impl Target for Vsphere {
+    async fn contact(&self, contact: &Contact<'_>) -> Result<Outcome> {
+        let Contact { work, turn, .. } = contact;
+        let (outcome, found) = engine::ask(work, "vsphere", StepName::Contact, *turn).await?;
+        if let (Some(id), Value::Object(_)) = (contact.data_center_id, &found) {
+            let db = work.hub.db().await?;
+            db.in_transaction(async |tx| {
+                jobs::hold(tx, work.job).await?;
+                data_centers::set_inventory(tx, id, Some(&written(&found)), None).await
+            })
+            .await?;
+        }
+        Ok(outcome)
     }
 }

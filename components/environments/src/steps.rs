@@ -3,6 +3,7 @@
 use crate::plans::products;
 use domain::{
     Error, Kind, Result,
+    data_center::Target,
     environment::EnvironmentStatus,
     form::read,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
@@ -38,8 +39,13 @@ fn refused(error: Error) -> Result<Outcome> {
 async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
     match (step, turn.way) {
         (StepName::Check, Way::Do) => check(work).await,
-        (StepName::Apply, way) => apply(work, way).await,
-        (StepName::Verify, Way::Do) => verify(work).await,
+        (StepName::Apply, _) => apply(work, turn).await,
+        (StepName::Verify, Way::Do) => verify(work, turn).await,
+        // What was taken over is let go.
+        (StepName::Verify, Way::Undo) if work.task_type == TaskType::EnvironmentImport => verify(work, turn).await,
+        (StepName::Record, Way::Do) if matches!(work.task_type, TaskType::Upgrade | TaskType::EnvironmentDeploy) => {
+            tidy(work, turn).await
+        }
         // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
         (StepName::Check | StepName::Verify, Way::Undo) | (StepName::Record | StepName::Remove, _) => Ok(Outcome::Done),
         _ => Err(Error::conflict(
@@ -77,16 +83,20 @@ fn present(environment: Option<&Environment>) -> Result<Value> {
 }
 
 /// Makes the machines what they are to be, or what they were.
-async fn apply(work: &Work<'_>, way: Way) -> Result<Outcome> {
+async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
+    let way = turn.way;
     let (plan, environment) = plan_and_environment(work).await?;
     let (before, after) = (present(environment.as_ref())?, products(&plan)?);
     let db = work.hub.db().await?;
-    if environments::is_manual(db, work.scope, [&before, &after]).await? {
+    if environments::uses(db, work.scope, [&before, &after], Target::Manual).await? {
         let what = match way {
             Way::Do => "Carry out",
             Way::Undo => "The task did not reach its goal after this was done. Take back",
         };
         return Ok(ask(work, &plan, what, StepName::Apply));
+    }
+    if environments::uses(db, work.scope, [&before, &after], Target::Vsphere).await? {
+        return engine::ask(work, "vsphere", StepName::Apply, turn).await.map(|(outcome, _)| outcome);
     }
     db.in_transaction(async |tx| {
         // Without this a runner that was overtaken could bring back what was undone meanwhile.
@@ -99,12 +109,21 @@ async fn apply(work: &Work<'_>, way: Way) -> Result<Outcome> {
 
 /// Sees whether the machines are what they are to be. What the target BUILTIN did not deploy it cannot see, and takes as
 /// given.
-async fn verify(work: &Work<'_>) -> Result<Outcome> {
+async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
     let (before, after) = (present(environment.as_ref())?, products(&plan)?);
     let db = work.hub.db().await?;
-    if environments::is_manual(db, work.scope, [&before, &after]).await? {
+    if environments::uses(db, work.scope, [&before, &after], Target::Manual).await? {
+        if turn.way == Way::Undo {
+            return Ok(Outcome::Done);
+        }
         return Ok(ask(work, &plan, "See whether the machines are as they are to be by", StepName::Verify));
+    }
+    if environments::uses(db, work.scope, [&before, &after], Target::Vsphere).await? {
+        return engine::ask(work, "vsphere", StepName::Verify, turn).await.map(|(outcome, _)| outcome);
+    }
+    if turn.way == Way::Undo {
+        return Ok(Outcome::Done);
     }
     let deployed = work.task.steps.iter().any(|step| step.name == StepName::Apply.as_str());
     let nodes = |product: &Value| product["nodes"].as_array().map_or(0, Vec::len);
@@ -114,6 +133,17 @@ async fn verify(work: &Work<'_>) -> Result<Outcome> {
         true => Outcome::Failed(format!("There are {found} machines where {expected} were deployed.")),
         false => Outcome::Done,
     })
+}
+
+/// Has what was kept to go back to taken away, now that nobody will.
+async fn tidy(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
+    let (plan, environment) = plan_and_environment(work).await?;
+    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let upgrades = before.as_array().is_some_and(|products| !products.is_empty());
+    if upgrades && environments::uses(work.hub.db().await?, work.scope, [&before, &after], Target::Vsphere).await? {
+        return engine::ask(work, "vsphere", StepName::Record, turn).await.map(|(outcome, _)| outcome);
+    }
+    Ok(Outcome::Done)
 }
 
 fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
@@ -157,7 +187,7 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
             let plan = plans::of_task(tx, work.scope, task.id).await?;
             let after = products(&plan)?;
             if work.task_type == TaskType::EnvironmentImport
-                && !environments::is_manual(tx, work.scope, [&after, &Value::Null]).await?
+                && !environments::uses(tx, work.scope, [&after, &Value::Null], Target::Manual).await?
             {
                 environments::set_machines(tx, id, &after).await?;
             }

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 25] = [
+const OTHERS: [&str; 26] = [
     "access",
     "sign-in",
     "federation",
@@ -29,6 +29,7 @@ const OTHERS: [&str; 25] = [
     "tasks",
     "data-centers",
     "environments",
+    "vsphere",
     "invitations",
     "billing",
     "discovery",

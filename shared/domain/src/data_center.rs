@@ -56,6 +56,8 @@ text_enum! {
         Builtin = "BUILTIN",
         /// A person looks and does, and says so.
         Manual = "MANUAL",
+        /// The hub itself, by the interfaces of a vCenter.
+        Vsphere = "VSPHERE",
     }
 }
 
@@ -150,7 +152,7 @@ const THE_PASSWORD: Field =
 const TARGET: Field = Field {
     name: "target",
     shape: Shape::OneOf(Target::TEXTS),
-    about: "How the hub reaches it: BUILTIN, not at all, what is said is taken as given; MANUAL, a person looks and says so.",
+    about: "How the hub reaches it: BUILTIN, not at all, what is said is taken as given; MANUAL, a person looks and says so; VSPHERE, by the interfaces of a vCenter.",
 };
 const PURPOSE: Field = Field { name: "purpose", shape: Shape::Text(1, 500), about: "What it is for." };
 const MANAGED_BY: Field = Field { name: "managedBy", shape: Shape::Text(1, 120), about: "Who sees to it." };
@@ -194,6 +196,17 @@ impl Form for Edit {
     const NAME: &'static str = "DataCenterPatch";
     const SHAPE: Shape =
         Shape::Object(&[VERSION, FQDN, USERNAME, THE_PASSWORD, TARGET, PURPOSE, MANAGED_BY, TAGS, NETWORKS], &[]);
+}
+
+/// Refuses to reach a component by interfaces that it does not have.
+pub fn check_target(component_type: DataCenterType, target: Target) -> Result<()> {
+    if target != Target::Vsphere || component_type == DataCenterType::Vcenter {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "/target",
+        format!("is VSPHERE, by which a VCENTER is reached and no {component_type}; take MANUAL or BUILTIN"),
+    ))
 }
 
 const NAMES: Shape = Shape::List(&Shape::Text(1, 255), 1000);

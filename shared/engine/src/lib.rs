@@ -9,10 +9,12 @@
 //! people say of a task (done, cancelled, once more) changes the task's rows only, and goes on as a job of the component
 //! whose task it is, which alone makes the effects of it.
 
+mod asked;
 mod people;
 mod run;
 mod wait;
 
+pub use asked::{Asked, ask, taken};
 pub use people::{answer, cancel, restart, resume};
 pub use run::advance;
 pub use wait::waited;

@@ -351,6 +351,53 @@ pub async fn reach(db: &Db, task_id: Id<id::Task>, id: Option<Id<id::DataCenter>
     db.query_opt(sql, params![task_id, id], read).await
 }
 
+/// What it takes to sign in to a component, and what is said of it that can be seen there.
+pub struct Access {
+    /// Where it answers.
+    pub fqdn: String,
+    /// Who the hub is to it.
+    pub username: String,
+    /// The password, sealed for the component's id, or for the task's where the component is only asked about. None where it
+    /// is kept elsewhere.
+    pub password_sealed: Option<String>,
+    /// The version of the product that it is said to run.
+    pub version: Option<String>,
+    /// The IP settings of its port groups, as JSON.
+    pub networks: String,
+}
+
+fn read_access(row: &mut Row) -> Result<Access> {
+    Ok(Access {
+        fqdn: row.take()?,
+        username: row.take()?,
+        password_sealed: row.take()?,
+        version: row.take()?,
+        networks: row.take()?,
+    })
+}
+
+/// What it takes to sign in to the component that a task works on: as the task is to make it. Whose task it is was decided
+/// before.
+pub async fn access_of_task(db: &Db, task_id: Id<id::Task>, id: Option<Id<id::DataCenter>>) -> Result<Option<Access>> {
+    let sql = "SELECT COALESCE(x.fqdn, d.fqdn), COALESCE(x.username, d.username),
+             CASE WHEN COALESCE(x.password_ref, x.password_sealed) IS NULL THEN d.password_sealed ELSE x.password_sealed END,
+             COALESCE(x.product_version, d.product_version), COALESCE(x.networks, d.networks, '[]')
+         FROM data_center_edits x LEFT JOIN data_centers d ON d.id = ?2 WHERE x.task_id = ?1";
+    db.query_opt(sql, params![task_id, id], read_access).await
+}
+
+/// What it takes to sign in to a component within the scope.
+pub async fn access(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<Access> {
+    let values = scope.after(params![id]);
+    let sql = format!(
+        "SELECT d.fqdn, d.username, d.password_sealed, d.product_version, d.networks FROM {FROM}
+         WHERE d.id = ?1 AND o.path >= ?2 AND o.path < ?3"
+    );
+    db.query_opt(&sql, values, read_access)
+        .await?
+        .ok_or_else(|| Error::not_found("data_center_not_found", "data center component", id))
+}
+
 /// The version of a component that whoever asked for a task had seen.
 pub async fn seen_version(db: &Db, task_id: Id<id::Task>) -> Result<Option<i64>> {
     let sql = "SELECT seen_version FROM data_center_edits WHERE task_id = ?1";

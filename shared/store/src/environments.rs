@@ -211,11 +211,11 @@ pub async fn relink(tx: &Tx<'_>, id: Id<id::Environment>, products: &Value) -> R
     link(tx, id, products).await
 }
 
-/// Whether a person sees to an environment: one of the components that it uses, or is to use, has the target MANUAL.
-pub async fn is_manual(db: &Db, scope: &Scope, products: [&Value; 2]) -> Result<bool> {
+/// Whether one of the components that an environment uses, or is to use, is reached so.
+pub async fn uses(db: &Db, scope: &Scope, products: [&Value; 2], target: Target) -> Result<bool> {
     for (_, component) in products.into_iter().flat_map(components) {
         let Ok(id) = component.parse() else { continue };
-        if find_use(db, scope, id).await?.2 == Target::Manual {
+        if find_use(db, scope, id).await?.2 == target {
             return Ok(true);
         }
     }

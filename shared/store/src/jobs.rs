@@ -207,6 +207,13 @@ async fn holds_claim(db: &Db, claim: Claim) -> Result<bool> {
     Ok(row.is_some())
 }
 
+/// The claim of this number on a job, if its runner still holds it: for who works for that runner elsewhere.
+pub async fn held(db: &Db, id: Id<id::Job>, fence: i64) -> Result<Option<Job>> {
+    let sql = "SELECT id, kind, organization_id, (SELECT path FROM organizations WHERE id = jobs.organization_id), payload, attempts, fence, trace
+         FROM jobs WHERE id = ?1 AND fence = ?2 AND state = 'RUNNING'";
+    db.query_opt(sql, params![id, fence], read_claimed).await
+}
+
 /// The queues with work that is due by `now`.
 pub async fn due(db: &Db, now: Instant) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT queue FROM jobs WHERE state <> 'PARKED' AND due_at <= ?1 ORDER BY queue";

@@ -48,6 +48,7 @@ pub mod tasks;
 pub mod usage;
 pub mod usage_reports;
 mod value;
+pub mod vsphere;
 
 pub use db::{Db, Tx};
 pub use scope::Scope;

@@ -41,6 +41,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_contract_uses",
     16 "0016_renewals",
     17 "0017_service_brokers",
+    18 "0018_vsphere",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -76,6 +76,12 @@ pub async fn ask_written(hub: &Hub, component: &str, path: &str, body: Vec<u8>) 
     }
 }
 
+/// Sends another component a JSON body with a POST, and gives its answer as it is: for those for whom the readers and writers
+/// that [`ask`] comes with are too large.
+pub async fn tell(hub: &Hub, component: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
+    send(hub, component, http::Method::POST, path, body).await
+}
+
 /// Boxed, because it would otherwise be compiled into every handler that asks.
 fn send<'a>(hub: &'a Hub, component: &'a str, method: http::Method, path: &'a str, body: Vec<u8>) -> LocalIn<'a, Result<Answer>> {
     Box::pin(async move {

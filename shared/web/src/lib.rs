@@ -43,7 +43,7 @@ pub use first_administrators::name_first_administrators;
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
-pub use internal::{Internal, ask, ask_written, call};
+pub use internal::{Internal, ask, ask_written, call, tell};
 pub use paging::{Page, PageQuery};
 pub use reply::{Accepted, Answer, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
 pub use route::{Handler, Routes};

@@ -1,0 +1,377 @@
+//! The target VSPHERE: what is found at a vCenter, what is made there, and vCenters with bad habits.
+
+use crate::data_centers_support::{PASSWORD, component, read, registered};
+use crate::environments_support::{environment, product, read as read_environment};
+use crate::provisioning_support::{again, run_out, steps, task};
+use crate::tasks_walk::runner;
+use crate::vsphere_support::{Habit, Vcenter};
+use host::{Fault, Target};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::{Actor, Answer, World, simulated};
+
+const ENVIRONMENTS: &str = "/v1/environments";
+const DATA_CENTERS: &str = "/v1/data-centers";
+
+/// A vCenter, and an environment that is asked for there.
+async fn scene() -> (World, Actor, Vcenter, String) {
+    let world = World::new().await;
+    let operator = world.bootstrap().await;
+    let vcenter = Vcenter::new(&world);
+    let id = registered(&world, &operator, "vc", "VSPHERE").await;
+    (world, operator, vcenter, id)
+}
+
+async fn deploy(world: &World, by: &Actor, id: &str, hosts: &[&str]) -> Answer {
+    let by = again(world, by).await;
+    let answer = world.post(ENVIRONMENTS, environment("prod", id, hosts)).by(&by).key("deploy").send().await;
+    answer.expect(202);
+    answer
+}
+
+async fn change(world: &World, by: &Actor, environment: &str, products: Value) -> Answer {
+    let by = again(world, by).await;
+    let call = world.put(&format!("{ENVIRONMENTS}/{environment}"), json!({ "products": products }));
+    let answer = call.by(&by).header("if-match", "*").send().await;
+    answer.expect(202);
+    run_out(world).await;
+    answer
+}
+
+/// An environment with the nodes a and b, by its id.
+async fn deployed(world: &World, by: &Actor, id: &str) -> String {
+    let asked = deploy(world, by, id, &["a", "b"]).await;
+    run_out(world).await;
+    assert_eq!(task(world, by, &asked).await["status"], "SUCCESS");
+    asked.text("/environmentId")
+}
+
+/// The names of the machines that there are.
+fn names(vcenter: &Vcenter) -> Vec<String> {
+    vcenter.machines().into_iter().map(|machine| machine.name).collect()
+}
+
+/// Nothing was done twice to any machine.
+fn once(vcenter: &Vcenter) {
+    let mut done = vcenter.done();
+    done.sort();
+    let count = done.len();
+    done.dedup();
+    assert_eq!(done.len(), count, "{:?}", vcenter.done());
+}
+
+#[test]
+fn a_vcenter_is_seen_as_it_is_and_its_password_is_shown_to_nobody() {
+    simulated(|| async {
+        let (world, operator, vcenter, id) = scene().await;
+        let asked = world.post(&format!("{DATA_CENTERS}/{id}/discover"), json!({})).by(&operator).send().await;
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        let found = read(&world, &operator, &id).await;
+        let groups: Vec<String> = (0..7).map(|n| format!("group {n}")).collect();
+        let networks = [&groups[..], &["mgmt".to_owned()]].concat();
+        assert_eq!(found.at("/inventory/networks"), json!(networks), "{}", found.json());
+        assert_eq!(found.at("/inventory/datastores"), json!(["DS/1"]));
+        assert_eq!(
+            (found.text("/inventory/product/version"), found.at("/networks/0/gateway")),
+            ("8.0.2".into(), json!("10.1.2.1"))
+        );
+        assert!(found.at("/discoveredAt").is_string() && found.at("/confirmedAt").is_string());
+        assert_eq!(vcenter.sessions(), 0);
+        assert!(vcenter.asked().iter().any(|method| method == "ContinueRetrievePropertiesEx"));
+        for told in [world.dump(), found.json().to_string(), world.hub.logs().join("\n")] {
+            assert!(!told.contains(PASSWORD));
+        }
+        let inventory =
+            world.post(&format!("{DATA_CENTERS}/{id}/inventory"), json!({ "clusters": ["C9"] })).by(&operator).send().await;
+        inventory.expect_problem(409, "inventory_is_discovered");
+    });
+}
+
+#[test]
+fn what_is_not_as_described_is_not_registered() {
+    simulated(|| async {
+        let (world, operator, _, id) = scene().await;
+        let mut wrong = component("vc", "VSPHERE");
+        wrong["componentName"] = json!("other");
+        let validate = format!("{DATA_CENTERS}?action=VALIDATE");
+        for (pointer, value, word) in [
+            ("/password", json!("wr0ng-password"), "does not let"),
+            ("/version", json!("7.0"), "8.0.2"),
+            ("/networks/0/portGroupName", json!("nowhere"), "nowhere"),
+            ("/fqdn", json!("vc.example.net"), "vcenter_hosts"),
+            ("/password", json!("ref:password:abcdefghij0123456789"), "kept elsewhere"),
+        ] {
+            let mut wrong = wrong.clone();
+            *wrong.pointer_mut(pointer).unwrap() = value;
+            let asked = world.post(&validate, wrong).by(&operator).send().await;
+            run_out(&world).await;
+            let ended = task(&world, &operator, &asked).await;
+            assert!(ended["status"] == "ERROR" && ended["message"].as_str().unwrap().contains(word), "{ended}");
+        }
+        let mut nsx = wrong.clone();
+        nsx["componentType"] = json!("NSXT");
+        let refused = world.post(DATA_CENTERS, nsx).by(&again(&world, &operator).await).send().await;
+        assert_eq!(refused.expect(422).text("/errors/0/pointer"), "/target");
+        // What is said anew is what is tried.
+        let by = again(&world, &operator).await;
+        let call = world.patch(&format!("{DATA_CENTERS}/{id}"), json!({ "password": "wr0ng-password" }));
+        let asked = call.by(&by).header("if-match", "*").send().await;
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "ERROR");
+        let asked =
+            world.post(&format!("{DATA_CENTERS}/{id}/validate"), json!({})).by(&again(&world, &operator).await).send().await;
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+    });
+}
+
+#[test]
+fn machines_become_what_is_said_and_those_of_others_stay() {
+    simulated(|| async {
+        let (world, operator, vcenter, id) = scene().await;
+        vcenter.slow(2);
+        vcenter.put("vm-other", "other");
+        let environment = deployed(&world, &operator, &id).await;
+        assert_eq!(names(&vcenter), ["other", "vm-a", "vm-b"]);
+        for machine in &vcenter.machines()[1..] {
+            assert!(machine.on && machine.cpu == 2 && machine.mark.starts_with(&environment), "{machine:?}");
+        }
+        once(&vcenter);
+        let mut products = json!([product(&id, "10.5", &["a", "b"])]);
+        products[0]["nodes"][0]["powerState"] = json!("OFF");
+        products[0]["nodes"][1]["cpuNum"] = json!(8);
+        products[0]["nodes"][1]["vmName"] = json!("renamed");
+        let asked = change(&world, &operator, &environment, products).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        let there: Vec<_> = vcenter.machines().into_iter().map(|machine| (machine.name, machine.on, machine.cpu)).collect();
+        assert_eq!(there, [("other".into(), true, 1), ("renamed".into(), true, 8), ("vm-a".into(), false, 2)]);
+        let call = world.delete(&format!("{ENVIRONMENTS}/{environment}")).by(&again(&world, &operator).await);
+        call.header("if-match", "*").send().await.expect(202);
+        run_out(&world).await;
+        assert_eq!(names(&vcenter), ["other"]);
+        assert_eq!((vcenter.sessions(), world.count("SELECT COUNT(*) FROM environments")), (0, 0));
+    });
+}
+
+#[test]
+fn an_upgrade_is_a_persons_and_goes_back_to_its_snapshots() {
+    for (word, status) in [("fail", "ERROR"), ("complete", "SUCCESS")] {
+        simulated(|| async {
+            let (world, operator, vcenter, id) = scene().await;
+            vcenter.slow(1);
+            let environment = deployed(&world, &operator, &id).await;
+            let asked = change(&world, &operator, &environment, json!([product(&id, "10.6", &["a", "b"])])).await;
+            let waiting = task(&world, &operator, &asked).await;
+            assert_eq!((&waiting["status"], steps(&waiting)[2]), (&json!("MANUAL"), "MANUAL"), "{waiting}");
+            assert!(vcenter.machines().iter().all(|machine| machine.snapshots.len() == 1));
+            let path = format!("/v1/tasks/{}/steps/VERIFY/{word}", asked.text("/id"));
+            world.post(&path, json!({ "message": "so it is" })).by(&again(&world, &operator).await).send().await.expect(200);
+            run_out(&world).await;
+            assert_eq!(task(&world, &operator, &asked).await["status"], status);
+            assert!(vcenter.machines().iter().all(|machine| machine.snapshots.is_empty() && machine.on));
+            let reverted = vcenter.done().iter().filter(|what| what.starts_with("RevertToSnapshot")).count();
+            assert_eq!(reverted, if word == "fail" { 2 } else { 0 });
+            once(&vcenter);
+            let found = read_environment(&world, &operator, &environment).await;
+            assert_eq!(found.text("/products/0/version"), if word == "fail" { "10.5" } else { "10.6" });
+        });
+    }
+}
+
+/// What a deployment asks a vCenter for.
+const METHODS: [&str; 13] = [
+    "RetrieveServiceContent",
+    "Login",
+    "CreateContainerView",
+    "RetrievePropertiesEx",
+    "ContinueRetrievePropertiesEx",
+    "FindByUuid",
+    "FindChild",
+    "begin",
+    "find",
+    "filter",
+    "deploy",
+    "ReconfigVM_Task",
+    "PowerOnVM_Task",
+];
+
+#[test]
+fn whatever_a_vcenter_does_once_the_environment_is_deployed_and_nothing_is_done_twice() {
+    for method in METHODS {
+        for habit in [
+            Habit::Hangs,
+            Habit::Loses,
+            Habit::Garbles,
+            Habit::Answers(429),
+            Habit::Answers(503),
+            Habit::Answers(502),
+            Habit::Expires,
+        ] {
+            simulated(|| async {
+                let (world, operator, vcenter, id) = scene().await;
+                vcenter.habit(method, habit, 1);
+                let asked = deploy(&world, &operator, &id, &["a", "b"]).await;
+                run_out(&world).await;
+                let ended = task(&world, &operator, &asked).await;
+                assert_eq!(ended["status"], "SUCCESS", "{method} {habit:?}: {ended}");
+                assert_eq!(names(&vcenter), ["vm-a", "vm-b"], "{method} {habit:?}");
+                once(&vcenter);
+                assert!(vcenter.asked().contains(&method.to_owned()), "{method} was not asked for");
+            });
+        }
+    }
+}
+
+#[test]
+fn what_never_works_is_undone_and_leaves_no_machine() {
+    for (method, habit) in [
+        ("find", Habit::Garbles),
+        ("deploy", Habit::Refuses("There is no space left.")),
+        ("deploy", Habit::Hangs),
+        ("ReconfigVM_Task", Habit::Refuses("NoPermission")),
+        ("ReconfigVM_Task", Habit::Fails),
+        ("PowerOnVM_Task", Habit::Fails),
+        ("PowerOnVM_Task", Habit::Answers(503)),
+        ("PowerOnVM_Task", Habit::Hangs),
+    ] {
+        simulated(|| async {
+            let (world, operator, vcenter, id) = scene().await;
+            vcenter.put("vm-other", "other");
+            vcenter.habit(method, habit, 1000);
+            let asked = deploy(&world, &operator, &id, &["a", "b"]).await;
+            run_out(&world).await;
+            let ended = task(&world, &operator, &asked).await;
+            assert_eq!((&ended["status"], steps(&ended)[1]), (&json!("ERROR"), "ERROR"), "{method} {habit:?}: {ended}");
+            assert_eq!(names(&vcenter), ["other"], "{method} {habit:?}");
+            let found = read_environment(&world, &operator, &asked.text("/environmentId")).await;
+            assert_eq!(found.text("/status"), "FAILED");
+        });
+    }
+}
+
+#[test]
+fn a_machine_that_appears_after_its_deployment_was_given_up_is_taken_back() {
+    simulated(|| async {
+        let (world, operator, vcenter, id) = scene().await;
+        vcenter.habit("deploy", Habit::Late(12), 1);
+        let asked = deploy(&world, &operator, &id, &["a"]).await;
+        world.settle().await;
+        let path = format!("/v1/tasks/{}/cancel", asked.text("/id"));
+        world.post(&path, json!({})).by(&operator).send().await.expect(202);
+        for _ in 0..60 {
+            world.settle().await;
+            world.hub.clock().advance(Duration::from_secs(16)).await;
+        }
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "CANCELLED");
+        assert_eq!(vcenter.machines(), []);
+        assert!(vcenter.done().iter().any(|what| what.starts_with("Destroy")), "{:?}", vcenter.done());
+    });
+}
+
+#[test]
+fn a_machine_that_appears_late_is_found_and_not_made_again() {
+    simulated(|| async {
+        let (world, operator, vcenter, id) = scene().await;
+        vcenter.habit("deploy", Habit::Late(5), 1);
+        let asked = deploy(&world, &operator, &id, &["a"]).await;
+        for _ in 0..12 {
+            world.settle().await;
+            world.hub.clock().advance(Duration::from_secs(11)).await;
+        }
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        assert_eq!(names(&vcenter), ["vm-a"]);
+        once(&vcenter);
+    });
+}
+
+#[test]
+fn a_name_that_somebody_else_has_is_not_taken() {
+    simulated(|| async {
+        let (world, operator, vcenter, id) = scene().await;
+        vcenter.put("vm-other", "vm-a");
+        let asked = deploy(&world, &operator, &id, &["a"]).await;
+        run_out(&world).await;
+        let ended = task(&world, &operator, &asked).await;
+        assert!(ended["status"] == "ERROR" && ended["message"].as_str().unwrap().contains("vm-a"), "{ended}");
+        assert_eq!((names(&vcenter), vcenter.done()), (vec!["vm-a".to_owned()], vec![]));
+        // It can be taken over, and is then the hub's.
+        let by = again(&world, &operator).await;
+        let body = environment("theirs", &id, &["a"]);
+        let asked = world.post(&format!("{ENVIRONMENTS}?action=IMPORT"), body).by(&by).send().await;
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        assert!(vcenter.machines()[0].mark.starts_with(&asked.text("/environmentId")));
+        let call = world.delete(&format!("{ENVIRONMENTS}/{}", asked.text("/environmentId"))).by(&again(&world, &operator).await);
+        call.header("if-match", "*").send().await.expect(202);
+        run_out(&world).await;
+        assert_eq!(vcenter.machines(), []);
+    });
+}
+
+/// How many requests a deployment of one node sends.
+async fn requests() -> u64 {
+    let (world, operator, vcenter, id) = scene().await;
+    let before = vcenter.asked().len();
+    deploy(&world, &operator, &id, &["a"]).await;
+    run_out(&world).await;
+    (vcenter.asked().len() - before) as u64
+}
+
+#[test]
+fn wherever_the_hub_dies_there_is_one_machine_in_the_end() {
+    let total = simulated(requests);
+    assert!(total > 20, "{total}");
+    for nth in 1..=total {
+        for after in [false, true] {
+            simulated(|| async {
+                let (mut world, operator, vcenter, id) = scene().await;
+                let fault = Fault::on(Target::Outbound("vc.example.com".into())).nth(nth);
+                world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
+                let asked = deploy(&world, &operator, &id, &["a"]).await;
+                let _ = world.hub.tick().await;
+                world.restart().await;
+                vcenter.attach(&world);
+                world.hub.clock().advance(Duration::from_secs(61)).await;
+                for _ in 0..20 {
+                    world.settle().await;
+                    world.hub.clock().advance(Duration::from_secs(11)).await;
+                }
+                run_out(&world).await;
+                let ended = task(&world, &operator, &asked).await;
+                assert_eq!(ended["status"], "SUCCESS", "at {nth}, {after}: {ended}");
+                assert_eq!(names(&vcenter), ["vm-a"], "at {nth}, {after}");
+                once(&vcenter);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_runner_that_wakes_up_after_its_lease_makes_nothing_twice() {
+    let total = simulated(requests);
+    for nth in 1..=total {
+        simulated(|| async {
+            let (world, operator, vcenter, id) = scene().await;
+            let asked = deploy(&world, &operator, &id, &["a"]).await;
+            runner(&world, "environments").await;
+            let fault = Fault::on(Target::Outbound("vc.example.com".into())).nth(nth).delay(Duration::from_secs(90));
+            world.hub.faults().push(fault);
+            let second = async {
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                runner(&world, "environments").await;
+            };
+            futures::join!(runner(&world, "environments"), second);
+            for _ in 0..20 {
+                world.settle().await;
+                world.hub.clock().advance(Duration::from_secs(11)).await;
+            }
+            run_out(&world).await;
+            assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS", "at {nth}");
+            assert_eq!(names(&vcenter), ["vm-a"], "at {nth}");
+            once(&vcenter);
+        });
+    }
+}
