@@ -22,6 +22,8 @@ pub fn tables() -> Vec<Routes> {
         tasks::routes(),
         data_centers::routes(),
         environments::routes(),
+        deployments::routes(),
+        certificates::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

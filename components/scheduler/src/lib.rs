@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 23] = [
     "access",
     "sign-in",
     "federation",
@@ -25,6 +25,8 @@ const OTHERS: [&str; 21] = [
     "tasks",
     "data-centers",
     "environments",
+    "deployments",
+    "certificates",
     "invitations",
     "billing",
     "discovery",

@@ -12,6 +12,7 @@ pub mod acting_sessions;
 pub mod audit;
 pub mod bindings;
 pub mod branding;
+pub mod certificates;
 pub mod contracts;
 pub mod credentials;
 pub mod data_centers;

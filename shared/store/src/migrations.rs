@@ -35,6 +35,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_sign_in",
     10 "0010_catalogue",
     11 "0011_environments",
+    12 "0012_certificates",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

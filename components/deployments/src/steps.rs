@@ -1,8 +1,8 @@
 //! What doing and undoing each step means.
 
-use crate::plans::products;
 use domain::{
     Error, Kind, Result,
+    certificate::NOTE,
     environment::EnvironmentStatus,
     form::read,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
@@ -12,7 +12,7 @@ use serde_json::Value;
 use store::{
     Tx,
     environments::{self, Environment},
-    jobs,
+    jobs::{self, NewJob},
     plans::{self, Plan},
 };
 
@@ -63,7 +63,7 @@ async fn plan_and_environment(work: &Work<'_>) -> Result<(Plan, Option<Environme
 /// Asks once more whether it can be done: other tasks may have come before this one.
 async fn check(work: &Work<'_>) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    environments::check_components(work.hub.db().await?, work.scope, &products(&plan)?).await?;
+    environments::check_components(work.hub.db().await?, work.scope, &plan.products()?).await?;
     let Some(environment) = environment.filter(|_| plan.seen_version > 0) else { return Ok(Outcome::Done) };
     Ok(match environments::check_version(&environment, Some(plan.seen_version)) {
         Ok(()) => Outcome::Done,
@@ -79,7 +79,7 @@ fn present(environment: Option<&Environment>) -> Result<Value> {
 /// Makes the machines what they are to be, or what they were.
 async fn apply(work: &Work<'_>, way: Way) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let (before, after) = (present(environment.as_ref())?, plan.products()?);
     let db = work.hub.db().await?;
     if environments::is_manual(db, work.scope, [&before, &after]).await? {
         let what = match way {
@@ -101,7 +101,7 @@ async fn apply(work: &Work<'_>, way: Way) -> Result<Outcome> {
 /// given.
 async fn verify(work: &Work<'_>) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let (before, after) = (present(environment.as_ref())?, plan.products()?);
     let db = work.hub.db().await?;
     if environments::is_manual(db, work.scope, [&before, &after]).await? {
         return Ok(ask(work, &plan, "See whether the machines are as they are to be by", StepName::Verify));
@@ -110,6 +110,9 @@ async fn verify(work: &Work<'_>) -> Result<Outcome> {
     let nodes = |product: &Value| product["nodes"].as_array().map_or(0, Vec::len);
     let expected: usize = after.as_array().into_iter().flatten().map(nodes).sum();
     let found = environments::count_machines(db, plan.environment_id).await?;
+    if deployed && !environments::has_certificates(db, plan.environment_id, &after).await? {
+        return Ok(Outcome::Failed("There are machines with another certificate than was installed.".to_owned()));
+    }
     Ok(match deployed && found != expected as i64 {
         true => Outcome::Failed(format!("There are {found} machines where {expected} were deployed.")),
         false => Outcome::Done,
@@ -147,7 +150,7 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
         // Begun again, after it has failed.
         Some(StepName::Check) if task.attempt > 1 => {
             let plan = plans::of_task(tx, work.scope, task.id).await?;
-            environments::link(tx, id, &products(&plan)?).await?;
+            environments::link(tx, id, &plan.products()?).await?;
             if plan.seen_version > 0 {
                 return Ok(());
             }
@@ -155,16 +158,41 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
         }
         Some(StepName::Record) if work.task_type != TaskType::EnvironmentValidate => {
             let plan = plans::of_task(tx, work.scope, task.id).await?;
-            let after = products(&plan)?;
+            let after = plan.products()?;
             if work.task_type == TaskType::EnvironmentImport
                 && !environments::is_manual(tx, work.scope, [&after, &Value::Null]).await?
             {
                 environments::set_machines(tx, id, &after).await?;
             }
+            let before = environments::find(tx, work.scope, id).await?;
             environments::record(tx, work.scope, &plan, now).await?;
-            environments::relink(tx, id, &after).await
+            environments::relink(tx, id, &after).await?;
+            note_certificates(tx, work, &before, &after).await
         }
-        Some(StepName::Remove) => environments::delete(tx, work.scope, id).await,
+        Some(StepName::Remove) => {
+            let Ok(before) = environments::find(tx, work.scope, id).await else { return Ok(()) };
+            environments::delete(tx, work.scope, id).await?;
+            note_certificates(tx, work, &before, &Value::Null).await
+        }
         _ => Ok(()),
     }
+}
+
+/// Has the certificates of an environment looked at again, if it had any or has some now.
+async fn note_certificates(tx: &Tx<'_>, work: &Work<'_>, before: &Environment, after: &Value) -> Result<()> {
+    let any = |products: &Value| products.as_array().into_iter().flatten().any(|product| !product["certificate"].is_null());
+    if !any(after) && !any(&present(Some(before))?) {
+        return Ok(());
+    }
+    let job = NewJob {
+        id: work.hub.id(),
+        queue: NOTE.0,
+        kind: NOTE.1,
+        organization_id: before.organization_id,
+        payload: before.id.to_string(),
+        due_at: work.hub.now(),
+        trace: Some(&work.hub.traceparent()),
+        now: work.hub.now(),
+    };
+    jobs::enqueue(tx, job).await
 }
