@@ -80,7 +80,7 @@ fn a_key_that_is_not_the_certificates_is_refused_whatever_it_is() {
     }
     refused(pair(&["ed25519", "ed_root"], "ed_root.key"), "/privateKey", "is not that of the certificate");
     refused(pair(&["server", "issuing"], "server"), "/privateKey", "has no private key");
-    refused(ask(pem("server"), pem("server.key") + &pem("rsa.key"), None, &[]), "/privateKey", "more than the private key");
+    refused(ask(pem("server"), chain(&["server.key", "rsa.key"]), None, &[]), "/privateKey", "more than the private key");
     refused(ask(pem("server"), "garbage".into(), None, &[]), "/privateKey", "has no private key");
     refused(ask(pem("server.key"), pem("server.key"), None, &[]), "/certificate", "something else than a certificate");
 }

@@ -113,7 +113,7 @@ fn number(text: &Option<String>) -> Option<Vec<u8>> {
 }
 
 fn is_rs256(key: &Jwk, signed: &str, signature: &[u8]) -> Option<bool> {
-    let hash = Sha256::digest(signed.as_bytes()).into();
+    let hash = Sha256::digest(signed.as_bytes());
     let (n, e) = (number(&key.n)?, number(&key.e)?);
     Some(verifies(Key { n: &n, e: &e }, RSA_SIZES, Hash::Sha256, &hash, signature))
 }
