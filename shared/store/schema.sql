@@ -171,7 +171,7 @@ organization_id TEXT NOT NULL REFERENCES organizations (id),
 service_id      TEXT NOT NULL REFERENCES services (id),
 quantity        TEXT NOT NULL,
 created_at      BIGINT NOT NULL
-);
+, suspended BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE environment_data_centers (
 environment_id TEXT NOT NULL REFERENCES environments (id),
@@ -488,6 +488,13 @@ locked_until BIGINT NOT NULL,
 expires_at   BIGINT NOT NULL
 );
 
+CREATE TABLE subscription_changes (
+task_id    TEXT PRIMARY KEY REFERENCES tasks (id),
+plan_code  TEXT,
+quantity   TEXT NOT NULL,
+properties TEXT
+);
+
 CREATE TABLE subscriptions (
 id              TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -499,7 +506,7 @@ status          TEXT NOT NULL,
 task_id         TEXT NOT NULL,
 created_at      BIGINT NOT NULL,
 activated_at    BIGINT
-, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT);
+, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT, version BIGINT NOT NULL DEFAULT 1, status_before TEXT, suspended_at BIGINT, terminated_at BIGINT, reason TEXT);
 
 CREATE TABLE task_predecessors (
 task_id      TEXT NOT NULL REFERENCES tasks (id),

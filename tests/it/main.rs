@@ -35,6 +35,7 @@ mod onboarding_organizations;
 mod openapi;
 mod packages_interop;
 mod packages_repositories;
+mod provisioning_life;
 mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;

@@ -4,7 +4,7 @@
 use crate::certificates_support::certificate;
 use crate::data_centers_support::{component, registered};
 use crate::environments_support::{deployed, environment, product};
-use crate::provisioning_support::{again, run_out, task};
+use crate::provisioning_support::{again, run_out, subscribe, task};
 use host::{Fault, Kind, RequestError, Target};
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -27,7 +27,8 @@ struct Story {
 const STATUS: &str = "SELECT COUNT(*) FROM data_centers WHERE status = 'REGISTERED'";
 const ALL: &str = "SELECT COUNT(*) FROM data_centers";
 
-/// `{id}` in a path is a component that is registered, `{env}` an environment that is deployed to it.
+/// `{id}` in a path is a component that is registered, `{env}` an environment that is deployed to it, `{sub}` a subscription
+/// that is active, and suspended where it is to be resumed.
 const STORIES: &[Story] = &[
     Story {
         component: "data-centers",
@@ -116,7 +117,54 @@ const STORIES: &[Story] = &[
         done: &[("SELECT COUNT(*) FROM environments", 0), (MACHINES, 0), (LINKS, 0)],
         undone: &[(ACTIVE, 1), (MACHINES, 2), (LINKS, 1)],
     },
+    Story {
+        component: "provisioning",
+        method: "PATCH",
+        path: "/v1/subscriptions/{sub}",
+        body: |_| json!({ "quantity": "20" }),
+        done: &[
+            (HAD, 1),
+            (ENTITLED, 1),
+            ("SELECT COUNT(*) FROM subscriptions s JOIN entitlements e ON e.quantity = s.quantity WHERE s.quantity = '20'", 1),
+        ],
+        undone: &[
+            (HAD, 1),
+            (ENTITLED, 1),
+            ("SELECT COUNT(*) FROM subscriptions s JOIN entitlements e ON e.quantity = s.quantity WHERE s.quantity = '10'", 1),
+        ],
+    },
+    Story {
+        component: "provisioning",
+        method: "POST",
+        path: "/v1/subscriptions/{sub}/suspend",
+        body: |_| json!({ "reason": "unpaid" }),
+        done: &[(WITHHELD, 1), (ENTITLED, 0), ("SELECT COUNT(*) FROM entitlements", 1)],
+        undone: &[(HAD, 1), (ENTITLED, 1)],
+    },
+    Story {
+        component: "provisioning",
+        method: "POST",
+        path: "/v1/subscriptions/{sub}/resume",
+        body: |_| json!({}),
+        done: &[(HAD, 1), (ENTITLED, 1), ("SELECT COUNT(*) FROM subscriptions WHERE suspended_at IS NOT NULL", 0)],
+        undone: &[(WITHHELD, 1), (ENTITLED, 0), ("SELECT COUNT(*) FROM entitlements", 1)],
+    },
+    Story {
+        component: "provisioning",
+        method: "POST",
+        path: "/v1/subscriptions/{sub}/terminate",
+        body: |_| json!({}),
+        done: &[
+            ("SELECT COUNT(*) FROM subscriptions WHERE status = 'TERMINATED' AND terminated_at IS NOT NULL", 1),
+            ("SELECT COUNT(*) FROM entitlements", 0),
+        ],
+        undone: &[(HAD, 1), (ENTITLED, 1)],
+    },
 ];
+
+const HAD: &str = "SELECT COUNT(*) FROM subscriptions WHERE status = 'ACTIVE'";
+const WITHHELD: &str = "SELECT COUNT(*) FROM subscriptions WHERE status = 'SUSPENDED' AND suspended_at IS NOT NULL";
+const ENTITLED: &str = "SELECT COUNT(*) FROM entitlements WHERE suspended = 0";
 
 const ACTIVE: &str = "SELECT COUNT(*) FROM environments WHERE status = 'ACTIVE'";
 const MACHINES: &str = "SELECT COUNT(*) FROM machines";
@@ -134,26 +182,44 @@ pub async fn runner(world: &World, component: &str) {
 /// A world in which the story can be told, by the operator, of a component.
 async fn scene(story: &Story) -> (World, Actor, Ids) {
     let world = World::new().await;
+    if story.component == "provisioning" {
+        let shop = world.shop().await;
+        let asked = subscribe(&world, &shop, &shop.builtin).header("prefer", "wait=5").send().await;
+        let subscription = asked.expect(200).text("/subscriptionId");
+        if story.path.ends_with("/resume") {
+            let suspend = format!("/v1/subscriptions/{subscription}/suspend");
+            let suspend = world.post(&suspend, json!({})).by(&shop.admin).header("if-match", "\"2\"").header("prefer", "wait=5");
+            suspend.send().await.expect(200);
+        }
+        return (world, shop.operator, Ids { subscription, ..Ids::default() });
+    }
     let operator = world.bootstrap().await;
     let component = registered(&world, &operator, "old", "BUILTIN").await;
     let environment = match story.path.contains("{env}") {
         true => deployed(&world, &operator, "old", &component).await,
         false => String::new(),
     };
-    (world, operator, Ids { component, environment })
+    (world, operator, Ids { component, environment, ..Ids::default() })
 }
 
 /// What there is when a story begins.
+#[derive(Default)]
 struct Ids {
     component: String,
     environment: String,
+    subscription: String,
 }
 
 impl Story {
     async fn ask(&self, world: &World, by: &Actor, ids: &Ids) -> Result<Answer, RequestError> {
         let method: Method = self.method.parse().unwrap();
-        let path = self.path.replace("{id}", &ids.component).replace("{env}", &ids.environment);
-        let version = if ids.environment.is_empty() { "\"1\"" } else { "\"2\"" };
+        let path =
+            self.path.replace("{id}", &ids.component).replace("{env}", &ids.environment).replace("{sub}", &ids.subscription);
+        let version = match self.path {
+            path if path.ends_with("/resume") => "\"4\"",
+            _ if ids.environment.is_empty() && ids.subscription.is_empty() => "\"1\"",
+            _ => "\"2\"",
+        };
         let call = world.call(method, &path).by(by).key("one").header("if-match", version);
         call.json(&(self.body)(&ids.component)).try_send().await
     }
@@ -236,6 +302,11 @@ fn whichever_step_keeps_failing_what_was_done_is_undone() {
 /// A statement that a step makes and those before it, at that point, do not.
 fn breaking(step: &str, story: &Story) -> &'static str {
     match (step, story.component) {
+        ("CHECK", "provisioning") => "FROM subscriptions s JOIN",
+        ("CHANGE", _) => "UPDATE entitlements SET quantity",
+        ("SUSPEND" | "RESUME", _) => "UPDATE entitlements SET suspended",
+        ("DEPROVISION", _) => "DELETE FROM entitlements",
+        ("RECORD", "provisioning") => "UPDATE subscriptions SET status",
         ("CHECK" | "VERIFY", "environments") => "FROM plans p JOIN",
         ("APPLY", _) => "DELETE FROM machines",
         ("RECORD" | "REMOVE", "environments") => "environment_data_centers",
@@ -256,7 +327,7 @@ async fn statements(story: &Story) -> u64 {
     world.hub.host_calls()[before..].iter().filter(|call| call.kind == Kind::Sql).count() as u64
 }
 
-// Two tests for the two components, so that they share the cores.
+// A test for each component, so that they share the cores.
 
 #[test]
 fn wherever_the_hub_dies_tasks_of_data_centers_end_with_nothing_lost_and_nothing_twice() {
@@ -266,6 +337,11 @@ fn wherever_the_hub_dies_tasks_of_data_centers_end_with_nothing_lost_and_nothing
 #[test]
 fn wherever_the_hub_dies_tasks_of_environments_end_with_nothing_lost_and_nothing_twice() {
     die_everywhere("environments");
+}
+
+#[test]
+fn wherever_the_hub_dies_tasks_of_subscriptions_end_with_nothing_lost_and_nothing_twice() {
+    die_everywhere("provisioning");
 }
 
 fn die_everywhere(component: &str) {

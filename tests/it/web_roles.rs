@@ -182,6 +182,10 @@ const ROUTES: &[Route] = &[
         .body(r#"{"organizationId":"{organizationId}","serviceId":"{serviceId}","quantity":"1"}"#),
     route(One(SubscriptionRead), "GET /v1/subscriptions").lists("subscriptionId"),
     route(One(SubscriptionRead), "GET /v1/subscriptions/{subscriptionId}"),
+    route(One(SubscriptionWrite), "PATCH /v1/subscriptions/{subscriptionId}").body(r#"{"quantity":"2"}"#),
+    route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/suspend"),
+    route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/resume"),
+    route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/terminate"),
     // tasks
     route(One(SubscriptionRead), "GET /v1/tasks").lists("taskId"),
     route(One(SubscriptionRead), "GET /v1/tasks/{taskId}"),

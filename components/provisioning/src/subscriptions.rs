@@ -1,21 +1,21 @@
 //! `/v1/subscriptions`
 
 use domain::{
-    Decimal, Error, Id, JsonSchema, OrganizationKind, Permission, Result, id,
+    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text, id,
     service::Code,
-    subscription::SubscriptionStatus,
+    subscription::{SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
-    contracts,
+    Db, Tx, contracts,
     organizations::{self, OrganizationHead},
     services,
-    subscriptions::{self, NewSubscription, Subscription},
-    tasks::{NewTask, Task},
+    subscriptions::{self, Holding, NewSubscription, Subscription, SubscriptionPatch},
+    tasks::{self, NewTask, Task},
 };
-use web::{Accepted, Body, Caller, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
+use web::{Accepted, Body, Caller, Edited, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
 
 /// How to go about it.
 #[derive(Deserialize, JsonSchema)]
@@ -41,21 +41,27 @@ pub async fn create(
     let (id, task_id, job_id) = (hub.id(), hub.id(), hub.id());
     // Asked before the transaction, which must not wait for another component; said inside it, where a request that is
     // repeated gets its first answer whatever the catalogue has become.
-    let fits = fits(&hub, &caller, &new).await;
+    let asked = Asked {
+        plan_code: &new.plan_code,
+        region: &new.region,
+        version: &new.version,
+        quantity: new.quantity,
+        term_months: new.term_months,
+        properties: &new.properties,
+    };
+    let drafts = caller.permissions().has(Permission::ServiceWrite);
+    let fits = fits(&hub, new.service_id, Some(drafts), &asked).await;
     let request = serde_json::to_string(&new).map_err(|error| Error::unavailable(error.to_string()))?;
     let sent = hub
         .write(&caller, async |tx| {
             let customer = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
             let provider_id = provider_of(&customer)?;
             let service = services::find(tx, new.service_id).await?;
-            service.check_published(caller.permissions().has(Permission::ServiceWrite))?;
+            service.check_published(drafts)?;
             let contract_id =
                 contracts::allows(tx, &customer.path, provider_id, new.service_id, new.contract_id, hub.now()).await?;
             if fits.clone()? != service.version {
-                return Err(Error::conflict(
-                    "service_edited",
-                    format!("The service {} was edited while this was looked at. Send the same request again.", service.code),
-                ));
+                return Err(edited_meanwhile(&service.code));
             }
             let subscription = Subscription {
                 id,
@@ -73,6 +79,11 @@ pub async fn create(
                 task_id,
                 created_at: hub.now(),
                 activated_at: None,
+                suspended_at: None,
+                terminated_at: None,
+                reason: None,
+                version: 1,
+                status_before: None,
             };
             subscriptions::insert(tx, &subscription).await?;
             hub.concerns(customer.id);
@@ -109,23 +120,39 @@ struct Asked<'a> {
 }
 
 /// The version of the service that the request was found to fit. A service whose offer asks nothing takes every request
-/// that asks nothing of it, so the catalogue, which alone knows the rules of offers, is not asked.
-async fn fits(hub: &Hub, caller: &Identity, new: &NewSubscription) -> Result<i64> {
-    let service = services::find(hub.db().await?, new.service_id).await?;
-    service.check_published(caller.permissions().has(Permission::ServiceWrite))?;
-    let asked = new.plan_code.is_some() || new.region.is_some() || new.version.is_some();
-    if service.asks || asked || new.term_months.is_some() || new.properties.is_some() {
-        let request = Asked {
-            plan_code: &new.plan_code,
-            region: &new.region,
-            version: &new.version,
-            quantity: new.quantity,
-            term_months: new.term_months,
-            properties: &new.properties,
-        };
-        web::ask(hub, "catalogue", &format!("/internal/services/{}/validate", service.id), &request).await?;
+/// that asks nothing of it, so the catalogue, which alone knows the rules of offers, is not asked. With `published`, whether
+/// the caller sees drafts, the service must be one that can be asked for; who has it already may have it changed.
+async fn fits(hub: &Hub, service_id: Id<id::Service>, published: Option<bool>, request: &Asked<'_>) -> Result<i64> {
+    let service = services::find(hub.db().await?, service_id).await?;
+    if let Some(drafts) = published {
+        service.check_published(drafts)?;
+    }
+    let asked = request.plan_code.is_some() || request.region.is_some() || request.version.is_some();
+    if service.asks || asked || request.term_months.is_some() || request.properties.is_some() {
+        web::ask(hub, "catalogue", &format!("/internal/services/{}/validate", service.id), request).await?;
     }
     Ok(service.version)
+}
+
+fn edited_meanwhile(service: &str) -> Error {
+    Error::conflict(
+        "service_edited",
+        format!("The service {service} was edited while this was looked at. Send the same request again."),
+    )
+}
+
+/// Refuses where the contract that a subscription runs on is not in force. `customer` is where its customer stands.
+pub async fn check_contract(db: &Db, customer: &OrganizationPath, subscription: &Subscription, now: Instant) -> Result<()> {
+    let Subscription { provider_id, service_id, contract_id, .. } = *subscription;
+    match contracts::allows(db, customer, provider_id, service_id, Some(contract_id), now).await {
+        Err(error) if error.kind != Kind::Unavailable => Err(Error::conflict(
+            "no_active_contract",
+            format!(
+                "The commit contract {contract_id}, which the subscription runs on, is not active any more, so nothing was done. Ask for it again when it is active."
+            ),
+        )),
+        other => other.map(drop),
+    }
 }
 
 /// A customer's provider is the organization right above it.
@@ -170,6 +197,198 @@ pub async fn show(
     hub: Hub,
     caller: Caller<permit::SubscriptionRead>,
     Path(id): Path<Id<id::Subscription>>,
-) -> Result<Shown<Subscription>> {
-    subscriptions::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+) -> Result<Edited<Subscription>> {
+    let value = subscriptions::find(hub.db().await?, &caller.scope(), id).await?;
+    Ok(Edited { version: value.version, value })
+}
+
+pub async fn change(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionWrite>,
+    Path(id): Path<Id<id::Subscription>>,
+    condition: IfMatch,
+    prefer: Prefer,
+    Query(query): Query<CreateQuery>,
+    Body(patch): Body<SubscriptionPatch>,
+) -> Result<Sent<Accepted<Task>>> {
+    let ask = Ask::new(&hub, SubscriptionAction::Change, &condition, &query, &patch)?;
+    // Asked before the transaction, of what it is now; inside it, that must still be so.
+    let now = subscriptions::find(hub.db().await?, &caller.scope(), id).await;
+    let fits = match &now {
+        Ok(now) => changed(&hub, now, patch).await,
+        Err(error) => Err(error.clone()),
+    };
+    let sent = hub
+        .write(&caller, async |tx| {
+            let found = ask.find(tx, &hub, &caller, id).await?;
+            let (service_version, seen, to) = fits.clone()?;
+            let service = services::find(tx, found.service_id).await?;
+            if seen != found.version || service_version != service.version {
+                return Err(edited_meanwhile(&service.code));
+            }
+            hub.audit_change("quantity", Some(&found.quantity.to_string()), Some(&to.quantity.to_string()));
+            hub.audit_change("planCode", found.plan_code.as_deref(), to.plan_code.as_deref());
+            let accepted = ask.begin(tx, &hub, found, None).await?;
+            subscriptions::insert_change(tx, ask.id, &to).await?;
+            Ok(accepted)
+        })
+        .await?;
+    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+}
+
+/// What a customer is to have, once it was found that the service is offered so; with the versions of service and subscription
+/// that it was found for.
+async fn changed(hub: &Hub, now: &Subscription, patch: SubscriptionPatch) -> Result<(i64, i64, Holding)> {
+    let to = Holding {
+        plan_code: patch.plan_code.or_else(|| now.plan_code.clone()),
+        quantity: patch.quantity.unwrap_or(now.quantity),
+        properties: patch.properties.or_else(|| now.properties.clone()),
+    };
+    if to.quantity <= Decimal::ZERO {
+        return Err(Error::invalid("/quantity", "is not above zero; to take the service away, terminate the subscription"));
+    }
+    if to == now.holding() {
+        return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
+    }
+    let asked = Asked {
+        plan_code: &to.plan_code,
+        region: &now.region,
+        version: &now.service_version,
+        quantity: to.quantity,
+        term_months: now.term_months,
+        properties: &to.properties,
+    };
+    let service_version = fits(hub, now.service_id, None, &asked).await?;
+    Ok((service_version, now.version, to))
+}
+
+/// Why something is done to a subscription.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Why {
+    /// Why; the subscription shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Text<1, 500>>,
+}
+
+pub async fn suspend(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionWrite>,
+    Path(id): Path<Id<id::Subscription>>,
+    condition: IfMatch,
+    prefer: Prefer,
+    Query(query): Query<CreateQuery>,
+    Body(why): Body<Why>,
+) -> Result<Sent<Accepted<Task>>> {
+    Ask::new(&hub, SubscriptionAction::Suspend, &condition, &query, &why)?.send(&hub, &caller, id, prefer, why.reason).await
+}
+
+pub async fn resume(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionWrite>,
+    Path(id): Path<Id<id::Subscription>>,
+    condition: IfMatch,
+    prefer: Prefer,
+    Query(query): Query<CreateQuery>,
+) -> Result<Sent<Accepted<Task>>> {
+    let nothing = Why { reason: None };
+    Ask::new(&hub, SubscriptionAction::Resume, &condition, &query, &nothing)?.send(&hub, &caller, id, prefer, None).await
+}
+
+pub async fn terminate(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionWrite>,
+    Path(id): Path<Id<id::Subscription>>,
+    condition: IfMatch,
+    prefer: Prefer,
+    Query(query): Query<CreateQuery>,
+    Body(why): Body<Why>,
+) -> Result<Sent<Accepted<Task>>> {
+    Ask::new(&hub, SubscriptionAction::Terminate, &condition, &query, &why)?.send(&hub, &caller, id, prefer, why.reason).await
+}
+
+/// Something that somebody asks for to be done to a subscription.
+struct Ask {
+    id: Id<id::Task>,
+    job_id: Id<id::Job>,
+    action: SubscriptionAction,
+    disable_rollback: bool,
+    /// The version that the caller saw; any, if absent.
+    version: Option<i64>,
+    request: String,
+}
+
+impl Ask {
+    fn new(
+        hub: &Hub,
+        action: SubscriptionAction,
+        condition: &IfMatch,
+        query: &CreateQuery,
+        request: &impl Serialize,
+    ) -> Result<Self> {
+        let request = serde_json::to_string(request).map_err(|error| Error::unavailable(error.to_string()))?;
+        let disable_rollback = query.disable_rollback;
+        Ok(Self { id: hub.id(), job_id: hub.id(), action, disable_rollback, version: condition.version, request })
+    }
+
+    /// The subscription, if this may be done to it now.
+    async fn find(&self, tx: &Tx<'_>, hub: &Hub, caller: &Identity, id: Id<id::Subscription>) -> Result<Subscription> {
+        let found = subscriptions::find_to_edit(tx, &caller.scope(), id, self.version).await?;
+        self.action.check(found.status)?;
+        if let [busy, ..] = tasks::unended(tx, Some(Subject::Subscription(id))).await?[..] {
+            return Err(Error::conflict(
+                "subscription_busy",
+                format!("The task {busy} is at work on the subscription. Wait for it to end, or cancel it, and ask again."),
+            ));
+        }
+        if matches!(self.action, SubscriptionAction::Change | SubscriptionAction::Resume) {
+            let customer = organizations::find_in_use(tx, &caller.scope(), found.organization_id).await?;
+            check_contract(tx, &customer.path, &found, hub.now()).await?;
+        }
+        Ok(found)
+    }
+
+    /// Writes the task, and where the subscription stands while it is at work.
+    async fn begin(&self, tx: &Tx<'_>, hub: &Hub, found: Subscription, reason: Option<String>) -> Result<Accepted<Task>> {
+        let rule = self.action.rule();
+        hub.concerns(found.organization_id);
+        hub.audit_subject(found.id.to_string());
+        hub.audit("taskId", &self.id.to_string());
+        hub.audit_change("status", Some(found.status.as_str()), Some(rule.during.as_str()));
+        let task = NewTask {
+            id: self.id,
+            task_type: rule.task_type,
+            organization_id: found.organization_id,
+            subject: Some(Subject::Subscription(found.id)),
+            disable_rollback: self.disable_rollback,
+            request: &self.request,
+            job_id: self.job_id,
+            now: hub.now(),
+        };
+        let value = engine::begin(tx, hub, &task).await?;
+        let status_before = Some(found.status);
+        let reason = reason.or(found.reason);
+        let after = Subscription { status: rule.during, status_before, task_id: self.id, reason, ..found };
+        subscriptions::update(tx, &after, hub.now()).await?;
+        Ok(Accepted { value, location: engine::location(self.id), ended: false })
+    }
+
+    /// Has it done, where nothing more is to be said.
+    async fn send(
+        &self,
+        hub: &Hub,
+        caller: &Identity,
+        id: Id<id::Subscription>,
+        prefer: Prefer,
+        reason: Option<Text<1, 500>>,
+    ) -> Result<Sent<Accepted<Task>>> {
+        let reason = reason.map(String::from);
+        let sent = hub
+            .write(caller, async |tx| {
+                let found = self.find(tx, hub, caller, id).await?;
+                self.begin(tx, hub, found, reason.clone()).await
+            })
+            .await?;
+        engine::waited(hub, caller, sent, prefer, crate::run).await
+    }
 }

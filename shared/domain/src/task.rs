@@ -16,6 +16,14 @@ text_enum! {
     pub enum TaskType {
         /// Provisions a service to a customer.
         SubscriptionProvision = "SUBSCRIPTION_PROVISION",
+        /// Changes the plan, the quantity or the properties of what a customer has.
+        SubscriptionChange = "SUBSCRIPTION_CHANGE",
+        /// Withholds a service from a customer.
+        SubscriptionSuspend = "SUBSCRIPTION_SUSPEND",
+        /// Gives a customer a service again that was withheld.
+        SubscriptionResume = "SUBSCRIPTION_RESUME",
+        /// Takes a service away from a customer for good.
+        SubscriptionTerminate = "SUBSCRIPTION_TERMINATE",
         /// Registers a data center component.
         DatacenterRegister = "DATACENTER_REGISTER",
         /// Asks whether a data center component is as it was described.
@@ -64,6 +72,14 @@ text_enum! {
         CheckContract = "CHECK_CONTRACT",
         /// Has the service's driver provision it; undone by having it deprovisioned.
         Provision = "PROVISION",
+        /// Has the service's driver change what the customer has; undone by having it changed back.
+        Change = "CHANGE",
+        /// Has the service's driver withhold the service; undone by having it given again.
+        Suspend = "SUSPEND",
+        /// Has the service's driver give the service again; undone by having it withheld.
+        Resume = "RESUME",
+        /// Has the service's driver take the service away; undone by having it brought back, where that can be.
+        Deprovision = "DEPROVISION",
         /// Puts the subscription in force.
         Activate = "ACTIVATE",
         /// Asks once more whether what was asked for can still be done: the world may have changed meanwhile.
@@ -89,6 +105,10 @@ impl TaskType {
         use StepName::*;
         match self {
             Self::SubscriptionProvision => &[CheckContract, Provision, Activate],
+            Self::SubscriptionChange => &[Check, Change, Record],
+            Self::SubscriptionSuspend => &[Check, Suspend, Record],
+            Self::SubscriptionResume => &[Check, Resume, Record],
+            Self::SubscriptionTerminate => &[Check, Deprovision, Record],
             Self::DatacenterRegister | Self::DatacenterValidate | Self::DatacenterUpdate | Self::DatacenterDiscover => {
                 &[Check, Contact, Record]
             }

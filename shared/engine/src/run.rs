@@ -236,7 +236,7 @@ pub(crate) fn settled(task: &Task, turn: Turn, outcome: &Outcome, cancelled: boo
 
 /// Begins the tasks that waited for this one and for no other.
 async fn release(tx: &Tx<'_>, hub: &Hub, ended: &Task) -> Result<()> {
-    for waiting in tasks::release(tx, ended.id).await? {
+    for waiting in tasks::release(tx, ended.id, ended.subject).await? {
         let job_id = hub.id();
         tasks::set_job(tx, waiting.id, job_id).await?;
         enqueue(tx, hub, &waiting.queue, waiting.organization_id, waiting.id, job_id).await?;

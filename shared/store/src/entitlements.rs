@@ -1,7 +1,7 @@
 //! Entitlements: what the driver `builtin` provisions.
 
 use crate::{Scope, Tx, params, subscriptions::Subscription};
-use domain::{Id, Instant, Result, id};
+use domain::{Decimal, Id, Instant, Result, id};
 
 /// Records that a customer is entitled to what it subscribed to, which the caller has found within its scope. Done
 /// again it changes nothing.
@@ -12,6 +12,18 @@ pub async fn insert(tx: &Tx<'_>, subscription: &Subscription, now: Instant) -> R
         params![subscription.id, subscription.organization_id, subscription.service_id, subscription.quantity, now],
     )
     .await
+}
+
+/// Makes the entitlement to a subscription, which the caller has found within its scope, one to so much.
+pub async fn set_quantity(tx: &Tx<'_>, subscription_id: Id<id::Subscription>, quantity: Decimal) -> Result<()> {
+    tx.exec("UPDATE entitlements SET quantity = ?2 WHERE subscription_id = ?1", params![subscription_id, quantity]).await
+}
+
+/// Says whether the customer is not to have, for a while, what it is entitled to by a subscription, which the caller has found
+/// within its scope.
+pub async fn set_suspended(tx: &Tx<'_>, subscription_id: Id<id::Subscription>, suspended: bool) -> Result<()> {
+    tx.exec("UPDATE entitlements SET suspended = ?2 WHERE subscription_id = ?1", params![subscription_id, i64::from(suspended)])
+        .await
 }
 
 /// Takes an entitlement within the scope away. Done again it changes nothing.

@@ -35,7 +35,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_sign_in",
     10 "0010_catalogue",
     11 "0011_environments",
-    12 "0012_certificates",
+    12 "0012_subscription_life",
+    13 "0013_certificates",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

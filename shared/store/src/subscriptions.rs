@@ -1,7 +1,7 @@
 //! Subscriptions: services that customers have.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, params,
+    Db, Row, Scope, Stored, Tx, params, stale,
     value::{numbers, start},
 };
 use domain::{Decimal, Error, Id, Instant, JsonSchema, Result, id, service::Code, subscription::SubscriptionStatus};
@@ -44,6 +44,61 @@ pub struct Subscription {
     pub created_at: Instant,
     /// Since when the customer has it; absent until then.
     pub activated_at: Option<Instant>,
+    /// Since when it is withheld; absent while it is not.
+    pub suspended_at: Option<Instant>,
+    /// Since when the customer has it no more; absent until then.
+    pub terminated_at: Option<Instant>,
+    /// Why it was suspended or terminated, as whoever asked for that said.
+    pub reason: Option<String>,
+    /// Counts whatever changes of it; shown as the ETag.
+    #[serde(skip)]
+    pub version: i64,
+    /// Where it stood when its task began, and stands again when that is undone.
+    #[serde(skip)]
+    pub status_before: Option<SubscriptionStatus>,
+}
+
+impl Subscription {
+    /// What the customer has of the service.
+    pub fn holding(&self) -> Holding {
+        Holding { plan_code: self.plan_code.clone(), quantity: self.quantity, properties: self.properties.clone() }
+    }
+
+    /// Where it stood when its task began.
+    pub fn before(&self) -> SubscriptionStatus {
+        self.status_before.unwrap_or(self.status)
+    }
+}
+
+/// What a customer has of a service, or is to have: what can be changed.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// Which of the service's plans, where it has some.
+    pub plan_code: Option<Code>,
+    /// How much.
+    pub quantity: Decimal,
+    /// What else, as the service's schema has it.
+    pub properties: Option<Box<RawValue>>,
+}
+
+impl PartialEq for Holding {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |holding: &Self| holding.properties.as_ref().map(|properties| properties.get().to_owned());
+        self.plan_code == other.plan_code && self.quantity == other.quantity && text(self) == text(other)
+    }
+}
+
+/// What is to be changed of what a customer has; what is left out stays.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubscriptionPatch {
+    /// Which of the service's plans.
+    pub plan_code: Option<Code>,
+    /// How much of it; above zero and within the plan's bounds.
+    pub quantity: Option<Decimal>,
+    /// What else it is to be like, in the place of all that was said before.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub properties: Option<Box<RawValue>>,
 }
 
 /// What is said of a service that is to be provisioned to a customer.
@@ -72,7 +127,7 @@ pub struct NewSubscription {
     pub properties: Option<Box<RawValue>>,
 }
 
-const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at";
+const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at, s.suspended_at, s.terminated_at, s.reason, s.version, s.status_before";
 /// A subscription belongs to its customer, so whoever is above the customer sees it.
 const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
 
@@ -93,6 +148,11 @@ fn read(row: &mut Row) -> Result<Subscription> {
         task_id: row.take()?,
         created_at: row.take()?,
         activated_at: row.take()?,
+        suspended_at: row.take()?,
+        terminated_at: row.take()?,
+        reason: row.take()?,
+        version: row.take()?,
+        status_before: row.take()?,
     })
 }
 
@@ -159,25 +219,57 @@ pub async fn list(
     .await
 }
 
-/// Moves a subscription within the scope to another status; the first time it becomes active is kept.
-pub async fn set_status(
-    tx: &Tx<'_>,
-    scope: &Scope,
-    id: Id<id::Subscription>,
-    status: SubscriptionStatus,
-    now: Instant,
-) -> Result<()> {
-    let active = (status == SubscriptionStatus::Active).then_some(now);
-    let values = scope.after(params![id, status, active]);
-    let changed: Option<Id<id::Subscription>> = tx
-        .query_opt(
-            "UPDATE subscriptions SET status = ?2, activated_at = COALESCE(activated_at, ?3) WHERE id = ?1
-             AND organization_id IN (SELECT id FROM organizations WHERE path >= ?4 AND path < ?5) RETURNING id",
-            values,
-            |row| row.take(),
-        )
-        .await?;
-    changed.map(drop).ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))
+/// One subscription within the scope that is still at `version`; anything else is stale.
+pub async fn find_to_edit(tx: &Tx<'_>, scope: &Scope, id: Id<id::Subscription>, version: Option<i64>) -> Result<Subscription> {
+    let found = find(tx, scope, id).await?;
+    if version.is_some_and(|version| version != found.version) {
+        return Err(stale("subscription"));
+    }
+    Ok(found)
+}
+
+/// Writes what a task on a subscription, which was found in this transaction, makes of it: where it stands, and the columns of
+/// `Subscription` that can change. The instants of what it comes to for the first time are written with it.
+pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<()> {
+    let is = |status| after.status == status;
+    let active = is(SubscriptionStatus::Active).then_some(now);
+    tx.exec(
+        "UPDATE subscriptions SET status = ?2, status_before = ?3, task_id = ?4, plan_code = ?5, quantity = ?6, properties = ?7,
+             reason = ?8, activated_at = COALESCE(activated_at, ?9), suspended_at = ?10, terminated_at = ?11, version = version + 1
+         WHERE id = ?1",
+        params![
+            after.id,
+            after.status,
+            after.status_before,
+            after.task_id,
+            after.plan_code,
+            after.quantity,
+            after.properties.as_ref().map(|properties| properties.get()),
+            after.reason,
+            active,
+            after.suspended_at,
+            after.terminated_at
+        ],
+    )
+    .await
+}
+
+/// Writes what a task is to make of what a customer has.
+pub async fn insert_change(tx: &Tx<'_>, task_id: Id<id::Task>, to: &Holding) -> Result<()> {
+    let properties = to.properties.as_ref().map(|properties| properties.get());
+    tx.exec(
+        "INSERT INTO subscription_changes (task_id, plan_code, quantity, properties) VALUES (?1, ?2, ?3, ?4)",
+        params![task_id, to.plan_code, to.quantity, properties],
+    )
+    .await
+}
+
+/// What a task is to make of what a customer has. Whose task it is was decided before.
+pub async fn find_change(db: &Db, task_id: Id<id::Task>) -> Result<Option<Holding>> {
+    let sql = "SELECT plan_code, quantity, properties FROM subscription_changes WHERE task_id = ?1";
+    let read =
+        |row: &mut Row| Ok(Holding { plan_code: row.take()?, quantity: row.take()?, properties: properties(row.take()?)? });
+    db.query_opt(sql, params![task_id], read).await
 }
 
 /// Whether anybody has a service, or a plan of it. It is asked of everybody's, for the catalogue is everybody's.

@@ -302,8 +302,24 @@ pub async fn insert(tx: &Tx<'_>, queue: &str, new: &NewTask<'_>) -> Result<Task>
     Ok(task)
 }
 
-/// The tasks on a subject that have not ended. Refused when they are too many for another to wait for them.
+/// Locks a subject's row until the transaction ends, where the database has locks of rows: of two tasks that are asked for
+/// at once, or of one that is asked for while another ends, the second then sees what the first has done. It changes nothing,
+/// and there may be no such row (any more).
+async fn lock(tx: &Tx<'_>, subject: Subject) -> Result<()> {
+    let table = match subject {
+        Subject::Subscription(_) => "subscriptions",
+        Subject::Environment(_) => "environments",
+        Subject::DataCenter(_) => "data_centers",
+    };
+    tx.exec(&format!("UPDATE {table} SET task_id = task_id WHERE id = ?1"), params![subject.to_string()]).await
+}
+
+/// The tasks on a subject that have not ended, as nobody else can change them before the transaction ends. Refused when they
+/// are too many for another to wait for them.
 pub async fn unended(tx: &Tx<'_>, subject: Option<Subject>) -> Result<Vec<Id<id::Task>>> {
+    if let Some(subject) = subject {
+        lock(tx, subject).await?;
+    }
     let Some(subject) = subject.map(|subject| subject.to_string()) else { return Ok(Vec::new()) };
     let sql = "SELECT id FROM tasks WHERE subject = ?1 AND ended_at IS NULL ORDER BY id LIMIT ?2";
     let found: Vec<Id<id::Task>> = tx.query_all(sql, params![subject, MOST_WAITING as i64 + 1], |row| row.take()).await?;
@@ -333,7 +349,10 @@ pub async fn unqueue(tx: &Tx<'_>, id: Id<id::Task>) -> Result<()> {
 }
 
 /// A task that has ended keeps no other waiting: gives those that waited for it and now wait for nothing. They have no job yet.
-pub async fn release(tx: &Tx<'_>, ended: Id<id::Task>) -> Result<Vec<Released>> {
+pub async fn release(tx: &Tx<'_>, ended: Id<id::Task>, subject: Option<Subject>) -> Result<Vec<Released>> {
+    if let Some(subject) = subject {
+        lock(tx, subject).await?;
+    }
     let sql = "DELETE FROM task_predecessors WHERE preceding_id = ?1 RETURNING task_id";
     let waiting: Vec<Id<id::Task>> = tx.query_all(sql, params![ended], |row| row.take()).await?;
     let mut released = Vec::new();
