@@ -4,8 +4,8 @@
 
 use crate::{
     billing_support::{Row, csv, subscription},
-    data_centers_support::component,
     certificates_support::certificate,
+    data_centers_support::component,
     environments_support::environment,
     openapi::tables,
 };

@@ -195,7 +195,7 @@ impl<'a> Certificate<'a> {
         let mut parts = outer.sequence()?;
         outer.end()?;
         let signed = parts.take(tag::SEQUENCE)?;
-        let (algorithm, _) = parts.algorithm()?;
+        let signed_with = parts.take(tag::SEQUENCE)?;
         let signature = parts.bits()?;
         parts.end()?;
         let mut fields = Reader(signed.content);
@@ -203,9 +203,10 @@ impl<'a> Certificate<'a> {
         fields.take(0xa0);
         let serial = fields.content(tag::INTEGER)?;
         // The algorithm again, as it is signed.
-        if fields.algorithm()?.0 != algorithm {
+        if fields.take(tag::SEQUENCE)?.whole != signed_with.whole {
             return None;
         }
+        let (algorithm, _) = Reader(signed_with.whole).algorithm()?;
         let issuer = fields.take(tag::SEQUENCE)?.whole;
         let mut validity = fields.sequence()?;
         let subject = {
@@ -351,7 +352,8 @@ fn attribute(kind: &[u8]) -> &'static str {
 fn text(tag: u8, content: &[u8]) -> String {
     let plain = match tag {
         tag::BMP_STRING => {
-            let units: Vec<u16> = content.chunks(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte))).collect();
+            let units: Vec<u16> =
+                content.chunks(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte))).collect();
             String::from_utf16_lossy(&units)
         }
         _ => String::from_utf8_lossy(content).into_owned(),

@@ -42,9 +42,9 @@ pub async fn list(
 
 /// Where a page begins, from a cursor.
 fn place(cursor: &str) -> Result<(Instant, Id<id::Certificate>)> {
-    let place = cursor.split_once('_').and_then(|(millis, id)| {
-        Some((Instant::from_timestamp_millis(millis.parse().ok()?)?, id.parse().ok()?))
-    });
+    let place = cursor
+        .split_once('_')
+        .and_then(|(millis, id)| Some((Instant::from_timestamp_millis(millis.parse().ok()?)?, id.parse().ok()?)));
     place.ok_or_else(|| Error::malformed("bad_query", "cursor is the nextCursor of the page before; this is none.".to_owned()))
 }
 

@@ -127,8 +127,7 @@ impl PrivateKey {
 
 /// PKCS#8 of a key in its own form.
 fn wrapped(algorithm: &[Vec<u8>], inner: &[u8]) -> Vec<u8> {
-    let parts =
-        [element(tag::INTEGER, &[0]), element(tag::SEQUENCE, &algorithm.concat()), element(tag::OCTET_STRING, inner)];
+    let parts = [element(tag::INTEGER, &[0]), element(tag::SEQUENCE, &algorithm.concat()), element(tag::OCTET_STRING, inner)];
     element(tag::SEQUENCE, &parts.concat())
 }
 
@@ -268,9 +267,15 @@ fn decrypted(der: &[u8], password: &[u8]) -> Result<Vec<u8>, Refusal> {
     };
     derived.map_err(|_| OTHER_CIPHER)?;
     let plain = match size {
-        16 => cbc::Decryptor::<Aes128>::new_from_slices(key, iv).ok().and_then(|cipher| cipher.decrypt_padded_vec::<Pkcs7>(data).ok()),
-        24 => cbc::Decryptor::<Aes192>::new_from_slices(key, iv).ok().and_then(|cipher| cipher.decrypt_padded_vec::<Pkcs7>(data).ok()),
-        _ => cbc::Decryptor::<Aes256>::new_from_slices(key, iv).ok().and_then(|cipher| cipher.decrypt_padded_vec::<Pkcs7>(data).ok()),
+        16 => cbc::Decryptor::<Aes128>::new_from_slices(key, iv)
+            .ok()
+            .and_then(|cipher| cipher.decrypt_padded_vec::<Pkcs7>(data).ok()),
+        24 => cbc::Decryptor::<Aes192>::new_from_slices(key, iv)
+            .ok()
+            .and_then(|cipher| cipher.decrypt_padded_vec::<Pkcs7>(data).ok()),
+        _ => cbc::Decryptor::<Aes256>::new_from_slices(key, iv)
+            .ok()
+            .and_then(|cipher| cipher.decrypt_padded_vec::<Pkcs7>(data).ok()),
     };
     plain.ok_or(Refusal::Password("is not that of the private key"))
 }

@@ -121,7 +121,8 @@ pub fn check(question: &Question, now: Instant) -> Result<Checked, Vec<FieldErro
 
 /// The certificates of a text in PEM.
 fn blocks(text: &str) -> Result<Vec<Vec<u8>>, String> {
-    let none = || "has no certificate; give it in PEM, from -----BEGIN CERTIFICATE----- on, and who signed it after it".to_owned();
+    let none =
+        || "has no certificate; give it in PEM, from -----BEGIN CERTIFICATE----- on, and who signed it after it".to_owned();
     let blocks = pem::blocks(text).ok_or_else(none)?;
     if blocks.is_empty() {
         return Err(none());
@@ -181,7 +182,9 @@ fn look(place: usize, certificate: &Certificate<'_>, issuer: Option<&Certificate
         None => return wrong,
     };
     if let Err(algorithm) = certificate.algorithm {
-        wrong.push(format!("is signed with {algorithm} in its {nth}; take one signed with SHA-256, SHA-384 or SHA-512, or Ed25519"));
+        wrong.push(format!(
+            "is signed with {algorithm} in its {nth}; take one signed with SHA-256, SHA-384 or SHA-512, or Ed25519"
+        ));
     } else if by.key.is_some_and(|key| !key.is_out_of_bounds()) && !certificate.is_signed_by(by) {
         wrong.push(format!("has {nth} with a signature that is not of the key of {}", name(by.subject)));
     }

@@ -75,8 +75,7 @@ async fn forget(tx: &Tx<'_>, gone: &Certificate) -> Result<()> {
 async fn insert(tx: &Tx<'_>, hub: &Hub, job: &Job, id: Id<id::Environment>, product: &Value) -> Result<()> {
     let fault = |what: &str| Error::unavailable(format!("the certificate of a product of {id}: {what}"));
     let facts = &product["certificate"];
-    let valid_to: Instant =
-        facts["validTo"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| fault("it has no end"))?;
+    let valid_to: Instant = facts["validTo"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| fault("it has no end"))?;
     let new = Certificate {
         id: hub.id(),
         organization_id: job.organization_id,

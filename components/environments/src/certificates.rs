@@ -65,7 +65,8 @@ fn place_of(at: usize, half: &str) -> String {
 
 /// Whether any product that is sent says no more of its certificate than which it is.
 pub(crate) fn keeps_any(products: &Value) -> bool {
-    let keeps = |product: &Value| product["certificate"]["thumbprint"].is_string() && product["certificate"]["privateKey"].is_null();
+    let keeps =
+        |product: &Value| product["certificate"]["thumbprint"].is_string() && product["certificate"]["privateKey"].is_null();
     products.as_array().into_iter().flatten().any(keeps)
 }
 

@@ -118,13 +118,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    async fn new(
-        hub: &Hub,
-        id: Id<id::Environment>,
-        mut body: Value,
-        shape: &Shape,
-        present: Option<&Present>,
-    ) -> Result<Self> {
+    async fn new(hub: &Hub, id: Id<id::Environment>, mut body: Value, shape: &Shape, present: Option<&Present>) -> Result<Self> {
         let mut secrets = Map::new();
         let refused = refusal(certificates::take(hub, &mut body["products"], present, &mut secrets).await)?;
         for (place, text) in shape.mask(&mut body) {
@@ -150,7 +144,8 @@ impl Wanted {
         });
         let mut request = Map::new();
         request.insert("productId".to_owned(), products[at]["productId"].clone());
-        request.insert("certificate".to_owned(), if refused.is_none() { products[at]["certificate"].clone() } else { Value::Null });
+        request
+            .insert("certificate".to_owned(), if refused.is_none() { products[at]["certificate"].clone() } else { Value::Null });
         if let Value::Object(before) = present.secrets {
             for (place, secret) in before {
                 secrets.entry(place).or_insert(secret);

@@ -195,7 +195,11 @@ const PUBLIC_ADDRESS: Shape = Shape::Object(
     &[
         field("restApiBaseUri", Shape::Word(&REACHED), "The API, by HTTPS: a host that the certificate must be for."),
         field("restApiBaseHttpUri", Shape::Word(&REACHED), "The API, by HTTP."),
-        field("tenantPortalExternalAddress", Shape::Word(&REACHED), "The portal, by HTTPS: a host that the certificate must be for."),
+        field(
+            "tenantPortalExternalAddress",
+            Shape::Word(&REACHED),
+            "The portal, by HTTPS: a host that the certificate must be for.",
+        ),
         field("tenantPortalExternalHttpAddress", Shape::Word(&REACHED), "The portal, by HTTP."),
         field("consoleProxyExternalAddress", Shape::Word(&REACHED), "The consoles: a host that the certificate must be for."),
     ],
@@ -301,10 +305,7 @@ const PROPERTIES_OF: &[(ProductType, &[&str])] = &[
             "publicAddress",
         ],
     ),
-    (
-        ProductType::Usage,
-        &["diskMode", "auditorPassword", "rootPassword", "acceptTerms", "proxy", "registration", "offlineMode"],
-    ),
+    (ProductType::Usage, &["diskMode", "auditorPassword", "rootPassword", "acceptTerms", "proxy", "registration", "offlineMode"]),
     (ProductType::Rmq, &["deploymentOption", "diskMode", "enableSsh", "rootPassword", "virtualHost", "erlangCookie"]),
     (ProductType::Vropsta, &["deploymentOption", "diskMode", "enableSsh", "rootPassword"]),
 ];
@@ -582,7 +583,11 @@ mod tests {
         vcd["properties"]["proxy"] = json!({ "host": "proxy", "port": 0 });
         assert_eq!(
             places(json!([vcd])),
-            ["/products/0/properties/proxy/port", "/products/0/properties/publicAddress/restApiBaseUri", "/products/0/properties/proxy"]
+            [
+                "/products/0/properties/proxy/port",
+                "/products/0/properties/publicAddress/restApiBaseUri",
+                "/products/0/properties/proxy"
+            ]
         );
         let mut usage = product("usage", &["a"]);
         usage["productType"] = json!("USAGE");
@@ -647,7 +652,11 @@ mod tests {
         let kind_between = |before: &Value, after: &Value| kind_of(&changes(before, after));
         for (one, other, kind) in [
             (before.clone(), integrations(json!([nsx("1")])), TaskType::IntegrationAdd),
-            (integrations(json!([nsx("1")])), integrations(json!([nsx("1"), { "integrationId": "vrops" }])), TaskType::IntegrationAdd),
+            (
+                integrations(json!([nsx("1")])),
+                integrations(json!([nsx("1"), { "integrationId": "vrops" }])),
+                TaskType::IntegrationAdd,
+            ),
             (integrations(json!([nsx("1")])), integrations(json!([nsx("2")])), TaskType::IntegrationUpdate),
             (integrations(json!([nsx("1")])), integrations(json!([])), TaskType::IntegrationDelete),
             (integrations(json!([nsx("1")])), before.clone(), TaskType::IntegrationDelete),

@@ -30,7 +30,27 @@ impl Hash {
     /// The beginning of the DigestInfo of such a hash, in DER.
     const fn info(self) -> [u8; 19] {
         let (number, size) = self.numbers();
-        [0x30, 0x11 + size, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, number, 0x05, 0x00, 0x04, size]
+        [
+            0x30,
+            0x11 + size,
+            0x30,
+            0x0d,
+            0x06,
+            0x09,
+            0x60,
+            0x86,
+            0x48,
+            0x01,
+            0x65,
+            0x03,
+            0x04,
+            0x02,
+            number,
+            0x05,
+            0x00,
+            0x04,
+            size,
+        ]
     }
 }
 
@@ -158,6 +178,7 @@ fn add_product(sum: &mut [u32], x: &[u32], digit: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rsa::{
         BigUint, RsaPrivateKey,
         pkcs1v15::SigningKey,
@@ -166,7 +187,6 @@ mod tests {
         signature::{SignatureEncoding, Signer},
         traits::PublicKeyParts,
     };
-    use proptest::prelude::*;
 
     /// 2048 to 4096 bits.
     const SIZES: RangeInclusive<usize> = 256..=512;

@@ -119,8 +119,7 @@ pub async fn find_by_code(
     code: &str,
 ) -> Result<Option<Id<id::Environment>>> {
     let values = scope.after(params![organization_id, code]);
-    let sql =
-        format!("SELECT e.id FROM {FROM} WHERE e.organization_id = ?1 AND e.code = ?2 AND o.path >= ?3 AND o.path < ?4");
+    let sql = format!("SELECT e.id FROM {FROM} WHERE e.organization_id = ?1 AND e.code = ?2 AND o.path >= ?3 AND o.path < ?4");
     db.query_opt(&sql, values, |row| row.take()).await
 }
 
