@@ -241,7 +241,7 @@ fn who_is_asked_again_gives_the_first_answer() {
 
 fn warnings(world: &World) -> Vec<String> {
     let database = world.database();
-    let sql = "SELECT resource || '.' || operation, details FROM audit_entries WHERE resource = 'certificates' ORDER BY at";
+    let sql = "SELECT resource || '.' || operation, details FROM audit_entries WHERE resource = 'certificates' AND operation <> 'replace' ORDER BY at";
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| Ok(format!("{} {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
     rows.map(Result::unwrap).collect()
