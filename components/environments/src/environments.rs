@@ -93,10 +93,12 @@ pub async fn create(
             Draft::of(to, Some(task_type), Some(name), query.disable_rollback, Of::New { owner, code })
         }
         Some(id) => {
-            let condition = condition.ok_or_else(IfMatch::required)?;
             let present = Present::find(&hub, &caller.scope(), id).await?;
-            let of = Of::Present { version: present.version(condition.version) };
-            let to = Wanted::new(&hub, id, new.value, &Description::SHAPE, Some(&present)).await?;
+            let mut to = Wanted::new(&hub, id, new.value, &Description::SHAPE, Some(&present)).await?;
+            if condition.is_none() {
+                to.refused = Some(IfMatch::required());
+            }
+            let of = Of::Present { version: present.version(condition.and_then(|condition| condition.version)) };
             // To deploy over what there is, is to change it.
             let task_type = Some(task_type).filter(|task_type| *task_type != TaskType::EnvironmentDeploy);
             Draft::of(to, task_type, Some(name), query.disable_rollback, of)
