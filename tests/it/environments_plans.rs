@@ -341,7 +341,7 @@ fn two_hundred_environments_are_each_deployed_once_by_one_runner_and_by_four() {
             }
             let runs = (0..runners).map(|_| async {
                 for _ in 0..120 / runners {
-                    crate::tasks_walk::runner(&world, "environments").await;
+                    crate::tasks_walk::runner(&world, "deployments").await;
                 }
             });
             futures::future::join_all(runs).await;
@@ -351,4 +351,99 @@ fn two_hundred_environments_are_each_deployed_once_by_one_runner_and_by_four() {
             assert_eq!(world.count("SELECT SUM(s.attempts) FROM task_steps s JOIN tasks t ON t.id = s.task_id WHERE t.task_type = 'ENVIRONMENT_DEPLOY'"), 800);
         });
     }
+}
+
+#[test]
+fn a_deployment_over_what_there_is_is_a_change_of_what_the_caller_has_seen() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let ask = |name: &str, hosts: &[&str], version: Option<&'static str>, more: &str| {
+            let path = format!("{PATH}?replaceExisting=true{more}");
+            let call = world.post(&path, environment(name, &vc, hosts)).by(&operator).header("prefer", "wait=5");
+            version.into_iter().fold(call, |call, version| call.header("if-match", version)).send()
+        };
+        let before = world.dump();
+        ask("prod", &["a", "b", "c"], None, "").await.expect_problem(428, "if_match_required");
+        ask("prod", &["a", "b", "c"], Some("\"1\""), "").await.expect_problem(412, "stale");
+        assert_eq!(world.dump(), before);
+        let plan = ask("prod", &["a", "b", "c"], Some("\"2\""), "&dryRun=true").await;
+        assert_eq!((plan.expect(201).text("/environmentId"), plan.text("/taskType")), (id.clone(), "NODE_ADD".into()));
+        let asked = ask("prod", &["a", "b", "c"], Some("\"2\""), "").await;
+        assert_eq!((asked.expect(200).text("/type"), asked.text("/environmentId")), ("NODE_ADD".into(), id.clone()));
+        assert_eq!((world.count("SELECT COUNT(*) FROM machines"), world.count("SELECT COUNT(*) FROM environments")), (3, 1));
+        // Where there is none of this code, it is a deployment as any other, and so it is when it is asked again.
+        let path = format!("{PATH}?replaceExisting=true");
+        let other = || world.post(&path, environment("other", &vc, &["x"])).by(&operator).key("other").send();
+        let first = other().await;
+        assert_eq!(first.expect(202).text("/type"), "ENVIRONMENT_DEPLOY");
+        world.settle().await;
+        assert_eq!(other().await.expect(202).text("/id"), first.text("/id"));
+        // What another tenant has under the code is not looked at.
+        let one = provider(&world, &operator, "One").await;
+        let theirs = registered(&world, &one, "vc1", "BUILTIN").await;
+        let mine = world.post(&path, environment("prod", &theirs, &["a"])).by(&one).send().await;
+        assert_ne!(mine.expect(202).text("/environmentId"), id);
+        let mut body = environment("prod", &theirs, &["a"]);
+        body["organizationId"] = json!(operator.organization);
+        let call = world.post(&path, body).by(&one).header("if-match", "*").send().await;
+        call.expect_problem(404, "organization_not_found");
+    });
+}
+
+#[test]
+fn what_is_asked_of_a_change_is_asked_of_a_plan_and_a_deletion_too() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let call = world.put(&format!("{PATH}/{id}?dryRun=true"), json!({ "products": [product(&vc, "10.6", &["a"])] }));
+        let plan = call.by(&operator).header("if-match", "*").send().await;
+        let path = plan.expect(201).header("location").to_owned();
+        world.post(&format!("{path}/approve"), json!({})).by(&operator).send().await.expect(200);
+        let apply = world.post(&format!("{path}/apply?disableRollback=true"), json!({})).by(&operator).send().await;
+        assert_eq!(apply.expect(202).at("/disableRollback"), true);
+        world.settle().await;
+        let call = world.put(&format!("{PATH}/{id}"), json!({ "products": [product(&vc, "10.7", &["a"])] })).by(&operator);
+        let changed = call.header("if-match", "*").header("prefer", "wait=5").send().await;
+        assert_eq!((changed.expect(200).text("/status"), changed.header("preference-applied")), ("SUCCESS".into(), "wait=5"));
+        let call = world.delete(&format!("{PATH}/{id}")).by(&operator).header("if-match", "*");
+        let deleted = call.header("prefer", "wait=5").send().await;
+        assert_eq!((deleted.expect(200).text("/type"), deleted.text("/status")), ("ENVIRONMENT_DELETE".into(), "SUCCESS".into()));
+    });
+}
+
+#[test]
+fn what_products_work_with_and_products_that_go_are_changes_of_their_own_kinds() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let with = |integrations: Value| {
+            let mut product = product(&vc, "10.5", &["a", "b"]);
+            product["integrations"] = integrations;
+            product
+        };
+        let nsx = |version: &str| json!({ "integrationId": "nsx", "version": version, "integrationPassword": "Secret-1" });
+        let mut rmq = product(&vc, "3.9", &["r"]);
+        (rmq["productId"], rmq["productType"], rmq["properties"]) = (json!("rmq"), json!("RMQ"), json!({ "virtualHost": "/" }));
+        let added = with(json!([nsx("4.1")]));
+        let updated = with(json!([nsx("4.2")]));
+        for (products, kind, machines) in [
+            (json!([added]), "INTEGRATION_ADD", 2),
+            (json!([updated]), "INTEGRATION_UPDATE", 2),
+            (json!([with(json!([]))]), "INTEGRATION_DELETE", 2),
+            (json!([with(json!([])), rmq]), "ENVIRONMENT_DEPLOY", 3),
+            (json!([with(json!([]))]), "PRODUCT_DELETE", 2),
+        ] {
+            let call = world.put(&format!("{PATH}/{id}"), json!({ "products": products })).by(&operator);
+            let asked = call.header("if-match", "*").header("prefer", "wait=5").send().await;
+            assert_eq!((asked.expect(200).text("/type"), asked.text("/status")), (kind.into(), "SUCCESS".into()));
+            assert_eq!(world.count("SELECT COUNT(*) FROM machines"), machines, "{kind}");
+        }
+    });
 }

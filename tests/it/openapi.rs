@@ -27,6 +27,8 @@ pub fn tables() -> Vec<Routes> {
         vsphere::routes(),
         data_centers::routes(),
         environments::routes(),
+        deployments::routes(),
+        certificates::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),
@@ -98,6 +100,7 @@ fn the_manifest_routes_every_path_to_the_component_that_has_it() {
             "/internal/services/{serviceId}/validate",
             "/internal/broker-turns",
             "/internal/turns",
+            "/internal/certificates/check",
         ];
         for (_, path) in table.all().filter(|(_, path)| !private.contains(path)) {
             let (_, component) = routes

@@ -210,7 +210,14 @@ async fn environments(world: &World, operator: &str, caller: &Caller) {
     }
     world.settle().await;
     let query = format!("organizationId={}", caller.text("bootstrap", "/organization/id"));
-    for list in ["environments", "data-centers", "plans", "tasks?type=UPGRADE", "data-centers?componentType=NSXT"] {
+    for list in [
+        "environments",
+        "data-centers",
+        "plans",
+        "tasks?type=UPGRADE",
+        "certificates?expiresBefore=2030-01-01T00:00:00Z",
+        "data-centers?componentType=NSXT",
+    ] {
         world.get(&format!("/v1/{list}")).bearer(operator).send().await.expect(200);
     }
     for list in ["environments", "data-centers"] {

@@ -4,6 +4,7 @@
 
 use crate::{
     billing_support::{Row, csv, subscription},
+    certificates_support::certificate,
     data_centers_support::component,
     environments_support::environment,
     openapi::tables,
@@ -233,6 +234,10 @@ const ROUTES: &[Route] = &[
         r#"{"products":[{"productType":"VCD","productId":"vcd","version":"10.5","dataCenterId":"{dataCenterId}","adminPassword":"N0de-of-the-tests","nodes":[{"hostName":"x","vmName":"vm-x","rootPassword":"N0de-of-the-tests"}],"properties":{"systemName":"vcd","dbPassword":"N0de-of-the-tests"}}]}"#,
     ),
     route(One(EnvironmentWrite), "DELETE /v1/environments/{environmentId}"),
+    route(One(EnvironmentRead), "GET /v1/environments/{environmentId}/products/{productId}/certificate"),
+    route(One(EnvironmentWrite), "PUT /v1/environments/{environmentId}/products/{productId}/certificate")
+        .body(r#"{"certificate":"x","privateKey":"x"}"#),
+    route(One(EnvironmentRead), "GET /v1/certificates").lists("certificateId"),
     route(One(EnvironmentRead), "GET /v1/plans").lists("planId"),
     route(One(EnvironmentRead), "GET /v1/plans/{planId}"),
     route(One(PlanApprove), "POST /v1/plans/{planId}/approve"),
@@ -411,7 +416,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a name stands for something that belongs to an organization.
 fn is_owned(name: &str) -> bool {
-    !["serviceId", "serviceRoleId", "packageRepositoryId", "serviceBrokerId", "jobId", "role", "line", "step"].contains(&name)
+    !["serviceId", "serviceRoleId", "packageRepositoryId", "serviceBrokerId", "jobId", "productId", "role", "line", "step"].contains(&name)
 }
 
 /// An onboarding invitation of an issuer, to a provider that it has a contract with.
@@ -429,15 +434,26 @@ async fn invite_provider(world: &World, operator: &Actor, issuer: &str, service:
 }
 
 /// A data center component of an organization, an environment that is deployed to it, and the plan of another.
-async fn deploy(world: &World, operator: &Actor, organization: &str) -> [(&'static str, String); 3] {
+async fn deploy(world: &World, operator: &Actor, organization: &str) -> [(&'static str, String); 5] {
     let ask = async |path: &str, mut body: Value| {
         body["organizationId"] = organization.into();
         world.post(path, body).by(operator).header("prefer", "wait=5").send().await
     };
     let component = ask("/v1/data-centers", component("vc", "BUILTIN")).await.expect(200).text("/dataCenterId");
-    let deployed = ask("/v1/environments", environment("one", &component, &["a"])).await.expect(200).text("/environmentId");
+    let mut one = environment("one", &component, &["a"]);
+    one["products"][0]["certificate"] = certificate("server");
+    let deployed = ask("/v1/environments", one).await.expect(200).text("/environmentId");
+    world.settle().await;
+    let certificates = world.get(&format!("/v1/certificates?environmentId={deployed}")).by(operator).send().await;
+    let certificate = certificates.expect(200).text("/items/0/id");
     let plan = ask("/v1/environments?dryRun=true", environment("two", &component, &["a"])).await.expect(201).text("/id");
-    [("dataCenterId", component), ("environmentId", deployed), ("planId", plan)]
+    [
+        ("dataCenterId", component),
+        ("environmentId", deployed),
+        ("productId", "vcd".to_owned()),
+        ("certificateId", certificate),
+        ("planId", plan),
+    ]
 }
 
 /// A subscription of a customer, its task, a report of its usage by its provider, and the invoice for that.

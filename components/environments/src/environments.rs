@@ -1,8 +1,11 @@
 //! `/v1/environments`. Every change is a plan that a task carries out: at once, or, as a dry run, when somebody says so.
 
-use crate::plans::{self, Planned};
+use crate::{
+    certificates::{self, Present},
+    plans::{self, Planned},
+};
 use domain::{
-    Error, Id, JsonSchema, OrganizationKind, Result,
+    Error, Id, JsonSchema, Kind, OrganizationKind, Result,
     environment::{Change, Description, PlanStatus, changes, check_products, code_of, kind_of},
     form::{Form, Shape, read, written},
     id,
@@ -43,6 +46,9 @@ pub struct CreateQuery {
     /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
     #[serde(default)]
     disable_rollback: bool,
+    /// Whether an environment that has the code already becomes what is described. It is then named by its ETag, as If-Match.
+    #[serde(default)]
+    replace_existing: bool,
 }
 
 /// How to go about a change.
@@ -51,10 +57,10 @@ pub struct CreateQuery {
 pub struct ChangeQuery {
     /// Whether to make a plan only, and answer with it.
     #[serde(default)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
     #[serde(default)]
-    disable_rollback: bool,
+    pub(crate) disable_rollback: bool,
 }
 
 pub async fn create(
@@ -62,6 +68,7 @@ pub async fn create(
     caller: Caller<permit::EnvironmentWrite>,
     prefer: Prefer,
     Query(query): Query<CreateQuery>,
+    condition: Option<IfMatch>,
     new: Filled<Description>,
 ) -> Result<Planned> {
     check_products(&new.value)?;
@@ -76,12 +83,26 @@ pub async fn create(
         Some(CreateAction::Import) => TaskType::EnvironmentImport,
         Some(CreateAction::Validate) => TaskType::EnvironmentValidate,
     };
-    let draft = Draft {
-        to: Wanted::new(&hub, hub.id(), new.value, &Description::SHAPE).await?,
-        task_type: Some(task_type),
-        name: Some(name),
-        disable_rollback: query.disable_rollback,
-        of: Of::New { owner, code },
+    let existing = match query.replace_existing {
+        true => environments::find_by_code(hub.db().await?, &caller.scope(), owner, &code).await?,
+        false => None,
+    };
+    let draft = match existing {
+        None => {
+            let to = Wanted::new(&hub, hub.id(), new.value, &Description::SHAPE, None).await?;
+            Draft::of(to, Some(task_type), Some(name), query.disable_rollback, Of::New { owner, code })
+        }
+        Some(id) => {
+            let present = Present::find(&hub, &caller.scope(), id).await?;
+            let mut to = Wanted::new(&hub, id, new.value, &Description::SHAPE, Some(&present)).await?;
+            if condition.is_none() {
+                to.refused = Some(IfMatch::required());
+            }
+            let of = Of::Present { version: present.version(condition.and_then(|condition| condition.version)) };
+            // To deploy over what there is, is to change it.
+            let task_type = Some(task_type).filter(|task_type| *task_type != TaskType::EnvironmentDeploy);
+            Draft::of(to, task_type, Some(name), query.disable_rollback, of)
+        }
     };
     plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
 }
@@ -93,20 +114,61 @@ pub(crate) struct Wanted {
     pub(crate) secrets: Option<String>,
     /// What was sent, masked.
     pub(crate) request: String,
+    /// Why it is not taken. Found out before the transaction, and said inside it, where a request that is repeated gets its first
+    /// answer.
+    refused: Option<Error>,
 }
 
 impl Wanted {
-    async fn new(hub: &Hub, id: Id<id::Environment>, mut body: Value, shape: &Shape) -> Result<Self> {
+    async fn new(hub: &Hub, id: Id<id::Environment>, mut body: Value, shape: &Shape, present: Option<&Present>) -> Result<Self> {
         let mut secrets = Map::new();
+        let refused = refusal(certificates::take(hub, &mut body["products"], present, &mut secrets).await)?;
         for (place, text) in shape.mask(&mut body) {
             secrets.insert(place, text.into());
         }
-        let secrets = match secrets.is_empty() {
-            true => None,
-            false => Some(hub.seal(&id.to_string(), &written(&Value::Object(secrets))).await?),
-        };
         let request = written(&body);
-        Ok(Self { id, products: body["products"].take(), secrets, request })
+        Ok(Self { id, products: body["products"].take(), secrets: sealed(hub, id, secrets).await?, request, refused })
+    }
+
+    /// What an environment is, but for the certificate of the product at this place.
+    pub(crate) async fn with_certificate(hub: &Hub, present: Present, at: usize, certificate: Value) -> Result<Self> {
+        let id = present.environment.id;
+        let mut products = present.products.clone();
+        products[at]["certificate"] = certificate;
+        let mut secrets = Map::new();
+        let refused = refusal(certificates::take(hub, &mut products, Some(&present), &mut secrets).await)?;
+        let refused = refused.map(|mut error| {
+            let place = format!("/products/{at}/certificate");
+            for field in &mut error.fields {
+                field.pointer = field.pointer.replacen(&place, "", 1);
+            }
+            error
+        });
+        let mut request = Map::new();
+        request.insert("productId".to_owned(), products[at]["productId"].clone());
+        request
+            .insert("certificate".to_owned(), if refused.is_none() { products[at]["certificate"].clone() } else { Value::Null });
+        if let Value::Object(before) = present.secrets {
+            for (place, secret) in before {
+                secrets.entry(place).or_insert(secret);
+            }
+        }
+        Ok(Self { id, products, secrets: sealed(hub, id, secrets).await?, request: written(&Value::Object(request)), refused })
+    }
+}
+
+async fn sealed(hub: &Hub, id: Id<id::Environment>, secrets: Map<String, Value>) -> Result<Option<String>> {
+    match secrets.is_empty() {
+        true => Ok(None),
+        false => hub.seal(&id.to_string(), &written(&Value::Object(secrets))).await.map(Some),
+    }
+}
+
+/// A refusal, to be said later; a fault is one at once.
+fn refusal(done: Result<()>) -> Result<Option<Error>> {
+    match done {
+        Err(error) if error.kind == Kind::Unavailable => Err(error),
+        done => Ok(done.err()),
     }
 }
 
@@ -121,7 +183,7 @@ pub(crate) struct Draft {
 }
 
 /// What is changed.
-enum Of {
+pub(crate) enum Of {
     /// An environment that is not there yet.
     New { owner: Id<id::Organization>, code: String },
     /// One that is there, at this version.
@@ -129,8 +191,15 @@ enum Of {
 }
 
 impl Draft {
+    pub(crate) fn of(to: Wanted, task_type: Option<TaskType>, name: Option<String>, disable_rollback: bool, of: Of) -> Self {
+        Self { to, task_type, name, disable_rollback, of }
+    }
+
     /// The plan of it, if the change can be made.
     pub(crate) async fn make(&self, tx: &Tx<'_>, hub: &Hub, scope: &Scope) -> Result<Plan> {
+        if let Some(refused) = &self.to.refused {
+            return Err(refused.clone());
+        }
         environments::check_components(tx, scope, &self.to.products).await?;
         match &self.of {
             Of::New { owner, code } => {
@@ -217,19 +286,20 @@ pub async fn replace(
     caller: Caller<permit::EnvironmentWrite>,
     Path(id): Path<Id<id::Environment>>,
     condition: IfMatch,
+    prefer: Prefer,
     Query(query): Query<ChangeQuery>,
     change: Filled<Change>,
 ) -> Result<Planned> {
     check_products(&change.value)?;
     let name = change.value["name"].as_str().map(str::to_owned);
-    let draft = Draft {
-        to: Wanted::new(&hub, id, change.value, &Change::SHAPE).await?,
-        task_type: None,
-        name,
-        disable_rollback: query.disable_rollback,
-        of: Of::Present { version: condition.version },
+    let present = match certificates::keeps_any(&change.value["products"]) {
+        true => Some(Present::find(&hub, &caller.scope(), id).await?),
+        false => None,
     };
-    plans::planned(&hub, &caller, &draft, query.dry_run, Prefer { wait: None }).await
+    let version = present.as_ref().map_or(condition.version, |present| present.version(condition.version));
+    let to = Wanted::new(&hub, id, change.value, &Change::SHAPE, present.as_ref()).await?;
+    let draft = Draft::of(to, None, name, query.disable_rollback, Of::Present { version });
+    plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
 }
 
 pub async fn remove(
@@ -237,15 +307,11 @@ pub async fn remove(
     caller: Caller<permit::EnvironmentWrite>,
     Path(id): Path<Id<id::Environment>>,
     condition: IfMatch,
+    prefer: Prefer,
     Query(query): Query<ChangeQuery>,
 ) -> Result<Planned> {
-    let to = Wanted { id, products: Value::Array(Vec::new()), secrets: None, request: "{}".to_owned() };
-    let draft = Draft {
-        to,
-        task_type: Some(TaskType::EnvironmentDelete),
-        name: None,
-        disable_rollback: query.disable_rollback,
-        of: Of::Present { version: condition.version },
-    };
-    plans::planned(&hub, &caller, &draft, query.dry_run, Prefer { wait: None }).await
+    let to = Wanted { id, products: Value::Array(Vec::new()), secrets: None, request: "{}".to_owned(), refused: None };
+    let of = Of::Present { version: condition.version };
+    let draft = Draft::of(to, Some(TaskType::EnvironmentDelete), None, query.disable_rollback, of);
+    plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
 }

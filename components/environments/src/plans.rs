@@ -4,18 +4,19 @@ use crate::environments::Draft;
 use domain::{
     Error, Id, JsonSchema, Result,
     environment::PlanStatus,
-    form::read,
     id,
     task::{Subject, TaskType},
 };
 use serde::Deserialize;
-use serde_json::Value;
 use store::{
     Scope, Tx, environments,
     plans::{self, Plan},
     tasks::{NewTask, Task},
 };
 use web::{Accepted, Caller, Created, Either, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
+
+/// The component that carries plans out.
+const DEPLOYMENTS: &str = "deployments";
 
 /// The answer to a change: a plan, when it was a dry run, else the task.
 pub type Planned = Sent<Either<Created<Plan>, Accepted<Task>>>;
@@ -39,7 +40,7 @@ pub(crate) async fn planned(hub: &Hub, caller: &Identity, draft: &Draft, dry_run
             begin(tx, hub, plan, &draft.to.request, draft.disable_rollback).await
         })
         .await?;
-    engine::waited(hub, caller, sent, prefer, crate::run).await.map(Sent::other)
+    engine::waited_there(hub, caller, sent, prefer, DEPLOYMENTS).await.map(Sent::other)
 }
 
 /// Writes the task that carries out a plan.
@@ -52,7 +53,7 @@ async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_ro
     if kept {
         hub.audit_subject(environment_id.to_string());
         environments::set_task(tx, environment_id, id).await?;
-        environments::link(tx, environment_id, &products(&plan)?).await?;
+        environments::link(tx, environment_id, &plan.products()?).await?;
     }
     hub.concerns(plan.organization_id);
     hub.audit("planId", &plan.id.to_string());
@@ -68,13 +69,8 @@ async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_ro
         job_id: hub.id(),
         now: hub.now(),
     };
-    let value = engine::begin(tx, hub, &task).await?;
+    let value = engine::begin_there(tx, hub, DEPLOYMENTS, &task).await?;
     Ok(Accepted { value, location: engine::location(id), ended: false })
-}
-
-/// The products of a plan.
-pub(crate) fn products(plan: &Plan) -> Result<Value> {
-    read(plan.products.as_bytes()).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
 }
 
 /// Which plans to list.
@@ -119,11 +115,21 @@ pub async fn approve(hub: Hub, caller: Caller<permit::PlanApprove>, Path(id): Pa
     .await
 }
 
+/// How to go about a plan.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplyQuery {
+    /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
+    #[serde(default)]
+    disable_rollback: bool,
+}
+
 pub async fn apply(
     hub: Hub,
     caller: Caller<permit::EnvironmentWrite>,
     Path(id): Path<Id<id::Plan>>,
     prefer: Prefer,
+    Query(query): Query<ApplyQuery>,
 ) -> Result<Sent<Accepted<Task>>> {
     let scope = caller.scope();
     let sent = hub
@@ -139,12 +145,12 @@ pub async fn apply(
                 ));
             }
             check_up_to_date(tx, &scope, &plan).await?;
-            environments::check_components(tx, &scope, &products(&plan)?).await?;
+            environments::check_components(tx, &scope, &plan.products()?).await?;
             let request = format!("{{\"planId\":\"{id}\"}}");
-            begin(tx, &hub, plan, &request, false).await
+            begin(tx, &hub, plan, &request, query.disable_rollback).await
         })
         .await?;
-    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+    engine::waited_there(&hub, &caller, sent, prefer, DEPLOYMENTS).await
 }
 
 /// Refuses a plan that was made for another state of the world than there is.

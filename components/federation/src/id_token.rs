@@ -3,15 +3,18 @@
 //! The algorithms are RS256, which every OpenID provider has, and ES256. The key decides which of them it is for, and a token
 //! that names another is refused: `none`, and `HS256` under a public key, among them.
 
-use crate::rsa;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::oidc::Claims;
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier};
+use rsa_verify::{Hash, Key, verifies};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::ops::RangeInclusive;
 
 /// The longest token, in characters.
 const TOKEN_MAX: usize = 16 * 1024;
+/// The sizes of RSA moduli that are taken, in bytes: 2048 to 4096 bits.
+const RSA_SIZES: RangeInclusive<usize> = 256..=512;
 /// The most keys that an issuer may have.
 const KEYS_MAX: usize = 64;
 
@@ -110,8 +113,9 @@ fn number(text: &Option<String>) -> Option<Vec<u8>> {
 }
 
 fn is_rs256(key: &Jwk, signed: &str, signature: &[u8]) -> Option<bool> {
-    let hash = Sha256::digest(signed.as_bytes()).into();
-    Some(rsa::verifies(&number(&key.n)?, &number(&key.e)?, &hash, signature))
+    let hash = Sha256::digest(signed.as_bytes());
+    let (n, e) = (number(&key.n)?, number(&key.e)?);
+    Some(verifies(Key { n: &n, e: &e }, RSA_SIZES, Hash::Sha256, &hash, signature))
 }
 
 fn is_es256(key: &Jwk, signed: &str, signature: &[u8]) -> Option<bool> {

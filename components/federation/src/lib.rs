@@ -3,7 +3,6 @@
 mod id_token;
 mod oidc;
 mod outbound;
-mod rsa;
 mod trust;
 
 use web::Routes;

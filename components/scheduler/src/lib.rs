@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 26] = [
+const OTHERS: [&str; 28] = [
     "access",
     "sign-in",
     "federation",
@@ -30,6 +30,8 @@ const OTHERS: [&str; 26] = [
     "data-centers",
     "environments",
     "vsphere",
+    "deployments",
+    "certificates",
     "invitations",
     "billing",
     "discovery",

@@ -74,6 +74,43 @@ const KEY: Word = Word {
     pattern: "^[!-~]{1,500}$",
 };
 
+/// A chain of certificates in PEM.
+const CHAIN: Word = Word {
+    is: |text| (1..=64 * 1024).contains(&text.len()),
+    hint: "give the certificate and whoever signed it in PEM, 64 KiB at most",
+    pattern: r"^[\s\S]{1,65536}$",
+};
+
+/// A private key in PEM.
+const PRIVATE_KEY: Word = Word {
+    is: |text| (1..=16 * 1024).contains(&text.len()),
+    hint: "give the private key in PEM, 16 KiB at most",
+    pattern: r"^[\s\S]{1,16384}$",
+};
+
+/// What a private key is encrypted with.
+const KEY_PASSWORD: Word = Word {
+    is: |text| (1..=1024).contains(&text.chars().count()),
+    hint: "give 1 to 1024 characters",
+    pattern: r"^[\s\S]{1,1024}$",
+};
+
+/// Where something is reached: a host, perhaps with a port, as an address of the web or without what stands around it.
+const REACHED: Word = Word {
+    is: |text| text.len() <= 500 && text.bytes().all(|byte| byte.is_ascii_graphic()) && host_of(text).is_some(),
+    hint: "give an address of the web, for example https://vcd.example.com, or a host with a port, for example vcd.example.com:443",
+    pattern: "^(https?://)?[A-Za-z0-9._:-]+([/?#][!-~]*)?$",
+};
+
+/// The host of an address of [`REACHED`].
+fn host_of(address: &str) -> Option<&str> {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0) && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && (HOST.is)(host)).then_some(host)
+}
+
 const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
     Field { name, shape, about }
 }
@@ -118,6 +155,105 @@ const INTEGRATION: Shape = Shape::Object(
     &["integrationId"],
 );
 
+const CERTIFICATE_FIELD: Field =
+    field("certificate", Shape::Secret(&CHAIN), "The certificate, and whoever signed it after it, in PEM.");
+const PRIVATE_KEY_FIELD: Field = field("privateKey", Shape::Secret(&PRIVATE_KEY), "Its private key, in PEM.");
+const KEY_PASSWORD_FIELD: Field =
+    field("keyPassword", Shape::Secret(&KEY_PASSWORD), "The password of the private key, if that is encrypted (AES, PBKDF2).");
+
+/// A certificate that a product comes with; or the one that it has, by its thumbprint. What the hub knows of one may be sent
+/// back, and is not looked at.
+const CERTIFICATE: Shape = Shape::Object(
+    &[
+        CERTIFICATE_FIELD,
+        PRIVATE_KEY_FIELD,
+        KEY_PASSWORD_FIELD,
+        field("thumbprint", Shape::Text(1, 95), "The one that the product has, for who sends no other."),
+        field("thumbprintSha1", Shape::Text(1, 59), "Known to the hub."),
+        field("subject", Shape::Text(0, 500), "Known to the hub."),
+        field("issuer", Shape::Text(0, 500), "Known to the hub."),
+        field("serialNumber", Shape::Text(1, 500), "Known to the hub."),
+        field("keyType", Shape::Text(1, 40), "Known to the hub."),
+        field("names", Shape::List(&Shape::Text(1, 253), 200), "Known to the hub."),
+        field("validFrom", Shape::Text(1, 40), "Known to the hub."),
+        field("validTo", Shape::Text(1, 40), "Known to the hub."),
+    ],
+    &[],
+);
+
+/// A certificate that is to be installed.
+pub enum CertificateChange {}
+
+impl Form for CertificateChange {
+    const NAME: &'static str = "CertificateChange";
+    const SHAPE: Shape =
+        Shape::Object(&[CERTIFICATE_FIELD, PRIVATE_KEY_FIELD, KEY_PASSWORD_FIELD], &["certificate", "privateKey"]);
+}
+
+/// Where a VCD is reached from outside.
+const PUBLIC_ADDRESS: Shape = Shape::Object(
+    &[
+        field("restApiBaseUri", Shape::Word(&REACHED), "The API, by HTTPS: a host that the certificate must be for."),
+        field("restApiBaseHttpUri", Shape::Word(&REACHED), "The API, by HTTP."),
+        field(
+            "tenantPortalExternalAddress",
+            Shape::Word(&REACHED),
+            "The portal, by HTTPS: a host that the certificate must be for.",
+        ),
+        field("tenantPortalExternalHttpAddress", Shape::Word(&REACHED), "The portal, by HTTP."),
+        field("consoleProxyExternalAddress", Shape::Word(&REACHED), "The consoles: a host that the certificate must be for."),
+    ],
+    &[],
+);
+
+/// The hosts at which a product is reached with its certificate, each once.
+pub fn hosts(product: &Value) -> Vec<String> {
+    let addresses = &product["properties"]["publicAddress"];
+    let mut hosts: Vec<String> = Vec::new();
+    for field in ["restApiBaseUri", "tenantPortalExternalAddress", "consoleProxyExternalAddress"] {
+        let host = addresses[field].as_str().and_then(host_of);
+        if let Some(host) = host.filter(|host| !hosts.iter().any(|known| known == host)) {
+            hosts.push(host.to_owned());
+        }
+    }
+    hosts
+}
+
+/// How a Usage Meter gets out.
+const PROXY: Shape = Shape::Object(
+    &[
+        field("type", Shape::OneOf(&["HTTP", "HTTPS", "SOCKS"]), "Which protocol it speaks."),
+        field("host", Shape::Word(&HOST), "Where it is."),
+        field("port", Shape::Whole(1, 65_535), "At which port."),
+        field("user", Shape::Text(1, 120), "Who the product is to it."),
+        field("password", Shape::Secret(&PASSWORD), "The password of that user, or where it is kept."),
+    ],
+    &["host", "port"],
+);
+
+/// How a Usage Meter is registered.
+const REGISTRATION: Shape = Shape::Object(
+    &[
+        field("label", Shape::Text(1, 120), "Its name."),
+        field("meteringMode", Shape::Text(1, 40), "What it meters for."),
+        field("connectivityMode", Shape::OneOf(&["ONLINE", "OFFLINE"]), "Whether it reports by itself."),
+        field("contractNumber", Shape::Text(1, 60), "The contract that it reports to."),
+        field("siteName", Shape::Text(1, 120), "The site of that contract."),
+        field("token", Shape::Secret(&KEY), "The token of the registration."),
+    ],
+    &[],
+);
+
+/// How a Usage Meter works without a way out.
+const OFFLINE_MODE: Shape = Shape::Object(
+    &[
+        field("enabled", Shape::Truth, "Whether it does."),
+        field("token", Shape::Secret(&KEY), "The token of the mode."),
+        field("retainUsageData", Shape::Truth, "Whether what it metered before stays."),
+    ],
+    &["enabled"],
+);
+
 /// The properties of products of any type; [`PROPERTIES_OF`] says whose they are.
 const PROPERTIES: Shape = Shape::Object(
     &[
@@ -128,16 +264,21 @@ const PROPERTIES: Shape = Shape::Object(
         field("adminFullName", Shape::Text(1, 120), "VCD: the administrator's name."),
         field("adminUsername", Shape::Text(1, 120), "VCD: who the administrator is."),
         field("nfsMount", Shape::Text(1, 255), "VCD: the transfer share."),
-        field("deploymentOption", Shape::Text(1, 80), "VCD: the appliance's size."),
-        field("diskMode", Shape::OneOf(&["thin", "thick", "eagerZeroedThick"]), "VCD, USAGE: how disks are provisioned."),
-        field("enableSsh", Shape::Truth, "VCD: whether SSH is on."),
+        field("deploymentOption", Shape::Text(1, 80), "VCD, RMQ, VROPSTA: the appliance's size."),
+        field("diskMode", Shape::OneOf(&["thin", "thick", "eagerZeroedThick"]), "How disks are provisioned."),
+        field("enableSsh", Shape::Truth, "VCD, RMQ, VROPSTA: whether SSH is on."),
         field("expireRootPassword", Shape::Truth, "VCD: whether root's password must be changed at once."),
         field("clusterFailoverMode", Shape::OneOf(&["MANUAL", "AUTOMATIC"]), "VCD: how the database fails over."),
         field("keystorePassword", Shape::Secret(&PASSWORD), "VCD: the key store's password."),
-        field("rootPassword", Shape::Secret(&PASSWORD), "VCD, USAGE: root's password."),
+        field("rootPassword", Shape::Secret(&PASSWORD), "Root's password."),
         field("auditorPassword", Shape::Secret(&PASSWORD), "USAGE: the auditor's password."),
         field("acceptTerms", Shape::Truth, "USAGE: whether the terms are accepted."),
-        field("registrationToken", Shape::Secret(&KEY), "USAGE: the token of the registration."),
+        field("publicAddress", PUBLIC_ADDRESS, "VCD: where it is reached from outside."),
+        field("proxy", PROXY, "USAGE: how it gets out."),
+        field("registration", REGISTRATION, "USAGE: how it is registered."),
+        field("offlineMode", OFFLINE_MODE, "USAGE: how it works without a way out."),
+        field("virtualHost", Shape::Text(1, 80), "RMQ: the virtual host."),
+        field("erlangCookie", Shape::Secret(&KEY), "RMQ: the secret that its nodes share."),
     ],
     &[],
 );
@@ -161,11 +302,12 @@ const PROPERTIES_OF: &[(ProductType, &[&str])] = &[
             "clusterFailoverMode",
             "keystorePassword",
             "rootPassword",
+            "publicAddress",
         ],
     ),
-    (ProductType::Usage, &["diskMode", "auditorPassword", "rootPassword", "acceptTerms", "registrationToken"]),
-    (ProductType::Rmq, &[]),
-    (ProductType::Vropsta, &[]),
+    (ProductType::Usage, &["diskMode", "auditorPassword", "rootPassword", "acceptTerms", "proxy", "registration", "offlineMode"]),
+    (ProductType::Rmq, &["deploymentOption", "diskMode", "enableSsh", "rootPassword", "virtualHost", "erlangCookie"]),
+    (ProductType::Vropsta, &["deploymentOption", "diskMode", "enableSsh", "rootPassword"]),
 ];
 
 const PRODUCT: Shape = Shape::Object(
@@ -179,6 +321,7 @@ const PRODUCT: Shape = Shape::Object(
         field("license", Shape::Secret(&KEY), "Its licence."),
         field("integrations", Shape::List(&INTEGRATION, 20), "What it works with."),
         field("nodes", Shape::List(&NODE, 50), "Its machines."),
+        field("certificate", CERTIFICATE, "Its certificate; with another, or none, than it has, it is given that."),
         field("properties", PROPERTIES, "What is particular to its type."),
     ],
     &["productType", "productId", "version", "dataCenterId", "adminPassword", "nodes"],
@@ -343,6 +486,13 @@ pub fn kind_of(changes: &[Value]) -> TaskType {
             ([_, "nodes", _], Some("DESTROYED")) => TaskType::NodeDelete,
             ([_, "nodes", _, "powerState"], _) => TaskType::NodePower,
             ([_, "nodes", _, ..], _) => TaskType::NodeUpdate,
+            ([_, "certificate", ..], _) => TaskType::CertificateUpdate,
+            ([_, "integrations", _], Some("CREATED")) => TaskType::IntegrationAdd,
+            ([_, "integrations", _], Some("DESTROYED")) => TaskType::IntegrationDelete,
+            ([_, "integrations", _, ..], _) => TaskType::IntegrationUpdate,
+            ([_, "integrations"], Some("CREATED")) => TaskType::IntegrationAdd,
+            ([_, "integrations"], Some("DESTROYED")) => TaskType::IntegrationDelete,
+            ([_], Some("DESTROYED")) => TaskType::ProductDelete,
             _ => TaskType::EnvironmentDeploy,
         }
     };
@@ -406,6 +556,61 @@ mod tests {
     }
 
     #[test]
+    fn addresses_and_what_is_within_properties_are_checked_field_by_field() {
+        for (address, host) in [
+            ("https://vcd.example.com", Some("vcd.example.com")),
+            ("https://vcd.example.com:8443/tenant?x", Some("vcd.example.com")),
+            ("http://10.0.0.1/", Some("10.0.0.1")),
+            ("console.example.com:443", Some("console.example.com")),
+            ("https://", None),
+            ("https://user@host", None),
+            ("https://host:0", None),
+            ("https://host:+1", None),
+            ("https://host:99999", None),
+            ("ftp://host", None),
+            ("a b", None),
+        ] {
+            assert_eq!(host_of(address), host, "{address}");
+        }
+        let mut vcd = product("vcd", &["a"]);
+        vcd["properties"] = json!({ "publicAddress": {
+            "restApiBaseUri": "https://vcd.example.com", "tenantPortalExternalAddress": "https://vcd.example.com/tenant",
+            "restApiBaseHttpUri": "http://plain.example.com", "consoleProxyExternalAddress": "console.example.com:443"
+        } });
+        assert_eq!(places(json!([vcd.clone()])), [""; 0]);
+        assert_eq!(hosts(&vcd), ["vcd.example.com", "console.example.com"]);
+        vcd["properties"]["publicAddress"]["restApiBaseUri"] = json!("https://");
+        vcd["properties"]["proxy"] = json!({ "host": "proxy", "port": 0 });
+        assert_eq!(
+            places(json!([vcd])),
+            [
+                "/products/0/properties/proxy/port",
+                "/products/0/properties/publicAddress/restApiBaseUri",
+                "/products/0/properties/proxy"
+            ]
+        );
+        let mut usage = product("usage", &["a"]);
+        usage["productType"] = json!("USAGE");
+        usage["properties"] = json!({
+            "proxy": { "type": "HTTP", "host": "proxy", "port": 3128, "user": "u", "password": "Secret1" },
+            "registration": { "label": "one", "connectivityMode": "ONLINE", "token": "abc" },
+            "offlineMode": { "enabled": false }
+        });
+        assert_eq!(places(json!([usage.clone()])), [""; 0]);
+        usage["properties"]["registration"]["more"] = json!(1);
+        usage["properties"]["offlineMode"] = json!({});
+        usage["properties"]["proxy"]["password"] = json!("it's");
+        assert_eq!(
+            places(json!([usage])),
+            [
+                "/products/0/properties/offlineMode/enabled",
+                "/products/0/properties/proxy/password",
+                "/products/0/properties/registration/more"
+            ]
+        );
+    }
+
+    #[test]
     fn a_change_is_named_by_what_it_changes() {
         let before = json!([product("vcd", &["a", "b"])]);
         let kind = |edit: &dyn Fn(&mut Value)| {
@@ -433,6 +638,33 @@ mod tests {
             TaskType::EnvironmentDeploy
         );
         assert_eq!(kind(&|after| *after = Value::Null).1, ["/products"]);
+        assert_eq!(
+            kind(&|after| after[0]["certificate"] = json!({ "thumbprint": "AB" })),
+            (TaskType::CertificateUpdate, vec!["/products/vcd/certificate".into()])
+        );
+        let before = json!([product("vcd", &["a"]), product("rmq", &["b"])]);
+        let integrations = |list: Value| {
+            let mut products = before.clone();
+            products[0]["integrations"] = list;
+            products
+        };
+        let nsx = |version: &str| json!({ "integrationId": "nsx", "version": version });
+        let kind_between = |before: &Value, after: &Value| kind_of(&changes(before, after));
+        for (one, other, kind) in [
+            (before.clone(), integrations(json!([nsx("1")])), TaskType::IntegrationAdd),
+            (
+                integrations(json!([nsx("1")])),
+                integrations(json!([nsx("1"), { "integrationId": "vrops" }])),
+                TaskType::IntegrationAdd,
+            ),
+            (integrations(json!([nsx("1")])), integrations(json!([nsx("2")])), TaskType::IntegrationUpdate),
+            (integrations(json!([nsx("1")])), integrations(json!([])), TaskType::IntegrationDelete),
+            (integrations(json!([nsx("1")])), before.clone(), TaskType::IntegrationDelete),
+            (before.clone(), json!([before[1].clone()]), TaskType::ProductDelete),
+            (before.clone(), Value::Null, TaskType::EnvironmentDeploy),
+        ] {
+            assert_eq!(kind_between(&one, &other), kind, "{one} {other}");
+        }
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 pub mod acting;
 pub mod audit;
 pub mod branding;
+pub mod certificate;
 pub mod contract;
 pub mod country;
 pub mod credential;

@@ -58,6 +58,16 @@ text_enum! {
         NodeDelete = "NODE_DELETE",
         /// Powers nodes of an environment on or off.
         NodePower = "NODE_POWER",
+        /// Installs certificates of products of an environment.
+        CertificateUpdate = "CERTIFICATE_UPDATE",
+        /// Adds what products of an environment work with.
+        IntegrationAdd = "INTEGRATION_ADD",
+        /// Changes what products of an environment work with.
+        IntegrationUpdate = "INTEGRATION_UPDATE",
+        /// Removes what products of an environment work with.
+        IntegrationDelete = "INTEGRATION_DELETE",
+        /// Deletes products of an environment.
+        ProductDelete = "PRODUCT_DELETE",
     }
 }
 
@@ -115,9 +125,17 @@ impl TaskType {
                 &[Check, Contact, Record]
             }
             Self::DatacenterDelete => &[Check, Remove],
-            Self::EnvironmentDeploy | Self::Upgrade | Self::NodeAdd | Self::NodeUpdate | Self::NodeDelete | Self::NodePower => {
-                &[Check, Apply, Verify, Record]
-            }
+            Self::EnvironmentDeploy
+            | Self::Upgrade
+            | Self::NodeAdd
+            | Self::NodeUpdate
+            | Self::NodeDelete
+            | Self::NodePower
+            | Self::CertificateUpdate
+            | Self::IntegrationAdd
+            | Self::IntegrationUpdate
+            | Self::IntegrationDelete
+            | Self::ProductDelete => &[Check, Apply, Verify, Record],
             Self::EnvironmentImport | Self::EnvironmentValidate => &[Check, Verify, Record],
             Self::EnvironmentDelete => &[Check, Apply, Remove],
         }

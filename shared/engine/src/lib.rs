@@ -17,7 +17,7 @@ mod wait;
 pub use asked::{Asked, ask, taken};
 pub use people::{answer, cancel, restart, resume};
 pub use run::advance;
-pub use wait::waited;
+pub use wait::{waited, waited_there};
 
 use domain::{
     Id, Result, id,
@@ -82,7 +82,12 @@ pub struct Settled<'a> {
 
 /// Writes a task of this component and the job of its first turn, unless it has to wait for others on its subject.
 pub async fn begin(tx: &Tx<'_>, hub: &Hub, new: &NewTask<'_>) -> Result<Task> {
-    let task = tasks::insert(tx, hub.component(), hub.principal(), new).await?;
+    begin_there(tx, hub, hub.component(), new).await
+}
+
+/// The same for a task that another component carries out.
+pub async fn begin_there(tx: &Tx<'_>, hub: &Hub, component: &str, new: &NewTask<'_>) -> Result<Task> {
+    let task = tasks::insert(tx, component, hub.principal(), new).await?;
     if task.job_id.is_some() {
         enqueue(tx, hub, &task.queue, task.organization_id, task.id, new.job_id).await?;
     }

@@ -71,6 +71,14 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Environment>) -> Result<Env
         .ok_or_else(|| Error::not_found("environment_not_found", "environment", id))
 }
 
+/// One environment within the scope, and its secrets, sealed for its id.
+pub async fn find_with_secrets(db: &Db, scope: &Scope, id: Id<id::Environment>) -> Result<(Environment, Option<String>)> {
+    let values = scope.after(params![id]);
+    let sql = format!("SELECT {COLUMNS}, e.secrets FROM {FROM} WHERE e.id = ?1 AND o.path >= ?2 AND o.path < ?3");
+    let found = db.query_opt(&sql, values, |row| Ok((read(row)?, row.take()?))).await?;
+    found.ok_or_else(|| Error::not_found("environment_not_found", "environment", id))
+}
+
 /// A page of the environments within the scope, oldest first.
 pub async fn list(
     db: &Db,
@@ -97,10 +105,22 @@ pub async fn check_code(db: &Db, organization_id: Id<id::Organization>, code: &s
         Some(id) => Err(Error::conflict(
             "environment_code_taken",
             format!(
-                "The environment {id} has the code {code} already, and is not overwritten. To replace what it is, read it and send PUT /v1/environments/{id} with its ETag as If-Match; or choose another code."
+                "The environment {id} has the code {code} already, and is not overwritten. To replace what it is, read it and send this with replaceExisting=true and its ETag as If-Match; or choose another code."
             ),
         )),
     }
+}
+
+/// The environment within the scope that has this code in an organization, if there is one.
+pub async fn find_by_code(
+    db: &Db,
+    scope: &Scope,
+    organization_id: Id<id::Organization>,
+    code: &str,
+) -> Result<Option<Id<id::Environment>>> {
+    let values = scope.after(params![organization_id, code]);
+    let sql = format!("SELECT e.id FROM {FROM} WHERE e.organization_id = ?1 AND e.code = ?2 AND o.path >= ?3 AND o.path < ?4");
+    db.query_opt(&sql, values, |row| row.take()).await
 }
 
 /// Refuses an edit of another version than the present one.
@@ -228,8 +248,8 @@ pub async fn set_machines(tx: &Tx<'_>, id: Id<id::Environment>, products: &Value
     for product in products.as_array().map(Vec::as_slice).unwrap_or_default() {
         for node in product["nodes"].as_array().map(Vec::as_slice).unwrap_or_default() {
             tx.exec(
-                "INSERT INTO machines (environment_id, host_name, product_id, node) VALUES (?1, ?2, ?3, ?4)",
-                params![id, node["hostName"].as_str(), product["productId"].as_str(), written(node)],
+                "INSERT INTO machines (environment_id, host_name, product_id, node, certificate) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![id, node["hostName"].as_str(), product["productId"].as_str(), written(node), thumbprint(product)],
             )
             .await?;
         }
@@ -241,4 +261,21 @@ pub async fn set_machines(tx: &Tx<'_>, id: Id<id::Environment>, products: &Value
 pub async fn count_machines(db: &Db, id: Id<id::Environment>) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM machines WHERE environment_id = ?1";
     Ok(db.query_opt(sql, params![id], |row| row.take()).await?.unwrap_or_default())
+}
+
+/// The thumbprint of a product's certificate, if it has one.
+fn thumbprint(product: &Value) -> Option<&str> {
+    product["certificate"]["thumbprint"].as_str()
+}
+
+/// Whether the machines of an environment have the certificates that products say, and no others.
+pub async fn has_certificates(db: &Db, id: Id<id::Environment>, products: &Value) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM machines WHERE environment_id = ?1 AND product_id = ?2 AND COALESCE(certificate, '') <> ?3";
+    for product in products.as_array().map(Vec::as_slice).unwrap_or_default() {
+        let values = params![id, product["productId"].as_str(), thumbprint(product).unwrap_or_default()];
+        if db.query_opt(sql, values, |row| row.take::<i64>()).await?.unwrap_or_default() > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -274,6 +274,11 @@ pub async fn hasten(tx: &Tx<'_>, id: Id<id::Job>, now: Instant) -> Result<bool> 
     Ok(row.is_some())
 }
 
+/// Forgets a job that is not needed any more. One that a runner is at stays: it finds out by itself.
+pub async fn forget(tx: &Tx<'_>, id: Id<id::Job>) -> Result<()> {
+    tx.exec("DELETE FROM jobs WHERE id = ?1 AND state <> 'RUNNING'", params![id]).await
+}
+
 /// A page of jobs, oldest first. Jobs are the hub's, so this is for the operator: the route's permission sees to it.
 pub async fn list(db: &Db, state: Option<JobState>, after: Option<Id<id::Job>>, limit: u32) -> Result<Vec<JobView>> {
     db.query_all(

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod bindings;
 pub mod branding;
 pub mod broker_resources;
+pub mod certificates;
 pub mod contracts;
 pub mod credentials;
 pub mod data_centers;

@@ -42,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     16 "0016_renewals",
     17 "0017_service_brokers",
     18 "0018_vsphere",
+    19 "0019_certificates",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -1,9 +1,9 @@
 //! Plans: what changes of environments come to.
 
 use crate::{Db, Row, Scope, Tx, environments::json, params, value::start};
-use domain::{Error, Id, Instant, JsonSchema, Result, environment::PlanStatus, id, task::TaskType};
+use domain::{Error, Id, Instant, JsonSchema, Result, environment::PlanStatus, form, id, task::TaskType};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 /// What a change of an environment comes to.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -41,6 +41,13 @@ pub struct Plan {
     /// Their secrets, sealed for the environment's id.
     #[serde(skip)]
     pub secrets: Option<String>,
+}
+
+impl Plan {
+    /// The products as they are to be.
+    pub fn products(&self) -> Result<Value> {
+        form::read(self.products.as_bytes()).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
+    }
 }
 
 const COLUMNS: &str = "p.id, p.organization_id, p.environment_id, p.task_type, p.status, p.seen_version, p.code, p.name, p.changes, p.task_id, p.created_at, p.approved_at, p.products, p.secrets";

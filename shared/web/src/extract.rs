@@ -289,15 +289,20 @@ pub struct IfMatch {
     pub version: Option<i64>,
 }
 
+impl IfMatch {
+    /// The refusal of an edit that does not say what it edits.
+    pub fn required() -> Error {
+        Error::new(
+            Kind::ConditionRequired,
+            "if_match_required",
+            "An edit must say which state it edits: read the resource and send its ETag as the header If-Match.",
+        )
+    }
+}
+
 impl FromRequest for IfMatch {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let header = incoming.headers.text("if-match").ok_or_else(|| {
-            Error::new(
-                Kind::ConditionRequired,
-                "if_match_required",
-                "An edit must say which state it edits: read the resource and send its ETag as the header If-Match.",
-            )
-        })?;
+        let header = incoming.headers.text("if-match").ok_or_else(Self::required)?;
         let text = header.trim();
         if text == "*" {
             return Ok(Self { version: None });
@@ -305,6 +310,16 @@ impl FromRequest for IfMatch {
         // An ETag that we never gave matches nothing, as RFC 9110 (13.1.1) has it: that is a stale edit, not bad syntax.
         let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|number| number.parse().ok());
         Ok(Self { version: Some(version.unwrap_or(-1)) })
+    }
+}
+
+/// The same for what is an edit in some cases only.
+impl FromRequest for Option<IfMatch> {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        match incoming.headers.text("if-match") {
+            Some(_) => IfMatch::from_request(hub, incoming).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 

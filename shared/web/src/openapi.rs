@@ -338,6 +338,7 @@ describe! {
     [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAMES);
     [T: JsonSchema] Merge<T>: |operation| operation.merge::<T>();
     [] IfMatch: |operation| operation.if_match();
+    [] Option<IfMatch>: |operation| operation.if_match();
     [] Prefer: |operation| operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
     [T: JsonSchema] Shown<T>: |operation| operation.answers::<T>(200, "Here it is.");
     [T: JsonSchema] Edited<T>: |operation| {

@@ -95,6 +95,7 @@ handler!(A B);
 handler!(A B C);
 handler!(A B C D);
 handler!(A B C D E);
+handler!(A B C D E G);
 
 impl Routes {
     /// The table of a component, with the routes that every component has.

@@ -1,31 +1,84 @@
-//! RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2), verification only: one power of a public number.
+//! RSASSA-PKCS1-v1_5 (RFC 8017, 8.2.2), verification only: one power of a public number.
 //!
 //! By hand, because the crate for it is three times the size of everything else that verifying an ID token takes, and the
-//! component has no room for it. Nothing here is secret, so nothing needs to be done in constant time; what counts is that the
-//! whole padded message is computed and compared, not parsed. The tests compare it with that crate.
+//! components that verify have no room for it. Nothing here is secret, so nothing needs to be done in constant time; what
+//! counts is that the whole padded message is computed and compared, not parsed. The tests compare it with that crate.
 
-/// The sizes of moduli that are taken, in bytes: 2048 to 4096 bits.
-const SIZES: std::ops::RangeInclusive<usize> = 256..=512;
+use std::ops::RangeInclusive;
 
-/// The beginning of the DigestInfo of a SHA-256 hash, in DER.
-const SHA256_INFO: [u8; 19] =
-    [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
+/// How a message was hashed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
 
-/// Whether the signature is that of a message with this SHA-256 hash, under the key with the modulus `n` and the exponent
-/// `e`, both big-endian.
-pub fn verifies(n: &[u8], e: &[u8], hash: &[u8; 32], signature: &[u8]) -> bool {
-    let n = n.strip_prefix(&[0]).unwrap_or(n);
-    let Some(e) = exponent(e) else { return false };
-    let is_a_modulus = SIZES.contains(&n.len()) && n.len().is_multiple_of(4) && n[0] >= 0x80 && n[n.len() - 1] & 1 == 1;
-    if !is_a_modulus || signature.len() != n.len() || signature >= n {
+impl Hash {
+    /// The last number of its object identifier, and its length in bytes.
+    const fn numbers(self) -> (u8, u8) {
+        match self {
+            Self::Sha256 => (1, 32),
+            Self::Sha384 => (2, 48),
+            Self::Sha512 => (3, 64),
+        }
+    }
+
+    /// The beginning of the DigestInfo of such a hash, in DER.
+    const fn info(self) -> [u8; 19] {
+        let (number, size) = self.numbers();
+        [
+            0x30,
+            0x11 + size,
+            0x30,
+            0x0d,
+            0x06,
+            0x09,
+            0x60,
+            0x86,
+            0x48,
+            0x01,
+            0x65,
+            0x03,
+            0x04,
+            0x02,
+            number,
+            0x05,
+            0x00,
+            0x04,
+            size,
+        ]
+    }
+}
+
+/// A public key: both numbers big-endian.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// The modulus.
+    pub n: &'a [u8],
+    /// The exponent.
+    pub e: &'a [u8],
+}
+
+/// Whether the signature is that of a message with this digest, under a key whose modulus has so many bytes.
+pub fn verifies(key: Key<'_>, sizes: RangeInclusive<usize>, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
+    let n = key.n.strip_prefix(&[0]).unwrap_or(key.n);
+    let Some(e) = exponent(key.e) else { return false };
+    let is_a_modulus = sizes.contains(&n.len()) && n.len().is_multiple_of(4) && n[0] >= 0x80 && n[n.len() - 1] & 1 == 1;
+    let is_a_digest = digest.len() == usize::from(hash.numbers().1);
+    // The padding has eight bytes at least.
+    if !is_a_modulus || !is_a_digest || n.len() < digest.len() + 30 || signature.len() != n.len() || signature >= n {
         return false;
     }
-    let mut expected = vec![0xff; n.len()];
-    let info = n.len() - SHA256_INFO.len() - hash.len();
+    let (mut expected, info) = (vec![0xff; n.len()], hash.info());
+    let begin = n.len() - info.len() - digest.len();
     expected[..2].copy_from_slice(&[0, 1]);
-    expected[info - 1] = 0;
-    expected[info..info + SHA256_INFO.len()].copy_from_slice(&SHA256_INFO);
-    expected[info + SHA256_INFO.len()..].copy_from_slice(hash);
+    expected[begin - 1] = 0;
+    expected[begin..begin + info.len()].copy_from_slice(&info);
+    expected[begin + info.len()..].copy_from_slice(digest);
     power(signature, e, n) == expected
 }
 
@@ -125,15 +178,23 @@ fn add_product(sum: &mut [u32], x: &[u32], digit: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::rsa::{
+    use proptest::prelude::*;
+    use rsa::{
         BigUint, RsaPrivateKey,
         pkcs1v15::SigningKey,
         pkcs8::DecodePrivateKey,
-        sha2::{Digest, Sha256},
+        sha2::{Digest, Sha256, Sha384, Sha512},
         signature::{SignatureEncoding, Signer},
         traits::PublicKeyParts,
     };
-    use proptest::prelude::*;
+
+    /// 2048 to 4096 bits.
+    const SIZES: RangeInclusive<usize> = 256..=512;
+
+    /// By SHA-256.
+    fn verifies(n: &[u8], e: &[u8], digest: &[u8], signature: &[u8]) -> bool {
+        super::verifies(Key { n, e }, SIZES, Hash::Sha256, digest, signature)
+    }
 
     fn keys() -> Vec<RsaPrivateKey> {
         [include_str!("../../../tests/data/rsa_2048.pem"), include_str!("../../../tests/data/rsa_3072.pem")]
@@ -166,6 +227,19 @@ mod tests {
                 assert!(!verifies(&n, &e, &hash, &beyond));
             }
         }
+    }
+
+    #[test]
+    fn a_signature_is_of_one_hash() {
+        let key = keys().remove(0);
+        let (n, e) = (key.n().to_bytes_be(), key.e().to_bytes_be());
+        let is = |hash, digest: &[u8], signature: &[u8]| super::verifies(Key { n: &n, e: &e }, SIZES, hash, digest, signature);
+        let (longer, longest) = (Sha384::digest(b"x"), Sha512::digest(b"x"));
+        let signature = SigningKey::<Sha384>::new(key.clone()).sign(b"x").to_vec();
+        assert!(is(Hash::Sha384, &longer, &signature) && !is(Hash::Sha512, &longest, &signature));
+        assert!(!is(Hash::Sha256, &longer, &signature) && !is(Hash::Sha256, &longer[..32], &signature));
+        let signature = SigningKey::<Sha512>::new(key.clone()).sign(b"x").to_vec();
+        assert!(is(Hash::Sha512, &longest, &signature) && !is(Hash::Sha384, &longer, &signature));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What doing and undoing each step means.
 
-use crate::plans::products;
 use domain::{
     Error, Kind, Result,
+    certificate::NOTE,
     data_center::Target,
     environment::EnvironmentStatus,
     form::read,
@@ -13,7 +13,7 @@ use serde_json::Value;
 use store::{
     Tx,
     environments::{self, Environment},
-    jobs,
+    jobs::{self, NewJob},
     plans::{self, Plan},
 };
 
@@ -69,7 +69,7 @@ async fn plan_and_environment(work: &Work<'_>) -> Result<(Plan, Option<Environme
 /// Asks once more whether it can be done: other tasks may have come before this one.
 async fn check(work: &Work<'_>) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    environments::check_components(work.hub.db().await?, work.scope, &products(&plan)?).await?;
+    environments::check_components(work.hub.db().await?, work.scope, &plan.products()?).await?;
     let Some(environment) = environment.filter(|_| plan.seen_version > 0) else { return Ok(Outcome::Done) };
     Ok(match environments::check_version(&environment, Some(plan.seen_version)) {
         Ok(()) => Outcome::Done,
@@ -86,9 +86,9 @@ fn present(environment: Option<&Environment>) -> Result<Value> {
 async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let way = turn.way;
     let (plan, environment) = plan_and_environment(work).await?;
-    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let (before, after) = (present(environment.as_ref())?, plan.products()?);
     let db = work.hub.db().await?;
-    if environments::uses(db, work.scope, [&before, &after], Target::Manual).await? {
+    if by_person(work, [&before, &after]).await? {
         let what = match way {
             Way::Do => "Carry out",
             Way::Undo => "The task did not reach its goal after this was done. Take back",
@@ -111,9 +111,9 @@ async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
 /// given.
 async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let (before, after) = (present(environment.as_ref())?, plan.products()?);
     let db = work.hub.db().await?;
-    if environments::uses(db, work.scope, [&before, &after], Target::Manual).await? {
+    if by_person(work, [&before, &after]).await? {
         if turn.way == Way::Undo {
             return Ok(Outcome::Done);
         }
@@ -129,6 +129,9 @@ async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let nodes = |product: &Value| product["nodes"].as_array().map_or(0, Vec::len);
     let expected: usize = after.as_array().into_iter().flatten().map(nodes).sum();
     let found = environments::count_machines(db, plan.environment_id).await?;
+    if deployed && !environments::has_certificates(db, plan.environment_id, &after).await? {
+        return Ok(Outcome::Failed("There are machines with another certificate than was installed.".to_owned()));
+    }
     Ok(match deployed && found != expected as i64 {
         true => Outcome::Failed(format!("There are {found} machines where {expected} were deployed.")),
         false => Outcome::Done,
@@ -138,12 +141,22 @@ async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
 /// Has what was kept to go back to taken away, now that nobody will.
 async fn tidy(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    let (before, after) = (present(environment.as_ref())?, products(&plan)?);
+    let (before, after) = (present(environment.as_ref())?, plan.products()?);
     let upgrades = before.as_array().is_some_and(|products| !products.is_empty());
     if upgrades && environments::uses(work.hub.db().await?, work.scope, [&before, &after], Target::Vsphere).await? {
         return engine::ask(work, "vsphere", StepName::Record, turn).await.map(|(outcome, _)| outcome);
     }
     Ok(Outcome::Done)
+}
+
+/// Whether a person sees to a change. What is reached through a vCenter has its machines made there, but within them a person
+/// installs certificates.
+async fn by_person(work: &Work<'_>, products: [&Value; 2]) -> Result<bool> {
+    let db = work.hub.db().await?;
+    if environments::uses(db, work.scope, products, Target::Manual).await? {
+        return Ok(true);
+    }
+    Ok(work.task_type == TaskType::CertificateUpdate && environments::uses(db, work.scope, products, Target::Vsphere).await?)
 }
 
 fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
@@ -177,7 +190,7 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
         // Begun again, after it has failed.
         Some(StepName::Check) if task.attempt > 1 => {
             let plan = plans::of_task(tx, work.scope, task.id).await?;
-            environments::link(tx, id, &products(&plan)?).await?;
+            environments::link(tx, id, &plan.products()?).await?;
             if plan.seen_version > 0 {
                 return Ok(());
             }
@@ -185,16 +198,41 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
         }
         Some(StepName::Record) if work.task_type != TaskType::EnvironmentValidate => {
             let plan = plans::of_task(tx, work.scope, task.id).await?;
-            let after = products(&plan)?;
+            let after = plan.products()?;
             if work.task_type == TaskType::EnvironmentImport
                 && !environments::uses(tx, work.scope, [&after, &Value::Null], Target::Manual).await?
             {
                 environments::set_machines(tx, id, &after).await?;
             }
+            let before = environments::find(tx, work.scope, id).await?;
             environments::record(tx, work.scope, &plan, now).await?;
-            environments::relink(tx, id, &after).await
+            environments::relink(tx, id, &after).await?;
+            note_certificates(tx, work, &before, &after).await
         }
-        Some(StepName::Remove) => environments::delete(tx, work.scope, id).await,
+        Some(StepName::Remove) => {
+            let Ok(before) = environments::find(tx, work.scope, id).await else { return Ok(()) };
+            environments::delete(tx, work.scope, id).await?;
+            note_certificates(tx, work, &before, &Value::Null).await
+        }
         _ => Ok(()),
     }
+}
+
+/// Has the certificates of an environment looked at again, if it had any or has some now.
+async fn note_certificates(tx: &Tx<'_>, work: &Work<'_>, before: &Environment, after: &Value) -> Result<()> {
+    let any = |products: &Value| products.as_array().into_iter().flatten().any(|product| !product["certificate"].is_null());
+    if !any(after) && !any(&present(Some(before))?) {
+        return Ok(());
+    }
+    let job = NewJob {
+        id: work.hub.id(),
+        queue: NOTE.0,
+        kind: NOTE.1,
+        organization_id: before.organization_id,
+        payload: before.id.to_string(),
+        due_at: work.hub.now(),
+        trace: Some(&work.hub.traceparent()),
+        now: work.hub.now(),
+    };
+    jobs::enqueue(tx, job).await
 }

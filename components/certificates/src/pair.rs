@@ -1,0 +1,205 @@
+//! Whether a chain of certificates and a private key can be installed together, and what is known of them then.
+
+use crate::{
+    certificate::{Certificate, name},
+    key::{PrivateKey, Refusal},
+    pem,
+};
+use domain::{FieldError, Instant, JsonSchema};
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+use sha2::Sha256;
+
+/// The most certificates of a chain.
+const LONGEST: usize = 10;
+/// The largest chain and the largest key, in bytes.
+const LARGEST: (usize, usize) = (64 * 1024, 16 * 1024);
+/// The most names of a certificate that are looked at.
+const NAMES: usize = 200;
+
+/// What is to be installed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Question {
+    /// The certificate, and whoever signed it after it, in PEM.
+    pub certificate: String,
+    /// The private key, in PEM.
+    pub private_key: String,
+    /// The password of the private key, if it has one.
+    pub key_password: Option<String>,
+    /// The hosts that it must be for.
+    pub hosts: Vec<String>,
+}
+
+/// What is known of a pair that can be installed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// What is known of the certificate.
+    pub facts: domain::certificate::Certificate,
+    /// The chain in PEM, and nothing else.
+    pub certificate: String,
+    /// The key in PKCS#8 in PEM, under no password.
+    pub private_key: String,
+}
+
+/// Checks a pair; whatever is wrong is named with its field.
+pub fn check(question: &Question, now: Instant) -> Result<Checked, Vec<FieldError>> {
+    let mut faults = Vec::new();
+    let mut fault = |pointer: &str, detail: String| faults.push(FieldError { pointer: pointer.to_owned(), detail });
+    if question.certificate.len() > LARGEST.0 || question.private_key.len() > LARGEST.1 {
+        fault("/certificate", format!("is too large; the chain may have {} bytes and the key {}", LARGEST.0, LARGEST.1));
+        return Err(faults);
+    }
+    let blocks: Vec<Vec<u8>> = match blocks(&question.certificate) {
+        Ok(blocks) => blocks,
+        Err(wrong) => {
+            fault("/certificate", wrong);
+            return Err(faults);
+        }
+    };
+    let read: Option<Vec<Certificate<'_>>> = blocks.iter().map(|der| Certificate::read(der)).collect();
+    let Some(chain) = read.filter(|chain| !chain.is_empty()) else {
+        let place = blocks.iter().position(|der| Certificate::read(der).is_none()).unwrap_or_default();
+        fault("/certificate", format!("has no X.509 certificate that can be read as its {}", nth(place)));
+        return Err(faults);
+    };
+    for (place, certificate) in chain.iter().enumerate() {
+        for wrong in look(place, certificate, chain.get(place + 1), now) {
+            fault("/certificate", wrong);
+        }
+    }
+    let leaf = &chain[0];
+    if !leaf.serves {
+        fault("/certificate", "may not be shown by servers; ask for one with the extended key usage serverAuth".into());
+    }
+    if leaf.names.is_empty() {
+        fault("/certificate", "has no subject alternative names, and by its subject alone it is taken by nobody".into());
+    } else {
+        for host in question.hosts.iter().filter(|host| !leaf.is_for(host)) {
+            fault("/certificate", format!("is not for {host}, where the product is reached; it is for {}", some(&leaf.names)));
+        }
+    }
+    let key = PrivateKey::read(&question.private_key, question.key_password.as_deref());
+    let key = match (key, &leaf.key) {
+        (Ok(key), Some(public)) if !public.is_out_of_bounds() => match key.is_of(public) {
+            Ok(()) => Some(key),
+            Err(wrong) => {
+                fault("/privateKey", wrong.into());
+                None
+            }
+        },
+        (Ok(_), _) => None,
+        (Err(Refusal::Key(wrong)), _) => {
+            fault("/privateKey", wrong.into());
+            None
+        }
+        (Err(Refusal::Password(wrong)), _) => {
+            fault("/keyPassword", wrong.into());
+            None
+        }
+    };
+    match (key, &leaf.key) {
+        (Some(key), Some(public)) if faults.is_empty() => Ok(Checked {
+            facts: domain::certificate::Certificate {
+                thumbprint: bytes(&Sha256::digest(leaf.der)),
+                thumbprint_sha1: bytes(&Sha1::digest(leaf.der)),
+                subject: name(leaf.subject),
+                issuer: name(leaf.issuer),
+                serial_number: bytes(leaf.serial),
+                key_type: public.name(),
+                names: leaf.names.iter().take(NAMES).cloned().collect(),
+                valid_from: chain.iter().map(|certificate| certificate.from).max().unwrap_or(leaf.from),
+                valid_to: chain.iter().map(|certificate| certificate.to).min().unwrap_or(leaf.to),
+            },
+            certificate: chain.iter().map(|certificate| pem::written("CERTIFICATE", certificate.der)).collect(),
+            private_key: key.to_pem(),
+        }),
+        _ => Err(faults),
+    }
+}
+
+/// The certificates of a text in PEM.
+fn blocks(text: &str) -> Result<Vec<Vec<u8>>, String> {
+    let none =
+        || "has no certificate; give it in PEM, from -----BEGIN CERTIFICATE----- on, and who signed it after it".to_owned();
+    let blocks = pem::blocks(text).ok_or_else(none)?;
+    if blocks.is_empty() {
+        return Err(none());
+    }
+    if blocks.len() > LONGEST {
+        return Err(format!("has {} certificates; at most {LONGEST} are allowed", blocks.len()));
+    }
+    let mut found = Vec::new();
+    for (place, block) in blocks.into_iter().enumerate() {
+        match (block.label, block.der) {
+            ("CERTIFICATE" | "X509 CERTIFICATE", Some(der)) => found.push(der),
+            ("CERTIFICATE" | "X509 CERTIFICATE", None) => return Err(format!("is not in base64 in its {}", nth(place))),
+            // The label may be part of a key.
+            _ => return Err(format!("has something else than a certificate as its {}", nth(place))),
+        }
+    }
+    Ok(found)
+}
+
+fn nth(place: usize) -> String {
+    format!("certificate {}", place + 1)
+}
+
+/// What is wrong with a certificate at its place in the chain.
+fn look(place: usize, certificate: &Certificate<'_>, issuer: Option<&Certificate<'_>>, now: Instant) -> Vec<String> {
+    let nth = nth(place);
+    let mut wrong = Vec::new();
+    match &certificate.key {
+        None => wrong.push(format!("has a key as its {nth} that is not taken; take RSA, EC P-256 or P-384, or Ed25519")),
+        Some(key) if key.is_out_of_bounds() => {
+            wrong.push(format!("has the key {} as its {nth}; of RSA, 2048 to 8192 bits are taken", key.name()));
+        }
+        Some(_) => {}
+    }
+    if certificate.to <= now {
+        wrong.push(format!("ended at {} by its {nth}; ask for a new one", certificate.to));
+    }
+    if certificate.from > now {
+        wrong.push(format!("is valid only from {} by its {nth}; install it then", certificate.from));
+    }
+    if place > 0 && !certificate.is_ca {
+        wrong.push(format!("has {nth}, which may not sign others; after each stands who signed it"));
+    }
+    let is_own = certificate.issuer == certificate.subject;
+    let by = match issuer {
+        Some(issuer) if issuer.subject != certificate.issuer => {
+            wrong.push(format!(
+                "is out of order: after {nth} stands {}, but who signed it is {}",
+                name(issuer.subject),
+                name(certificate.issuer)
+            ));
+            return wrong;
+        }
+        Some(issuer) => issuer,
+        // A root's own signature is nobody's business; but one that stands alone vouches for itself.
+        None if is_own && place == 0 => certificate,
+        None => return wrong,
+    };
+    if let Err(algorithm) = certificate.algorithm {
+        wrong.push(format!(
+            "is signed with {algorithm} in its {nth}; take one signed with SHA-256, SHA-384 or SHA-512, or Ed25519"
+        ));
+    } else if by.key.is_some_and(|key| !key.is_out_of_bounds()) && !certificate.is_signed_by(by) {
+        wrong.push(format!("has {nth} with a signature that is not of the key of {}", name(by.subject)));
+    }
+    wrong
+}
+
+/// A few of the names.
+fn some(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    let more = if names.len() > shown.len() { " and others" } else { "" };
+    shown.join(", ") + more
+}
+
+/// In hexadecimal, with colons between.
+fn bytes(bytes: &[u8]) -> String {
+    let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}

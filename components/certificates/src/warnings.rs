@@ -1,0 +1,143 @@
+//! The jobs that follow the certificates of environments, and warn before they end.
+
+use domain::{
+    Error, Id, Instant, Kind, Result,
+    audit::{AuditPrincipal, AuditResult},
+    certificate::{next_warning, warning_due},
+    form::{read, written},
+    id,
+};
+use serde_json::{Value, value::RawValue};
+use store::{
+    Scope, Tx,
+    certificates::{self, Certificate},
+    environments,
+    jobs::{self, Job, NewJob},
+};
+use web::{Hub, Record};
+
+/// The job that gives the warnings for one certificate.
+pub const WARN: &str = "certificate.warn";
+
+fn parsed<N: id::Noun>(job: &Job) -> Result<Id<N>> {
+    job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))
+}
+
+/// Notes which certificates an environment has now, and has the others forgotten: with each, its warnings.
+pub async fn note(hub: Hub, job: Job) -> Result<()> {
+    let (id, scope) = (parsed(&job)?, Scope::below(job.organization_path.clone()));
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let products = products(tx, &scope, id).await?;
+            let mut known = certificates::of_environment(tx, &scope, id).await?;
+            for product in products.as_array().into_iter().flatten() {
+                let (Some(product_id), Some(thumbprint)) = (product["productId"].as_str(), thumbprint(product)) else { continue };
+                let same = known.iter().position(|known| known.product_id == product_id && known.thumbprint == thumbprint);
+                match same {
+                    Some(place) => drop(known.swap_remove(place)),
+                    None => {
+                        let replaced = known.iter().position(|known| known.product_id == product_id);
+                        if let Some(replaced) = replaced.map(|place| known.swap_remove(place)) {
+                            forget(tx, &replaced).await?;
+                        }
+                        insert(tx, &hub, &job, id, product).await?;
+                    }
+                }
+            }
+            for gone in &known {
+                forget(tx, gone).await?;
+            }
+            jobs::finish(tx, &job).await
+        })
+        .await
+}
+
+fn thumbprint(product: &Value) -> Option<&str> {
+    product["certificate"]["thumbprint"].as_str()
+}
+
+/// The products of an environment; none of one that is gone.
+async fn products(tx: &Tx<'_>, scope: &Scope, id: Id<id::Environment>) -> Result<Value> {
+    match environments::find(tx, scope, id).await {
+        Ok(found) => read(found.products.get().as_bytes())
+            .map_err(|error| Error::unavailable(format!("the products of an environment: {error}"))),
+        Err(error) if error.kind == Kind::NotFound => Ok(Value::Null),
+        Err(error) => Err(error),
+    }
+}
+
+async fn forget(tx: &Tx<'_>, gone: &Certificate) -> Result<()> {
+    jobs::forget(tx, gone.job_id).await?;
+    certificates::delete(tx, gone.id).await
+}
+
+async fn insert(tx: &Tx<'_>, hub: &Hub, job: &Job, id: Id<id::Environment>, product: &Value) -> Result<()> {
+    let fault = |what: &str| Error::unavailable(format!("the certificate of a product of {id}: {what}"));
+    let facts = &product["certificate"];
+    let valid_to: Instant = facts["validTo"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| fault("it has no end"))?;
+    let new = Certificate {
+        id: hub.id(),
+        organization_id: job.organization_id,
+        environment_id: id,
+        product_id: product["productId"].as_str().unwrap_or_default().to_owned(),
+        certificate: RawValue::from_string(written(facts)).map_err(|error| fault(&error.to_string()))?,
+        valid_to,
+        warned_days: None,
+        noted_at: hub.now(),
+        thumbprint: thumbprint(product).unwrap_or_default().to_owned(),
+        job_id: hub.id(),
+    };
+    certificates::insert(tx, &new).await?;
+    let due = warning_due(valid_to, None, hub.now()).map(|_| hub.now());
+    let Some(due_at) = due.or_else(|| next_warning(valid_to, hub.now())) else { return Ok(()) };
+    let warn = NewJob {
+        id: new.job_id,
+        queue: hub.component(),
+        kind: WARN,
+        organization_id: job.organization_id,
+        payload: new.id.to_string(),
+        due_at,
+        trace: Some(&hub.traceparent()),
+        now: hub.now(),
+    };
+    jobs::enqueue(tx, warn).await
+}
+
+/// Gives the warning that is due for a certificate, and comes back for the next one.
+pub async fn warn(hub: Hub, job: Job) -> Result<()> {
+    let (id, scope) = (parsed(&job)?, Scope::below(job.organization_path.clone()));
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let found = match certificates::find(tx, &scope, id).await {
+                Err(error) if error.kind == Kind::NotFound => return jobs::finish(tx, &job).await,
+                found => found?,
+            };
+            if let Some(days) = warning_due(found.valid_to, found.warned_days, hub.now()) {
+                certificates::set_warned(tx, id, days).await?;
+                record(tx, &hub, &job, &found, days).await?;
+            }
+            match next_warning(found.valid_to, hub.now()) {
+                Some(at) => jobs::again(tx, &job, at).await,
+                None => jobs::finish(tx, &job).await,
+            }
+        })
+        .await
+}
+
+async fn record(tx: &Tx<'_>, hub: &Hub, job: &Job, found: &Certificate, days: i64) -> Result<()> {
+    hub.audit("environmentId", &found.environment_id.to_string());
+    hub.audit("productId", &found.product_id);
+    hub.audit("thumbprint", &found.thumbprint);
+    hub.audit("validTo", &found.valid_to.to_string());
+    hub.audit("days", &days.to_string());
+    let what = Record {
+        organization_id: found.organization_id,
+        action: if days > 0 { "certificates.warn" } else { "certificates.expire" },
+        principal: AuditPrincipal::Job(job.id),
+        subject_id: Some(found.id.to_string()),
+        result: AuditResult::Success,
+    };
+    hub.record(tx, what).await
+}
