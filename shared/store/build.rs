@@ -1,4 +1,4 @@
-//! Leaves the comments of the migrations out of what is compiled in: every component carries all of them.
+//! Leaves the comments and the alignment of the migrations out of what is compiled in: every component carries all of them.
 
 use std::{env, fs, path::Path};
 
@@ -8,12 +8,12 @@ fn main() {
     for entry in fs::read_dir("migrations").expect("the migrations are beside this") {
         let file = entry.expect("a file of the migrations").path();
         let text = fs::read_to_string(&file).expect("a migration can be read");
-        // A comment has its lines to itself, and no text in a statement begins a line with one.
+        // A comment has its lines to itself, no text in a statement begins a line with one, and none has two spaces in a row.
         let lean: String = text
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with("--"))
-            .map(|line| format!("{line}\n"))
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n")
             .collect();
         fs::write(Path::new(&out).join(file.file_name().expect("a file has a name")), lean).expect("OUT_DIR can be written");
     }

@@ -1,166 +1,231 @@
 CREATE TABLE access_tokens (
-hash            TEXT PRIMARY KEY,
-principal_id    TEXT NOT NULL,
+hash TEXT PRIMARY KEY,
+principal_id TEXT NOT NULL,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-expires_at      BIGINT NOT NULL
+expires_at BIGINT NOT NULL
 , session_hash TEXT);
 
 CREATE TABLE account_links (
-hash       TEXT PRIMARY KEY,
-person_id  TEXT NOT NULL REFERENCES people (id),
+hash TEXT PRIMARY KEY,
+person_id TEXT NOT NULL REFERENCES people (id),
 expires_at BIGINT NOT NULL,
 created_at BIGINT NOT NULL
 );
 
 CREATE TABLE acting_policies (
 organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
-policy          TEXT NOT NULL CHECK (policy IN ('ALLOW', 'ASK', 'REFUSE')),
-version         BIGINT NOT NULL,
-updated_at      BIGINT NOT NULL
+policy TEXT NOT NULL CHECK (policy IN ('ALLOW', 'ASK', 'REFUSE')),
+version BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE acting_sessions (
-id                        TEXT PRIMARY KEY,
-organization_id           TEXT NOT NULL REFERENCES organizations (id),
-principal_id              TEXT NOT NULL,
-principal_name            TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+principal_id TEXT NOT NULL,
+principal_name TEXT NOT NULL,
 principal_organization_id TEXT NOT NULL REFERENCES organizations (id),
-reason                    TEXT NOT NULL,
-duration_minutes          BIGINT NOT NULL CHECK (duration_minutes BETWEEN 1 AND 480),
-status                    TEXT NOT NULL CHECK (status IN ('PENDING', 'OPEN', 'REFUSED', 'LAPSED', 'ENDED', 'EXPIRED')),
-expires_at                BIGINT NOT NULL,
-created_at                BIGINT NOT NULL,
-started_at                BIGINT,
-ended_at                  BIGINT,
-answered_by               TEXT,
-ended_by                  TEXT
-);
+reason TEXT NOT NULL,
+duration_minutes BIGINT NOT NULL CHECK (duration_minutes BETWEEN 1 AND 480),
+status TEXT NOT NULL CHECK (status IN ('PENDING', 'OPEN', 'REFUSED', 'LAPSED', 'ENDED', 'EXPIRED')),
+expires_at BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+started_at BIGINT,
+ended_at BIGINT,
+answered_by TEXT,
+ended_by TEXT
+, organization_path TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE api_tokens (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-name            TEXT NOT NULL,
-hash            TEXT NOT NULL UNIQUE,
-expires_at      BIGINT,
-revoked_at      BIGINT,
-last_used_at    BIGINT,
-created_at      BIGINT NOT NULL
-, owner_id TEXT);
+name TEXT NOT NULL,
+hash TEXT NOT NULL UNIQUE,
+expires_at BIGINT,
+revoked_at BIGINT,
+last_used_at BIGINT,
+created_at BIGINT NOT NULL
+, owner_id TEXT, organization_path TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE apps (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-name            TEXT NOT NULL,
-hash            TEXT NOT NULL,
-owner_id        TEXT,
-expires_at      BIGINT,
-revoked_at      BIGINT,
-last_used_at    BIGINT,
-created_at      BIGINT NOT NULL
-);
+name TEXT NOT NULL,
+hash TEXT NOT NULL,
+owner_id TEXT,
+expires_at BIGINT,
+revoked_at BIGINT,
+last_used_at BIGINT,
+created_at BIGINT NOT NULL
+, organization_path TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE audit_chains (
 organization_id TEXT PRIMARY KEY,
-sequence        BIGINT NOT NULL,
-hash            TEXT NOT NULL,
-at              BIGINT NOT NULL
+sequence BIGINT NOT NULL,
+hash TEXT NOT NULL,
+at BIGINT NOT NULL
 );
 
 CREATE TABLE audit_entries (
-organization_id           TEXT NOT NULL,
-sequence                  BIGINT NOT NULL,
-at                        BIGINT NOT NULL,
-resource                  TEXT NOT NULL,
-operation                 TEXT NOT NULL,
-subject_id                TEXT,
-principal                 TEXT NOT NULL,
+organization_id TEXT NOT NULL,
+sequence BIGINT NOT NULL,
+at BIGINT NOT NULL,
+resource TEXT NOT NULL,
+operation TEXT NOT NULL,
+subject_id TEXT,
+principal TEXT NOT NULL,
 principal_organization_id TEXT,
-acting_organization_id    TEXT,
-acting_session_id         TEXT,
-request_id                TEXT NOT NULL,
-trace_id                  TEXT NOT NULL,
-result                    TEXT NOT NULL CHECK (result IN ('SUCCESS', 'FAILURE')),
-details                   TEXT NOT NULL,
-previous_hash             TEXT NOT NULL,
-hash                      TEXT NOT NULL,
+acting_organization_id TEXT,
+acting_session_id TEXT,
+request_id TEXT NOT NULL,
+trace_id TEXT NOT NULL,
+result TEXT NOT NULL CHECK (result IN ('SUCCESS', 'FAILURE')),
+details TEXT NOT NULL,
+previous_hash TEXT NOT NULL,
+hash TEXT NOT NULL,
 PRIMARY KEY (organization_id, sequence)
 );
 
 CREATE TABLE bindings (
-principal_id    TEXT NOT NULL,
-role            TEXT NOT NULL,
+principal_id TEXT NOT NULL,
+role TEXT NOT NULL,
 organization_id TEXT NOT NULL REFERENCES organizations (id), bound_by TEXT REFERENCES organizations (id),
 PRIMARY KEY (principal_id, role, organization_id)
 );
 
 CREATE TABLE branding (
-organization_id  TEXT PRIMARY KEY REFERENCES organizations (id),
-portal_name      TEXT,
-logo_url         TEXT,
-icon_url         TEXT,
-primary_color    TEXT,
+organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
+portal_name TEXT,
+logo_url TEXT,
+icon_url TEXT,
+primary_color TEXT,
 background_color TEXT,
-links            TEXT,
-version          BIGINT NOT NULL,
-updated_at       BIGINT NOT NULL
+links TEXT,
+version BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE broker_offerings (
+service_id TEXT PRIMARY KEY,
+broker_id TEXT NOT NULL REFERENCES service_brokers (id),
+offering_id TEXT NOT NULL,
+UNIQUE (broker_id, offering_id)
+);
+
+CREATE TABLE broker_plans (
+service_id TEXT NOT NULL REFERENCES broker_offerings (service_id),
+plan_code TEXT NOT NULL,
+plan_id TEXT NOT NULL,
+plan TEXT NOT NULL,
+bindable BIGINT NOT NULL,
+plan_updateable BIGINT NOT NULL,
+max_polling BIGINT,
+maintenance_version TEXT,
+PRIMARY KEY (service_id, plan_code),
+UNIQUE (service_id, plan_id)
+);
+
+CREATE TABLE broker_resources (
+id TEXT PRIMARY KEY,
+instance_id TEXT,
+broker_id TEXT NOT NULL,
+guid TEXT NOT NULL,
+instance_guid TEXT,
+generation BIGINT NOT NULL,
+offering_id TEXT NOT NULL,
+plan_id TEXT NOT NULL,
+state TEXT NOT NULL CHECK (state IN ('MAKING', 'READY', 'UPDATING', 'DELETING', 'MITIGATING', 'GONE')),
+turn TEXT NOT NULL,
+failure TEXT,
+polling BIGINT NOT NULL,
+operation TEXT,
+in_flight BIGINT NOT NULL,
+doubt BIGINT NOT NULL,
+tries BIGINT NOT NULL,
+deadline BIGINT NOT NULL,
+settles_at BIGINT NOT NULL,
+dashboard_url TEXT,
+given TEXT,
+updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE certificates (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+environment_id TEXT NOT NULL,
+product_id TEXT NOT NULL,
+thumbprint TEXT NOT NULL,
+facts TEXT NOT NULL,
+valid_to BIGINT NOT NULL,
+warned_days BIGINT,
+job_id TEXT NOT NULL,
+noted_at BIGINT NOT NULL,
+UNIQUE (environment_id, product_id)
+);
+
+CREATE TABLE contract_uses (
+contract_id TEXT NOT NULL REFERENCES contracts (id),
+period TEXT NOT NULL,
+minor_units BIGINT NOT NULL,
+PRIMARY KEY (contract_id, period)
 );
 
 CREATE TABLE contracts (
-id             TEXT PRIMARY KEY,
-issuer_id      TEXT NOT NULL REFERENCES organizations (id),
-provider_id    TEXT NOT NULL REFERENCES organizations (id),
-service_id     TEXT NOT NULL REFERENCES services (id),
-contract_type  TEXT NOT NULL,
-status         TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+issuer_id TEXT NOT NULL REFERENCES organizations (id),
+provider_id TEXT NOT NULL REFERENCES organizations (id),
+service_id TEXT NOT NULL REFERENCES services (id),
+contract_type TEXT NOT NULL,
+status TEXT NOT NULL,
 effective_date TEXT NOT NULL,
-currency       TEXT NOT NULL,
-reference      TEXT,
-version        BIGINT NOT NULL,
-created_at     BIGINT NOT NULL,
-updated_at     BIGINT NOT NULL
-, provider_email TEXT, term BIGINT, grace_term BIGINT, end_date TEXT, discount TEXT, spf TEXT, min_commits TEXT, prepayment BIGINT, trigger_point BIGINT, threshold BIGINT, license_contact_first_name TEXT, license_contact_last_name TEXT, license_contact_email TEXT, provider_contact_first_name TEXT, provider_contact_last_name TEXT, provider_contact_email TEXT, region TEXT, purchase_order TEXT, selling_price_per_point TEXT, termination_date TEXT, reason TEXT, is_default BIGINT NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)), renews_id TEXT REFERENCES contracts (id));
+currency TEXT NOT NULL,
+reference TEXT,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
+, provider_email TEXT, term BIGINT, grace_term BIGINT, end_date TEXT, discount TEXT, spf TEXT, min_commits TEXT, prepayment BIGINT, trigger_point BIGINT, threshold BIGINT, license_contact_first_name TEXT, license_contact_last_name TEXT, license_contact_email TEXT, provider_contact_first_name TEXT, provider_contact_last_name TEXT, provider_contact_email TEXT, region TEXT, purchase_order TEXT, selling_price_per_point TEXT, termination_date TEXT, reason TEXT, is_default BIGINT NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)), renews_id TEXT REFERENCES contracts (id), organization_path TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE data_center_edits (
-task_id         TEXT PRIMARY KEY REFERENCES tasks (id),
-seen_version    BIGINT,
-component_name  TEXT,
-component_type  TEXT,
+task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+seen_version BIGINT,
+component_name TEXT,
+component_type TEXT,
 product_version TEXT,
-fqdn            TEXT,
-username        TEXT,
-password_ref    TEXT,
+fqdn TEXT,
+username TEXT,
+password_ref TEXT,
 password_sealed TEXT,
-target          TEXT,
-purpose         TEXT,
-managed_by      TEXT,
-tags            TEXT,
-networks        TEXT
+target TEXT,
+purpose TEXT,
+managed_by TEXT,
+tags TEXT,
+networks TEXT
 );
 
 CREATE TABLE data_centers (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-component_name  TEXT NOT NULL,
-component_type  TEXT NOT NULL,
+component_name TEXT NOT NULL,
+component_type TEXT NOT NULL,
 product_version TEXT,
-fqdn            TEXT NOT NULL,
-username        TEXT NOT NULL,
-password_ref    TEXT,
+fqdn TEXT NOT NULL,
+username TEXT NOT NULL,
+password_ref TEXT,
 password_sealed TEXT,
-target          TEXT NOT NULL,
-purpose         TEXT,
-managed_by      TEXT,
-tags            TEXT NOT NULL,
-networks        TEXT NOT NULL,
-inventory       TEXT,
-discovered_at   BIGINT,
-confirmed_at    BIGINT,
-registered_at   BIGINT,
-status          TEXT NOT NULL CHECK (status IN ('REGISTERING', 'REGISTERED', 'FAILED', 'REMOVING')),
-task_id         TEXT NOT NULL,
-version         BIGINT NOT NULL,
-created_at      BIGINT NOT NULL,
-updated_at      BIGINT NOT NULL,
+target TEXT NOT NULL,
+purpose TEXT,
+managed_by TEXT,
+tags TEXT NOT NULL,
+networks TEXT NOT NULL,
+inventory TEXT,
+discovered_at BIGINT,
+confirmed_at BIGINT,
+registered_at BIGINT,
+status TEXT NOT NULL CHECK (status IN ('REGISTERING', 'REGISTERED', 'FAILED', 'REMOVING')),
+task_id TEXT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
 UNIQUE (organization_id, component_name),
 CHECK ((password_ref IS NULL) <> (password_sealed IS NULL))
 );
@@ -168,9 +233,9 @@ CHECK ((password_ref IS NULL) <> (password_sealed IS NULL))
 CREATE TABLE entitlements (
 subscription_id TEXT PRIMARY KEY REFERENCES subscriptions (id),
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-service_id      TEXT NOT NULL REFERENCES services (id),
-quantity        TEXT NOT NULL,
-created_at      BIGINT NOT NULL
+service_id TEXT NOT NULL REFERENCES services (id),
+quantity TEXT NOT NULL,
+created_at BIGINT NOT NULL
 , suspended BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE environment_data_centers (
@@ -180,423 +245,454 @@ PRIMARY KEY (environment_id, data_center_id)
 );
 
 CREATE TABLE environments (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-code            TEXT NOT NULL,
-name            TEXT NOT NULL,
-status          TEXT NOT NULL CHECK (status IN ('DEPLOYING', 'ACTIVE', 'FAILED', 'REMOVING')),
-products        TEXT NOT NULL,
-secrets         TEXT,
-task_id         TEXT NOT NULL,
-version         BIGINT NOT NULL,
-created_at      BIGINT NOT NULL,
-updated_at      BIGINT NOT NULL,
+code TEXT NOT NULL,
+name TEXT NOT NULL,
+status TEXT NOT NULL CHECK (status IN ('DEPLOYING', 'ACTIVE', 'FAILED', 'REMOVING')),
+products TEXT NOT NULL,
+secrets TEXT,
+task_id TEXT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
 UNIQUE (organization_id, code)
 );
 
 CREATE TABLE idempotency_keys (
 principal_id TEXT NOT NULL,
-key_hash     TEXT NOT NULL,
-fingerprint  TEXT NOT NULL,
-status       BIGINT NOT NULL,
-answer       TEXT NOT NULL,
-expires_at   BIGINT NOT NULL,
+key_hash TEXT NOT NULL,
+fingerprint TEXT NOT NULL,
+status BIGINT NOT NULL,
+answer TEXT NOT NULL,
+expires_at BIGINT NOT NULL,
 PRIMARY KEY (principal_id, key_hash)
 );
 
 CREATE TABLE identity_providers (
-id                    TEXT PRIMARY KEY,
-organization_id       TEXT NOT NULL REFERENCES organizations (id),
-name                  TEXT NOT NULL,
-issuer                TEXT NOT NULL,
-client_id             TEXT NOT NULL,
-client_secret         TEXT,
-scopes                TEXT NOT NULL,
-email_domains         TEXT NOT NULL,
-metadata              TEXT,
-metadata_expires_at   BIGINT NOT NULL,
-keys                  TEXT,
-keys_fetched_at       BIGINT NOT NULL,
-keys_expire_at        BIGINT NOT NULL,
-version               BIGINT NOT NULL,
-created_at            BIGINT NOT NULL,
-updated_at            BIGINT NOT NULL
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+name TEXT NOT NULL,
+issuer TEXT NOT NULL,
+client_id TEXT NOT NULL,
+client_secret TEXT,
+scopes TEXT NOT NULL,
+email_domains TEXT NOT NULL,
+metadata TEXT,
+metadata_expires_at BIGINT NOT NULL,
+keys TEXT,
+keys_fetched_at BIGINT NOT NULL,
+keys_expire_at BIGINT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE interop_tables (
-id         BIGINT PRIMARY KEY CHECK (id = 1),
-content    TEXT NOT NULL,
-version    BIGINT NOT NULL,
+id BIGINT PRIMARY KEY CHECK (id = 1),
+content TEXT NOT NULL,
+version BIGINT NOT NULL,
 updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE invoice_lines (
-invoice_id      TEXT NOT NULL REFERENCES invoices (id),
-line            BIGINT NOT NULL,
-usage_period    TEXT NOT NULL,
+invoice_id TEXT NOT NULL REFERENCES invoices (id),
+line BIGINT NOT NULL,
+usage_period TEXT NOT NULL,
 subscription_id TEXT NOT NULL REFERENCES subscriptions (id),
-sku             TEXT NOT NULL,
-datacenter      TEXT NOT NULL,
-unit_price      TEXT NOT NULL,
-service_id      TEXT NOT NULL REFERENCES services (id),
-service_name    TEXT NOT NULL,
-description     TEXT NOT NULL,
-quantity        TEXT NOT NULL,
-amount          BIGINT NOT NULL,
-usage_rows      BIGINT NOT NULL,
+sku TEXT NOT NULL,
+datacenter TEXT NOT NULL,
+unit_price TEXT NOT NULL,
+service_id TEXT NOT NULL REFERENCES services (id),
+service_name TEXT NOT NULL,
+description TEXT NOT NULL,
+quantity TEXT NOT NULL,
+amount BIGINT NOT NULL,
+usage_rows BIGINT NOT NULL,
 PRIMARY KEY (invoice_id, line),
 UNIQUE (invoice_id, usage_period, subscription_id, sku, datacenter, unit_price)
 );
 
 CREATE TABLE invoice_numbers (
 provider_id TEXT NOT NULL REFERENCES organizations (id),
-year        BIGINT NOT NULL,
-last        BIGINT NOT NULL,
+year BIGINT NOT NULL,
+last BIGINT NOT NULL,
 PRIMARY KEY (provider_id, year)
 );
 
 CREATE TABLE invoice_usage (
-usage_id   TEXT PRIMARY KEY REFERENCES usage_rows (id),
+usage_id TEXT PRIMARY KEY REFERENCES usage_rows (id),
 invoice_id TEXT NOT NULL,
-line       BIGINT NOT NULL,
+line BIGINT NOT NULL,
 FOREIGN KEY (invoice_id, line) REFERENCES invoice_lines (invoice_id, line)
 );
 
 CREATE TABLE invoices (
-id              TEXT PRIMARY KEY,
-number          TEXT NOT NULL,
-status          TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+number TEXT NOT NULL,
+status TEXT NOT NULL,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-provider_id     TEXT NOT NULL REFERENCES organizations (id),
-period          TEXT NOT NULL,
-currency        TEXT NOT NULL,
-rounding        TEXT NOT NULL,
-total           BIGINT NOT NULL,
-issued_at       BIGINT NOT NULL,
+provider_id TEXT NOT NULL REFERENCES organizations (id),
+period TEXT NOT NULL,
+currency TEXT NOT NULL,
+rounding TEXT NOT NULL,
+total BIGINT NOT NULL,
+issued_at BIGINT NOT NULL,
 UNIQUE (provider_id, number)
 );
 
 CREATE TABLE jobs (
-id              TEXT PRIMARY KEY,
-queue           TEXT NOT NULL,
-kind            TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+queue TEXT NOT NULL,
+kind TEXT NOT NULL,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-payload         TEXT NOT NULL,
-state           TEXT NOT NULL CHECK (state IN ('READY', 'RUNNING', 'PARKED')),
-due_at          BIGINT NOT NULL,
-attempts        BIGINT NOT NULL,
-fence           BIGINT NOT NULL,
-last_error      TEXT,
-trace           TEXT,
-created_at      BIGINT NOT NULL
+payload TEXT NOT NULL,
+state TEXT NOT NULL CHECK (state IN ('READY', 'RUNNING', 'PARKED')),
+due_at BIGINT NOT NULL,
+attempts BIGINT NOT NULL,
+fence BIGINT NOT NULL,
+last_error TEXT,
+trace TEXT,
+created_at BIGINT NOT NULL
 );
 
 CREATE TABLE machines (
 environment_id TEXT NOT NULL REFERENCES environments (id),
-host_name      TEXT NOT NULL,
-product_id     TEXT NOT NULL,
-node           TEXT NOT NULL,
+host_name TEXT NOT NULL,
+product_id TEXT NOT NULL,
+node TEXT NOT NULL, certificate TEXT,
 PRIMARY KEY (environment_id, host_name)
 );
 
 CREATE TABLE member_invitations (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-email           TEXT NOT NULL,
-display_name    TEXT,
-invited_by      TEXT NOT NULL,
-grants          TEXT NOT NULL,
-hash            TEXT NOT NULL UNIQUE,
-status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED', 'EXPIRED')),
-expires_at      BIGINT NOT NULL,
-created_at      BIGINT NOT NULL,
-closed_at       BIGINT
+email TEXT NOT NULL,
+display_name TEXT,
+invited_by TEXT NOT NULL,
+grants TEXT NOT NULL,
+hash TEXT NOT NULL UNIQUE,
+status TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED', 'EXPIRED')),
+expires_at BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+closed_at BIGINT
 );
 
 CREATE TABLE member_service_roles (
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-person_id       TEXT NOT NULL REFERENCES people (id),
+person_id TEXT NOT NULL REFERENCES people (id),
 service_role_id TEXT NOT NULL REFERENCES service_roles (id),
 PRIMARY KEY (organization_id, person_id, service_role_id)
 );
 
 CREATE TABLE oidc_sign_ins (
-hash                 TEXT PRIMARY KEY,
+hash TEXT PRIMARY KEY,
 identity_provider_id TEXT NOT NULL REFERENCES identity_providers (id),
-sealed               TEXT NOT NULL,
-expires_at           BIGINT NOT NULL
+sealed TEXT NOT NULL,
+expires_at BIGINT NOT NULL
 );
 
 CREATE TABLE onboarding_invitations (
-id              TEXT PRIMARY KEY,
-issuer_id       TEXT NOT NULL REFERENCES organizations (id),
-email           TEXT NOT NULL,
-contract_id     TEXT NOT NULL REFERENCES contracts (id),
-status          TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED')),
-hash            TEXT NOT NULL UNIQUE,
-expires_at      BIGINT NOT NULL,
+id TEXT PRIMARY KEY,
+issuer_id TEXT NOT NULL REFERENCES organizations (id),
+email TEXT NOT NULL,
+contract_id TEXT NOT NULL REFERENCES contracts (id),
+status TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED')),
+hash TEXT NOT NULL UNIQUE,
+expires_at BIGINT NOT NULL,
 organization_id TEXT REFERENCES organizations (id),
-created_at      BIGINT NOT NULL,
-updated_at      BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL, organization_path TEXT NOT NULL DEFAULT '',
 UNIQUE (issuer_id, email),
 FOREIGN KEY (issuer_id, email) REFERENCES prospective_providers (issuer_id, email)
 );
 
 CREATE TABLE organizations (
-id            TEXT PRIMARY KEY,
-parent_id     TEXT REFERENCES organizations (id),
-path          TEXT NOT NULL UNIQUE,
-kind          TEXT NOT NULL CHECK (kind IN ('OPERATOR', 'DISTRIBUTOR', 'RESELLER', 'PROVIDER', 'CUSTOMER')),
-status        TEXT NOT NULL CHECK (status IN ('ACTIVE', 'DISABLED')),
-display_name  TEXT NOT NULL,
-company_name  TEXT NOT NULL,
-country       TEXT NOT NULL,
-state         TEXT,
-city          TEXT,
-zip           TEXT,
+id TEXT PRIMARY KEY,
+parent_id TEXT REFERENCES organizations (id),
+path TEXT NOT NULL UNIQUE,
+kind TEXT NOT NULL CHECK (kind IN ('OPERATOR', 'DISTRIBUTOR', 'RESELLER', 'PROVIDER', 'CUSTOMER')),
+status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'DISABLED')),
+display_name TEXT NOT NULL,
+company_name TEXT NOT NULL,
+country TEXT NOT NULL,
+state TEXT,
+city TEXT,
+zip TEXT,
 address_line1 TEXT,
-domain        TEXT,
-tag           TEXT,
-currency      TEXT NOT NULL,
-version       BIGINT NOT NULL,
-created_at    BIGINT NOT NULL,
-updated_at    BIGINT NOT NULL, description TEXT, address_line2 TEXT, alternate_contact_name TEXT, alternate_contact_email TEXT, tenant_type TEXT, provider_status TEXT, provider_type TEXT, main_provider_id TEXT REFERENCES organizations (id), partner_types TEXT, name_key TEXT NOT NULL DEFAULT '', disabled_at BIGINT, disabled_by TEXT, removed_at BIGINT,
+domain TEXT,
+tag TEXT,
+currency TEXT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL, description TEXT, address_line2 TEXT, alternate_contact_name TEXT, alternate_contact_email TEXT, tenant_type TEXT, provider_status TEXT, provider_type TEXT, main_provider_id TEXT REFERENCES organizations (id), partner_types TEXT, name_key TEXT NOT NULL DEFAULT '', disabled_at BIGINT, disabled_by TEXT, removed_at BIGINT,
 CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
 CREATE TABLE package_files (
-id            TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 repository_id TEXT NOT NULL REFERENCES package_repositories (id),
-product_code  TEXT NOT NULL,
-version       TEXT NOT NULL,
-path          TEXT NOT NULL,
-size          BIGINT NOT NULL,
-sha256        TEXT NOT NULL,
-status        TEXT NOT NULL,
-message       TEXT,
-checked_at    BIGINT,
-bytes_read    BIGINT NOT NULL DEFAULT 0,
-hash_state    TEXT,
-failures      BIGINT NOT NULL DEFAULT 0,
+product_code TEXT NOT NULL,
+version TEXT NOT NULL,
+path TEXT NOT NULL,
+size BIGINT NOT NULL,
+sha256 TEXT NOT NULL,
+status TEXT NOT NULL,
+message TEXT,
+checked_at BIGINT,
+bytes_read BIGINT NOT NULL DEFAULT 0,
+hash_state TEXT,
+failures BIGINT NOT NULL DEFAULT 0,
 UNIQUE (repository_id, path)
 );
 
 CREATE TABLE package_repositories (
-id                   TEXT PRIMARY KEY,
-display_name         TEXT NOT NULL,
-base_url             TEXT NOT NULL UNIQUE,
-refresh_status       TEXT NOT NULL,
-refresh_message      TEXT,
-refreshed_at         BIGINT,
-verification_status  TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+display_name TEXT NOT NULL,
+base_url TEXT NOT NULL UNIQUE,
+refresh_status TEXT NOT NULL,
+refresh_message TEXT,
+refreshed_at BIGINT,
+verification_status TEXT NOT NULL,
 verification_message TEXT,
-verified_at          BIGINT,
-created_at           BIGINT NOT NULL,
-updated_at           BIGINT NOT NULL
+verified_at BIGINT,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE passwords (
-person_id  TEXT PRIMARY KEY REFERENCES people (id),
-hash       TEXT NOT NULL,
+person_id TEXT PRIMARY KEY REFERENCES people (id),
+hash TEXT NOT NULL,
 changed_at BIGINT NOT NULL
 );
 
 CREATE TABLE people (
-id                      TEXT PRIMARY KEY,
-email                   TEXT NOT NULL UNIQUE,
-display_name            TEXT NOT NULL,
-status                  TEXT NOT NULL CHECK (status IN ('ACTIVE', 'DISABLED')),
+id TEXT PRIMARY KEY,
+email TEXT NOT NULL UNIQUE,
+display_name TEXT NOT NULL,
+status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'DISABLED')),
 default_organization_id TEXT REFERENCES organizations (id),
-version                 BIGINT NOT NULL,
-created_at              BIGINT NOT NULL,
-updated_at              BIGINT NOT NULL
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE person_identities (
-issuer     TEXT NOT NULL,
-subject    TEXT NOT NULL,
-person_id  TEXT NOT NULL REFERENCES people (id),
+issuer TEXT NOT NULL,
+subject TEXT NOT NULL,
+person_id TEXT NOT NULL REFERENCES people (id),
 created_at BIGINT NOT NULL,
 PRIMARY KEY (issuer, subject)
 );
 
 CREATE TABLE plans (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-environment_id  TEXT NOT NULL,
-task_type       TEXT NOT NULL,
-status          TEXT NOT NULL CHECK (status IN ('PLANNED', 'APPROVED', 'APPLIED')),
-seen_version    BIGINT NOT NULL,
-code            TEXT NOT NULL,
-name            TEXT NOT NULL,
-products        TEXT NOT NULL,
-secrets         TEXT,
-changes         TEXT NOT NULL,
-task_id         TEXT,
-created_at      BIGINT NOT NULL,
-approved_at     BIGINT
+environment_id TEXT NOT NULL,
+task_type TEXT NOT NULL,
+status TEXT NOT NULL CHECK (status IN ('PLANNED', 'APPROVED', 'APPLIED')),
+seen_version BIGINT NOT NULL,
+code TEXT NOT NULL,
+name TEXT NOT NULL,
+products TEXT NOT NULL,
+secrets TEXT,
+changes TEXT NOT NULL,
+task_id TEXT,
+created_at BIGINT NOT NULL,
+approved_at BIGINT
 );
 
 CREATE TABLE prospective_providers (
-issuer_id       TEXT NOT NULL REFERENCES organizations (id),
-email           TEXT NOT NULL,
-display_name    TEXT NOT NULL,
-company_name    TEXT NOT NULL,
-country         TEXT NOT NULL,
-currency        TEXT NOT NULL,
+issuer_id TEXT NOT NULL REFERENCES organizations (id),
+email TEXT NOT NULL,
+display_name TEXT NOT NULL,
+company_name TEXT NOT NULL,
+country TEXT NOT NULL,
+currency TEXT NOT NULL,
 organization_id TEXT REFERENCES organizations (id),
-created_at      BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
 PRIMARY KEY (issuer_id, email)
 );
 
 CREATE TABLE renewals (
-subscription_id    TEXT PRIMARY KEY REFERENCES subscriptions (id),
-organization_id    TEXT NOT NULL REFERENCES organizations (id),
-months             BIGINT NOT NULL,
-anchor_at          BIGINT NOT NULL,
-months_done        BIGINT NOT NULL,
-starts_at          BIGINT NOT NULL,
-ends_at            BIGINT NOT NULL,
-cancellable_until  BIGINT,
-cancellation_days  BIGINT,
-notice_days        BIGINT,
+subscription_id TEXT PRIMARY KEY REFERENCES subscriptions (id),
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+months BIGINT NOT NULL,
+anchor_at BIGINT NOT NULL,
+months_done BIGINT NOT NULL,
+starts_at BIGINT NOT NULL,
+ends_at BIGINT NOT NULL,
+cancellable_until BIGINT,
+cancellation_days BIGINT,
+notice_days BIGINT,
 renewal_preference TEXT NOT NULL,
-renewal_change     TEXT,
-version            BIGINT NOT NULL,
-created_at         BIGINT NOT NULL,
-updated_at         BIGINT NOT NULL
+renewal_change TEXT,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);
 
+CREATE TABLE service_bindings (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+subscription_id TEXT NOT NULL REFERENCES subscriptions (id),
+name TEXT NOT NULL,
+status TEXT NOT NULL CHECK (status IN ('BINDING', 'ACTIVE', 'UNBINDING', 'FAILED')),
+parameters TEXT,
+task_id TEXT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+UNIQUE (subscription_id, name)
+);
+
+CREATE TABLE service_brokers (
+id TEXT PRIMARY KEY,
+display_name TEXT NOT NULL,
+base_url TEXT NOT NULL UNIQUE,
+username TEXT,
+secret TEXT NOT NULL,
+left_alone_until BIGINT NOT NULL DEFAULT 0,
+imported_at BIGINT,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
+);
+
 CREATE TABLE service_roles (
-id                         TEXT PRIMARY KEY,
-service_id                 TEXT NOT NULL REFERENCES services (id),
-name                       TEXT NOT NULL,
-display_name               TEXT NOT NULL,
-is_default                 BIGINT NOT NULL CHECK (is_default IN (0, 1)),
+id TEXT PRIMARY KEY,
+service_id TEXT NOT NULL REFERENCES services (id),
+name TEXT NOT NULL,
+display_name TEXT NOT NULL,
+is_default BIGINT NOT NULL CHECK (is_default IN (0, 1)),
 provider_default_in_tenant BIGINT NOT NULL CHECK (provider_default_in_tenant IN (0, 1)),
-version                    BIGINT NOT NULL,
-created_at                 BIGINT NOT NULL,
-updated_at                 BIGINT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
 UNIQUE (service_id, name)
 );
 
 CREATE TABLE services (
-id             TEXT PRIMARY KEY,
-code           TEXT NOT NULL UNIQUE,
-display_name   TEXT NOT NULL,
-description    TEXT,
+id TEXT PRIMARY KEY,
+code TEXT NOT NULL UNIQUE,
+display_name TEXT NOT NULL,
+description TEXT,
 product_family TEXT NOT NULL,
-created_at     BIGINT NOT NULL
+created_at BIGINT NOT NULL
 , kind TEXT NOT NULL DEFAULT 'SERVICE', status TEXT NOT NULL DEFAULT 'PUBLISHED', offer TEXT NOT NULL DEFAULT '{"plans":[],"regions":[],"versions":[],"serviceRoles":[],"usageMeters":[],"propertiesSchema":null}', asks BIGINT NOT NULL DEFAULT 0, version BIGINT NOT NULL DEFAULT 1, updated_at BIGINT NOT NULL DEFAULT 0, driver TEXT NOT NULL DEFAULT 'MANUAL');
 
 CREATE TABLE sessions (
-hash         TEXT PRIMARY KEY,
+hash TEXT PRIMARY KEY,
 refresh_hash TEXT NOT NULL,
-person_id    TEXT NOT NULL REFERENCES people (id),
-expires_at   BIGINT NOT NULL,
-created_at   BIGINT NOT NULL
-);
+person_id TEXT NOT NULL REFERENCES people (id),
+expires_at BIGINT NOT NULL,
+created_at BIGINT NOT NULL
+, identity_provider_id TEXT);
 
 CREATE TABLE sign_in_attempts (
-email_hash   TEXT PRIMARY KEY,
-failures     BIGINT NOT NULL,
+email_hash TEXT PRIMARY KEY,
+failures BIGINT NOT NULL,
 locked_until BIGINT NOT NULL,
-expires_at   BIGINT NOT NULL
+expires_at BIGINT NOT NULL
 );
 
 CREATE TABLE subscription_changes (
-task_id    TEXT PRIMARY KEY REFERENCES tasks (id),
-plan_code  TEXT,
-quantity   TEXT NOT NULL,
+task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+plan_code TEXT,
+quantity TEXT NOT NULL,
 properties TEXT
 , term_months BIGINT, term_ends_at BIGINT);
 
 CREATE TABLE subscriptions (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-provider_id     TEXT NOT NULL REFERENCES organizations (id),
-service_id      TEXT NOT NULL REFERENCES services (id),
-contract_id     TEXT NOT NULL REFERENCES contracts (id),
-quantity        TEXT NOT NULL,
-status          TEXT NOT NULL,
-task_id         TEXT NOT NULL,
-created_at      BIGINT NOT NULL,
-activated_at    BIGINT
+provider_id TEXT NOT NULL REFERENCES organizations (id),
+service_id TEXT NOT NULL REFERENCES services (id),
+contract_id TEXT NOT NULL REFERENCES contracts (id),
+quantity TEXT NOT NULL,
+status TEXT NOT NULL,
+task_id TEXT NOT NULL,
+created_at BIGINT NOT NULL,
+activated_at BIGINT
 , plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT, version BIGINT NOT NULL DEFAULT 1, status_before TEXT, suspended_at BIGINT, terminated_at BIGINT, reason TEXT, renewed_after BIGINT, charged_until BIGINT);
 
 CREATE TABLE task_predecessors (
-task_id      TEXT NOT NULL REFERENCES tasks (id),
+task_id TEXT NOT NULL REFERENCES tasks (id),
 preceding_id TEXT NOT NULL REFERENCES tasks (id),
 PRIMARY KEY (task_id, preceding_id)
 );
 
 CREATE TABLE task_requests (
 task_id TEXT PRIMARY KEY REFERENCES tasks (id),
-body    TEXT NOT NULL
+body TEXT NOT NULL
 );
 
 CREATE TABLE task_steps (
-task_id    TEXT NOT NULL REFERENCES tasks (id),
-position   BIGINT NOT NULL,
-name       TEXT NOT NULL,
-status     TEXT NOT NULL,
-attempts   BIGINT NOT NULL,
-message    TEXT,
+task_id TEXT NOT NULL REFERENCES tasks (id),
+position BIGINT NOT NULL,
+name TEXT NOT NULL,
+status TEXT NOT NULL,
+attempts BIGINT NOT NULL,
+message TEXT,
 updated_at BIGINT NOT NULL,
 PRIMARY KEY (task_id, position),
 UNIQUE (task_id, name)
 );
 
 CREATE TABLE tasks (
-id              TEXT PRIMARY KEY,
-task_type       TEXT NOT NULL,
-status          TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+task_type TEXT NOT NULL,
+status TEXT NOT NULL,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
 subscription_id TEXT REFERENCES subscriptions (id),
-job_id          TEXT,
-message         TEXT,
-created_at      BIGINT NOT NULL,
-updated_at      BIGINT NOT NULL,
-ended_at        BIGINT
-, queue TEXT NOT NULL DEFAULT 'provisioning', subject TEXT, definition_version BIGINT NOT NULL DEFAULT 1, attempt BIGINT NOT NULL DEFAULT 1, disable_rollback BIGINT NOT NULL DEFAULT 0, cancel_requested_at BIGINT);
+job_id TEXT,
+message TEXT,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+ended_at BIGINT
+, queue TEXT NOT NULL DEFAULT 'provisioning', subject TEXT, definition_version BIGINT NOT NULL DEFAULT 1, attempt BIGINT NOT NULL DEFAULT 1, disable_rollback BIGINT NOT NULL DEFAULT 0, cancel_requested_at BIGINT, asked_by TEXT);
 
 CREATE TABLE usage_reports (
-id              TEXT PRIMARY KEY,
+id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
-source          TEXT NOT NULL,
-periods         TEXT NOT NULL,
-row_count       BIGINT NOT NULL,
-accepted        BIGINT NOT NULL,
-duplicates      BIGINT NOT NULL,
-late            BIGINT NOT NULL,
-created_at      BIGINT NOT NULL
+source TEXT NOT NULL,
+periods TEXT NOT NULL,
+row_count BIGINT NOT NULL,
+accepted BIGINT NOT NULL,
+duplicates BIGINT NOT NULL,
+late BIGINT NOT NULL,
+created_at BIGINT NOT NULL
 );
 
 CREATE TABLE usage_rows (
-id                  TEXT PRIMARY KEY,
-report_id           TEXT NOT NULL REFERENCES usage_reports (id),
-report_row          BIGINT NOT NULL,
-source              TEXT NOT NULL,
-row_key             TEXT NOT NULL,
-organization_id     TEXT NOT NULL REFERENCES organizations (id),
-service_id          TEXT NOT NULL REFERENCES services (id),
-subscription_id     TEXT NOT NULL REFERENCES subscriptions (id),
-sku                 TEXT NOT NULL,
-description         TEXT NOT NULL,
-datacenter          TEXT NOT NULL,
-used_at             BIGINT NOT NULL,
-period              TEXT NOT NULL,
-unit_price          TEXT NOT NULL,
-usage_quantity      TEXT NOT NULL,
-commit_quantity     TEXT NOT NULL,
-billable_quantity   TEXT NOT NULL,
-product_family      TEXT NOT NULL,
-customer_segment    TEXT NOT NULL,
+id TEXT PRIMARY KEY,
+report_id TEXT NOT NULL REFERENCES usage_reports (id),
+report_row BIGINT NOT NULL,
+source TEXT NOT NULL,
+row_key TEXT NOT NULL,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+service_id TEXT NOT NULL REFERENCES services (id),
+subscription_id TEXT NOT NULL REFERENCES subscriptions (id),
+sku TEXT NOT NULL,
+description TEXT NOT NULL,
+datacenter TEXT NOT NULL,
+used_at BIGINT NOT NULL,
+period TEXT NOT NULL,
+unit_price TEXT NOT NULL,
+usage_quantity TEXT NOT NULL,
+commit_quantity TEXT NOT NULL,
+billable_quantity TEXT NOT NULL,
+product_family TEXT NOT NULL,
+customer_segment TEXT NOT NULL,
 cross_reference_sku TEXT NOT NULL,
-late                BIGINT NOT NULL CHECK (late IN (0, 1)),
+late BIGINT NOT NULL CHECK (late IN (0, 1)),
 UNIQUE (source, row_key)
+);
+
+CREATE TABLE vsphere_memos (
+task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+memo TEXT NOT NULL
 );
 
 CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
@@ -609,13 +705,19 @@ CREATE UNIQUE INDEX acting_sessions_current ON acting_sessions (principal_id, or
 
 CREATE INDEX acting_sessions_organization ON acting_sessions (organization_id, id);
 
+CREATE INDEX acting_sessions_path ON acting_sessions (organization_path, id);
+
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 
 CREATE INDEX api_tokens_owner ON api_tokens (owner_id, id);
 
+CREATE INDEX api_tokens_path ON api_tokens (organization_path, id) WHERE revoked_at IS NULL;
+
 CREATE INDEX apps_organization ON apps (organization_id, id);
 
 CREATE INDEX apps_owner ON apps (owner_id, id);
+
+CREATE INDEX apps_path ON apps (organization_path, id) WHERE revoked_at IS NULL;
 
 CREATE INDEX audit_entries_acting_session ON audit_entries (organization_id, acting_session_id, sequence) WHERE acting_session_id IS NOT NULL;
 
@@ -629,9 +731,17 @@ CREATE INDEX bindings_bound_by ON bindings (bound_by, principal_id, organization
 
 CREATE INDEX bindings_organization ON bindings (organization_id, principal_id, role);
 
+CREATE INDEX broker_resources_instance ON broker_resources (instance_id, id);
+
+CREATE INDEX certificates_organization ON certificates (organization_id, valid_to, id);
+
+CREATE INDEX certificates_valid_to ON certificates (valid_to, id);
+
 CREATE UNIQUE INDEX contracts_default ON contracts (provider_id, service_id) WHERE is_default = 1;
 
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
+
+CREATE INDEX contracts_path ON contracts (organization_path, id);
 
 CREATE INDEX contracts_prospective ON contracts (issuer_id, provider_email) WHERE provider_email IS NOT NULL;
 
@@ -640,6 +750,10 @@ CREATE INDEX contracts_provider ON contracts (provider_id, service_id, status);
 CREATE INDEX contracts_provider_id ON contracts (provider_id, id);
 
 CREATE UNIQUE INDEX contracts_renews ON contracts (renews_id) WHERE renews_id IS NOT NULL AND status <> 'TERMINATED';
+
+CREATE INDEX contracts_service ON contracts (service_id, organization_path, id);
+
+CREATE INDEX contracts_status ON contracts (status, organization_path, id);
 
 CREATE INDEX data_centers_organization ON data_centers (organization_id, id);
 
@@ -671,6 +785,8 @@ CREATE INDEX member_invitations_organization ON member_invitations (organization
 
 CREATE UNIQUE INDEX member_invitations_pending ON member_invitations (organization_id, email) WHERE status = 'PENDING';
 
+CREATE INDEX member_invitations_status ON member_invitations (organization_id, status, id);
+
 CREATE INDEX member_service_roles_role ON member_service_roles (service_role_id);
 
 CREATE INDEX oidc_sign_ins_expiry ON oidc_sign_ins (expires_at);
@@ -678,6 +794,8 @@ CREATE INDEX oidc_sign_ins_expiry ON oidc_sign_ins (expires_at);
 CREATE INDEX oidc_sign_ins_provider ON oidc_sign_ins (identity_provider_id);
 
 CREATE INDEX onboarding_invitations_issuer ON onboarding_invitations (issuer_id, id);
+
+CREATE INDEX onboarding_invitations_path ON onboarding_invitations (organization_path, id);
 
 CREATE INDEX organizations_country ON organizations (country, path);
 
@@ -715,9 +833,15 @@ CREATE INDEX renewals_ends ON renewals (ends_at, subscription_id);
 
 CREATE INDEX renewals_organization ON renewals (organization_id, subscription_id);
 
+CREATE INDEX service_bindings_organization ON service_bindings (organization_id, id);
+
+CREATE INDEX service_bindings_task ON service_bindings (task_id);
+
 CREATE INDEX service_roles_service ON service_roles (service_id, id);
 
 CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+CREATE INDEX sessions_identity_provider ON sessions (identity_provider_id) WHERE identity_provider_id IS NOT NULL;
 
 CREATE INDEX sessions_person ON sessions (person_id);
 

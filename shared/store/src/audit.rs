@@ -4,7 +4,7 @@ use crate::{
     Db, Row, Stored, Tx, Value,
     organizations::Organization,
     params,
-    value::{batches, packed, rows_of_numbers},
+    value::{batch_of, packed, rows_of_numbers},
 };
 use domain::{
     Error, Id, Instant, JsonSchema, Result,
@@ -53,7 +53,7 @@ pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &N
     let count = subjects.len() as i64;
     let (mut rows, mut ends) =
         (Vec::with_capacity(organizations.len() * subjects.len()), Vec::with_capacity(organizations.len()));
-    for batch in batches(organizations) {
+    for batch in organizations.chunks(CHAINS) {
         // This holds the chains until the end of the transaction, also where two can write at once: so no chain can fork.
         let starts: Vec<Held> = batch
             .iter()
@@ -79,18 +79,20 @@ pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &N
             rows.push(row);
         }
     }
-    let counts: Vec<usize> = batches(&rows).map(<[Columns]>::len).collect();
     let mut rows = rows.into_iter();
-    for count in counts {
-        let (sql, values) = insertion(count, rows.by_ref().take(count));
+    while rows.len() > 0 {
+        let (sql, values) = insertion(batch_of(rows.len()), &mut rows);
         tx.exec(&sql, values).await?;
     }
-    for batch in batches(&ends) {
+    for batch in ends.chunks(CHAINS) {
         let (sql, values) = upsertion(batch, "hash = excluded.hash, at = excluded.at");
         tx.exec(&sql, values).await?;
     }
     Ok(())
 }
+
+/// To so many chains entries are added at once: a request concerns two or three, an import some hundreds.
+const CHAINS: usize = 256;
 
 /// How the chains that a transaction is to add to are made longer, and read.
 const HOLD: &str = concat!(
@@ -189,9 +191,9 @@ fn canonical(columns: &[Option<String>]) -> String {
 }
 
 /// The statement that writes as many entries, and its values.
-fn insertion(count: usize, entries: impl Iterator<Item = Columns>) -> (String, Vec<Value>) {
+fn insertion(count: usize, entries: &mut std::vec::IntoIter<Columns>) -> (String, Vec<Value>) {
     let mut values = Vec::with_capacity(count * WIDTH);
-    for columns in entries {
+    for columns in entries.take(count) {
         for (index, column) in columns.into_iter().enumerate() {
             values.push(match (index, column) {
                 (_, None) => Value::Null,

@@ -216,11 +216,15 @@ fn push_numbers(text: &mut String, first: usize, count: usize) {
 /// each size is a statement of its own to prepare and to keep. The largest is far below the 32,766 parameters of SQLite.
 pub(crate) fn batches<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let size = [256, 64, 16, 4, 2, 1].into_iter().find(|&size| size <= items.len())?;
-        let (batch, rest) = items.split_at(size);
+        let (batch, rest) = items.split_at(batch_of(items.len()));
         items = rest;
-        Some(batch)
+        (!batch.is_empty()).then_some(batch)
     })
+}
+
+/// How many of so many go into the next piece.
+pub(crate) fn batch_of(count: usize) -> usize {
+    [256, 64, 16, 4, 2, 1].into_iter().find(|&size| size <= count).unwrap_or_default()
 }
 
 /// A list of columns as one: their texts, each after a unit separator, which no text of ours contains, and a
