@@ -172,6 +172,7 @@ fn the_main_job_works_end_to_end() {
     simulated(|| async {
         let world = World::new().await;
         let invoice = Caller::default().play(&world).await.unwrap();
+        settle(&world).await.unwrap();
         check(&world, &invoice);
     });
 }
