@@ -416,7 +416,8 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a name stands for something that belongs to an organization.
 fn is_owned(name: &str) -> bool {
-    !["serviceId", "serviceRoleId", "packageRepositoryId", "serviceBrokerId", "jobId", "productId", "role", "line", "step"].contains(&name)
+    !["serviceId", "serviceRoleId", "packageRepositoryId", "serviceBrokerId", "jobId", "productId", "role", "line", "step"]
+        .contains(&name)
 }
 
 /// An onboarding invitation of an issuer, to a provider that it has a contract with.
