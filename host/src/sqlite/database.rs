@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use anyhow::{Context as _, Result};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
+use tokio::sync::Notify;
 
 use super::gate::Gate;
 use super::session::{State, has_threads};
@@ -30,6 +31,9 @@ const CROWD: usize = 4;
 /// The pages in the write-ahead log (16 MB of them) from which it is brought back into the database: more than SQLite's
 /// own 1000, as a page that many commits change is then written once for all of them.
 const CHECKPOINT_PAGES: u32 = 4000;
+/// The pages from which whoever commits waits until a checkpoint that is under way is through: on a busy machine writers would
+/// else fill the log faster than it is emptied.
+const BEHIND_PAGES: u32 = 2 * CHECKPOINT_PAGES;
 
 /// A database that components may open by its label.
 pub(crate) struct Database {
@@ -43,6 +47,8 @@ pub(crate) struct Database {
     /// What brings commits to the disk that SQLite itself does not. With one thread SQLite does.
     syncer: Option<Arc<Syncer>>,
     checkpointer: Mutex<Checkpointer>,
+    /// Tells of every checkpoint that is through.
+    checkpointed: Notify,
 }
 
 /// What brings the write-ahead log back into the database file, apart from the commits that fill it.
@@ -50,6 +56,8 @@ pub(crate) struct Database {
 struct Checkpointer {
     connection: Option<Connection>,
     running: bool,
+    /// Whether commits wait for it.
+    behind: bool,
     /// The pages in the log when it last ran.
     pages: u32,
     closed: bool,
@@ -105,6 +113,7 @@ impl Database {
             inner: Mutex::default(),
             writer: Mutex::default(),
             checkpointer: Mutex::default(),
+            checkpointed: Notify::new(),
         })
     }
 
@@ -254,7 +263,11 @@ impl Database {
         }
         let mut checkpointer = lock(&self.checkpointer);
         let grown = pages.checked_sub(checkpointer.pages).unwrap_or(pages);
-        if checkpointer.running || grown < CHECKPOINT_PAGES {
+        if checkpointer.running {
+            checkpointer.behind = pages >= BEHIND_PAGES;
+            return;
+        }
+        if grown < CHECKPOINT_PAGES {
             return;
         }
         checkpointer.running = true;
@@ -279,7 +292,23 @@ impl Database {
             // It only fails when the runtime ends.
             _ = tokio::task::spawn_blocking(run).await;
         }
-        lock(&self.checkpointer).running = false;
+        let mut checkpointer = lock(&self.checkpointer);
+        (checkpointer.running, checkpointer.behind) = (false, false);
+        drop(checkpointer);
+        self.checkpointed.notify_waiters();
+    }
+
+    /// Waits while the write-ahead log is longer than it should be and something is done about it.
+    pub(super) async fn caught_up(&self) {
+        if !lock(&self.checkpointer).behind {
+            return;
+        }
+        let mut through = std::pin::pin!(self.checkpointed.notified());
+        through.as_mut().enable();
+        // It may have got through between the two.
+        if lock(&self.checkpointer).behind {
+            through.await;
+        }
     }
 
     fn checkpoint_once(&self, mode: &str) {

@@ -140,7 +140,10 @@ impl Session {
         let written = self.lock().written.take();
         let (Some(written), Some(syncer), None) = (written, self.0.database.syncer(), &outcome.error) else { return outcome };
         match syncer.durable(written, self.0.database.is_crowded()).await {
-            Ok(()) => outcome,
+            Ok(()) => {
+                self.0.database.caught_up().await;
+                outcome
+            }
             Err(text) => Outcome::failed(text),
         }
     }
