@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::{Context as _, Result};
 
@@ -28,9 +29,18 @@ pub fn wasm(name: &str) -> PathBuf {
     shell::target().join(format!("wasm32-wasip2/wasm/{}.wasm", name.replace('-', "_")))
 }
 
+/// Whether the host is wanted as the tests build it.
+static FOR_TESTS: AtomicBool = AtomicBool::new(false);
+
+/// From now on the host is the one that the tests are built with: in release it would be compiled once more, with all of the
+/// compiler for components that it contains, which takes longer than all stages that would use it.
+pub fn use_tests_host() {
+    FOR_TESTS.store(true, Relaxed);
+}
+
 /// The host's binary.
 pub fn hub() -> PathBuf {
-    shell::target().join("release/hub")
+    shell::target().join(if FOR_TESTS.load(Relaxed) { "debug/hub" } else { "release/hub" })
 }
 
 /// Builds every component of the hub.
@@ -47,12 +57,12 @@ pub fn build_guests() -> Result<()> {
     shell::step("test guests", || toolchain.build(&["floor".into(), "probe".into()]))
 }
 
-/// Builds the host in release.
+/// Builds the host, in release unless it is for tests.
 pub fn build_host() -> Result<()> {
-    shell::step("host", || {
-        shell::run(
-            shell::cargo().args(["build", "--release", "--package", "host", "--bin", "hub"]),
-            "see the compiler's messages above",
-        )
-    })
+    let arguments: &[&str] = match FOR_TESTS.load(Relaxed) {
+        // The whole workspace, so that it wants the same features of the dependencies as the tests and finds them built.
+        true => &["build", "--workspace", "--bin", "hub"],
+        false => &["build", "--release", "--package", "host", "--bin", "hub"],
+    };
+    shell::step("host", || shell::run(shell::cargo().args(arguments), "see the compiler's messages above"))
 }

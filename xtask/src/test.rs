@@ -64,6 +64,7 @@ pub fn test(names: &[String]) -> Result<()> {
             bail!("unknown stage `{name}`: use {}", known.join(", "));
         }
     }
+    artifacts::use_tests_host();
     let chosen = STAGES.iter().filter(|stage| names.is_empty() || names.iter().any(|name| name == stage.name));
     let start = Instant::now();
     let mut rows: Vec<(&str, String, Duration)> = Vec::new();
@@ -128,7 +129,7 @@ fn it() -> Result<Outcome> {
     artifacts::build_components()?;
     artifacts::build_guests()?;
     // Some tests of the host start it as a process.
-    cargo(&["build", "--workspace", "--bin", "hub"], "see the error above")?;
+    artifacts::build_host()?;
     cargo(&["test", "--workspace", "--test", "it"], "see the failing test above")
 }
 
