@@ -1,7 +1,7 @@
 //! `/v1/certificates`: which certificates there are, and the question whether one can be installed.
 
 use crate::pair::{self, Checked, Question};
-use domain::{Error, Id, Instant, JsonSchema, Moment, Result, id};
+use domain::{Error, Id, Instant, JsonSchema, Result, id};
 use serde::Deserialize;
 use store::certificates::{self, Certificate, Filter};
 use web::{Body, Caller, Hub, Internal, Listing, Page, Query, Shown, permit};
@@ -15,11 +15,12 @@ pub struct ListQuery {
     /// Only those of this environment.
     environment_id: Option<Id<id::Environment>>,
     /// Only those that end before this.
-    expires_before: Option<Moment>,
+    expires_before: Option<Instant>,
     /// How many a page holds: 1 to 200, 50 when left out.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
+    #[schemars(regex(pattern = r"^[0-9]{1,14}_crt_[0-7][0-9a-hjkmnp-tv-z]{25}$"))]
     cursor: Option<String>,
 }
 
@@ -32,7 +33,7 @@ pub async fn list(
     let filter = Filter {
         organization_id: query.organization_id,
         environment_id: query.environment_id,
-        expires_before: query.expires_before.map(Moment::instant),
+        expires_before: query.expires_before,
     };
     let after = query.cursor.as_deref().map(place).transpose()?;
     let found = certificates::list(hub.db().await?, &caller.scope(), &filter, after, page.rows()).await?;

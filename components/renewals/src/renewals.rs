@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{
-    Error, Id, Instant, JsonSchema, Moment, Result,
+    Error, Id, Instant, JsonSchema, Result,
     audit::{AuditPrincipal, AuditResult},
     id,
     service::{Code, TermRules},
@@ -26,7 +26,7 @@ pub struct ListQuery {
     /// Only those of this customer.
     organization_id: Option<Id<id::Organization>>,
     /// Only those of terms that end before this instant.
-    term_ends_before: Option<Moment>,
+    term_ends_before: Option<Instant>,
     /// How many a page holds: 1 to 200, 50 when left out.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -40,9 +40,9 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Renewal>> {
     let page = Page::new(query.limit)?;
-    let before = query.term_ends_before.map(Moment::instant);
     let (db, scope) = (hub.db().await?, caller.scope());
-    let found = renewals::list(db, &scope, query.organization_id, before, query.cursor, page.rows(), hub.now()).await?;
+    let found =
+        renewals::list(db, &scope, query.organization_id, query.term_ends_before, query.cursor, page.rows(), hub.now()).await?;
     Ok(Listing::new(&page, found, hub.target(), |renewal| renewal.subscription_id.to_string()))
 }
 
