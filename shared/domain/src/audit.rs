@@ -222,8 +222,15 @@ pub fn canonical(members: &[(&str, Member<'_>)]) -> String {
     text(json)
 }
 
-/// serde_json escapes no more than it has to, and as RFC 8785 has it. Into memory it cannot fail.
+/// serde_json escapes no more than it has to, and as RFC 8785 has it. Into memory it cannot fail. Nearly every text has nothing to
+/// escape, and then it goes in as it is.
 fn push_text(json: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+        return;
+    }
     let _ = serde_json::to_writer(json, text);
 }
 
