@@ -1,6 +1,7 @@
 //! Every integration test is a module of this one binary.
 mod access_api_tokens;
 mod access_apps;
+mod approvals_approvals;
 mod audit_acting_sessions;
 mod audit_entries;
 mod billing_invoices;

@@ -22,6 +22,8 @@ pub fn tables() -> Vec<Routes> {
         service_bindings::routes(),
         broker_operations::routes(),
         provisioning::routes(),
+        subscriptions::routes(),
+        approvals::routes(),
         renewals::routes(),
         tasks::routes(),
         vsphere::routes(),

@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A service with terms of 1 and 12 months, cancellable within 7 days, with a notice of 30 days for the plan `year` alone; and
 /// a subscription of the shop's customer to it, for so many months.
-async fn subscribed(world: &World, shop: &Shop, plan: &str, months: u32) -> String {
+pub async fn subscribed(world: &World, shop: &Shop, plan: &str, months: u32) -> String {
     let plan_of = |code: &str, terms: Value, notice: Value| {
         json!({
             "code": code, "displayName": code, "billingUnit": "seat", "maxQuantity": "100", "termMonths": terms,
@@ -24,6 +24,10 @@ async fn subscribed(world: &World, shop: &Shop, plan: &str, months: u32) -> Stri
     let order = json!({
         "organizationId": shop.customer, "serviceId": seats, "quantity": "10", "planCode": plan, "termMonths": months
     });
+    provisioned(world, shop, order).await
+}
+
+async fn provisioned(world: &World, shop: &Shop, order: Value) -> String {
     let asked = world.post("/v1/subscriptions", order).by(&shop.admin).header("prefer", "wait=5").send().await;
     asked.expect(200);
     world.settle().await;
@@ -346,4 +350,140 @@ fn wherever_the_hub_dies_at_the_end_of_a_term_it_is_renewed_or_ended_once() {
             }
         }
     }
+}
+
+/// Renews a subscription before its term ends.
+async fn renew(world: &World, shop: &Shop, path: &str, body: Value) -> Answer {
+    let admin = again(world, &shop.admin).await;
+    let path = format!("{path}/renew");
+    let answer = world.post(&path, body).by(&admin).header("if-match", "*").header("prefer", "wait=5").send().await;
+    world.settle().await;
+    answer
+}
+
+#[test]
+fn a_further_term_is_appended_by_hand_once_a_term() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let path = subscribed(&world, &shop, "month", 1).await;
+        pass(&world, 10).await;
+        let done = renew(&world, &shop, &path, json!({})).await;
+        assert_eq!((done.expect(200).text("/type"), done.text("/status")), ("SUBSCRIPTION_RENEW".into(), "SUCCESS".into()));
+        let next = get(&world, &shop, &format!("{path}/renewal")).await;
+        // From the end of the present one, however early it was asked for.
+        assert_eq!(
+            (next.text("/termStartsAt"), next.text("/termEndsAt")),
+            ("2026-12-21T12:00:00.000Z".into(), "2027-01-21T12:00:00.000Z".into())
+        );
+        assert_eq!((next.text("/renewalPreference"), next.header("etag")), ("AUTO".into(), "\"2\""));
+        assert_eq!(get(&world, &shop, &path).await.text("/status"), "ACTIVE");
+        let again = renew(&world, &shop, &path, json!({})).await;
+        assert!(again.expect_problem(409, "renewed_already").text("/detail").contains("2026-12-21"), "{}", again.json());
+        // At the end of the first term nothing happens; at that of the further one it goes on by itself.
+        pass(&world, 22).await;
+        let tasks = "SELECT COUNT(*) FROM tasks WHERE task_type = 'SUBSCRIPTION_RENEW'";
+        assert_eq!(world.count(tasks), 1);
+        // One job waits for the next notice: none is left of the term before.
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 1);
+        renew(&world, &shop, &path, json!({})).await.expect(200);
+        assert_eq!(get(&world, &shop, &format!("{path}/renewal")).await.text("/termEndsAt"), "2027-02-21T12:00:00.000Z");
+        pass(&world, 62).await;
+        assert_eq!(world.count(tasks), 3);
+        assert_eq!(get(&world, &shop, &format!("{path}/renewal")).await.text("/termEndsAt"), "2027-03-21T12:00:00.000Z");
+    });
+}
+
+#[test]
+fn what_is_not_offered_or_settled_otherwise_is_not_renewed_by_hand() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let path = subscribed(&world, &shop, "year", 12).await;
+        let before = world.count("SELECT COUNT(*) FROM tasks");
+        for (body, pointer) in [(json!({ "termMonths": 7 }), "/termMonths"), (json!({ "quantity": "20" }), "/quantity")] {
+            let refused = renew(&world, &shop, &path, body).await;
+            assert_eq!(refused.expect_problem(422, "invalid_request").text("/errors/0/pointer"), pointer, "{}", refused.json());
+        }
+        renew(&world, &shop, &path, json!({ "termMonths": 4_000_000_000_u32 })).await.expect_problem(409, "term_too_late");
+        // Something else was agreed on.
+        say(&world, &shop, &path, json!({ "renewalPreference": "AUTO", "quantity": "20" })).await.expect(200);
+        renew(&world, &shop, &path, json!({})).await.expect_problem(409, "renewal_changes");
+        say(&world, &shop, &path, json!({ "renewalPreference": "AUTO" })).await.expect(200);
+        // Its contract is not in force.
+        world.database().execute("UPDATE contracts SET status = 'DEACTIVATED'", []).unwrap();
+        renew(&world, &shop, &path, json!({})).await.expect_problem(409, "no_active_contract");
+        world.database().execute("UPDATE contracts SET status = 'ACTIVE'", []).unwrap();
+        let post = |by| world.post(&format!("{path}/renew"), json!({})).by(by);
+        post(&shop.admin).send().await.expect_problem(428, "if_match_required");
+        post(&shop.admin).header("if-match", "\"7\"").send().await.expect_problem(412, "stale");
+        let customer = world.actor(&shop.admin, &shop.customer, "CUSTOMER_ADMINISTRATOR").await;
+        post(&customer).header("if-match", "*").send().await.expect_problem(403, "permission_missing");
+        let other = world.organization(&shop.operator, "PROVIDER", "Other", None).await;
+        let stranger = world.actor(&shop.operator, &other, "PROVIDER_ADMINISTRATOR").await;
+        post(&stranger).header("if-match", "*").send().await.expect_problem(404, "subscription_not_found");
+        let plain = world
+            .post("/v1/subscriptions", json!({ "organizationId": shop.customer, "serviceId": shop.builtin, "quantity": "1" }));
+        let plain = plain.by(&shop.admin).header("prefer", "wait=5").send().await.expect(200).text("/subscriptionId");
+        renew(&world, &shop, &format!("/v1/subscriptions/{plain}"), json!({})).await.expect_problem(404, "renewal_not_found");
+        // The notice of 30 days has to be given by then.
+        pass(&world, 336).await;
+        let late = renew(&world, &shop, &path, json!({})).await;
+        assert!(late.expect_problem(409, "renewal_fixed").text("/detail").contains("2027-10-22"), "{}", late.json());
+        assert_eq!(world.count("SELECT COUNT(*) FROM tasks"), before + 1);
+    });
+}
+
+#[test]
+fn who_renewed_by_hand_is_charged_for_the_term_that_runs() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let path = subscribed(&world, &shop, "year", 12).await;
+        pass(&world, 8).await;
+        renew(&world, &shop, &path, json!({ "termMonths": 1 })).await.expect(200);
+        let admin = again(&world, &shop.admin).await;
+        let end = async |body: Value| {
+            let path = format!("{path}/terminate");
+            world.post(&path, body).by(&admin).header("if-match", "*").header("prefer", "wait=5").send().await
+        };
+        let refused = end(json!({})).await;
+        assert!(
+            refused.expect_problem(409, "cancellation_window_over").text("/detail").contains("2027-11-21"),
+            "{}",
+            refused.json()
+        );
+        end(json!({ "early": true })).await.expect(200);
+        assert_eq!(get(&world, &shop, &path).await.text("/chargedUntil"), "2027-11-21T12:00:00.000Z");
+    });
+}
+
+#[test]
+fn what_is_to_be_at_the_end_is_said_with_the_order() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let first = subscribed(&world, &shop, "month", 1).await;
+        let seats = get(&world, &shop, &first).await.text("/serviceId");
+        let order = |preference: &str| {
+            json!({
+                "organizationId": shop.customer, "serviceId": seats, "quantity": "10", "planCode": "month", "termMonths": 1,
+                "renewalPreference": preference
+            })
+        };
+        let path = provisioned(&world, &shop, order("CANCEL")).await;
+        let renewal = get(&world, &shop, &format!("{path}/renewal")).await;
+        assert_eq!((renewal.text("/renewalPreference"), renewal.at("/renewsAt")), ("CANCEL".into(), Value::Null));
+        let auto = provisioned(&world, &shop, order("AUTO")).await;
+        assert_eq!(get(&world, &shop, &format!("{auto}/renewal")).await.text("/renewalPreference"), "AUTO");
+        let plain =
+            json!({ "organizationId": shop.customer, "serviceId": shop.builtin, "quantity": "1", "renewalPreference": "CANCEL" });
+        let refused = world.post("/v1/subscriptions", plain).by(&shop.admin).send().await;
+        assert_eq!(refused.expect_problem(422, "invalid_request").text("/errors/0/pointer"), "/renewalPreference");
+        let refused = world.post("/v1/subscriptions", order("NEVER")).by(&shop.admin).send().await;
+        assert_eq!(refused.expect_problem(422, "invalid_request").text("/errors/0/pointer"), "/renewalPreference");
+        pass(&world, 31).await;
+        assert_eq!(get(&world, &shop, &path).await.text("/status"), "TERMINATED");
+        assert_eq!(get(&world, &shop, &auto).await.text("/status"), "ACTIVE");
+    });
 }

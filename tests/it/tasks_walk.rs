@@ -152,6 +152,25 @@ const STORIES: &[Story] = &[
     Story {
         component: "provisioning",
         method: "POST",
+        path: "/v1/subscriptions/{sub}/renew",
+        body: |_| json!({}),
+        done: &[
+            (HAD, 1),
+            (ENTITLED, 1),
+            ("SELECT COUNT(*) FROM renewals WHERE months_done = 2 AND months = 1 AND version = 2", 1),
+            ("SELECT COUNT(*) FROM subscriptions s JOIN renewals r ON r.starts_at = s.renewed_after", 1),
+            ("SELECT COUNT(*) FROM jobs WHERE kind = 'renewal.look' AND payload LIKE '%' || (SELECT ends_at FROM renewals)", 1),
+        ],
+        undone: &[
+            (HAD, 1),
+            (ENTITLED, 1),
+            ("SELECT COUNT(*) FROM renewals WHERE months_done = 1 AND version = 1", 1),
+            ("SELECT COUNT(*) FROM subscriptions WHERE renewed_after IS NULL", 1),
+        ],
+    },
+    Story {
+        component: "provisioning",
+        method: "POST",
         path: "/v1/subscriptions/{sub}/terminate",
         body: |_| json!({}),
         done: &[
@@ -184,6 +203,11 @@ async fn scene(story: &Story) -> (World, Actor, Ids) {
     let world = World::new().await;
     if story.component == "provisioning" {
         let shop = world.shop().await;
+        if story.path.ends_with("/renew") {
+            let path = crate::renewals_renewals::subscribed(&world, &shop, "month", 1).await;
+            let subscription = path.rsplit('/').next().unwrap().to_owned();
+            return (world, shop.operator, Ids { subscription, ..Ids::default() });
+        }
         let asked = subscribe(&world, &shop, &shop.builtin).header("prefer", "wait=5").send().await;
         let subscription = asked.expect(200).text("/subscriptionId");
         if story.path.ends_with("/resume") {
@@ -228,7 +252,7 @@ impl Story {
         for (sql, count) in expected {
             assert_eq!(world.count(sql), *count, "{} {}: {sql}", self.method, self.path);
         }
-        let jobs = "SELECT COUNT(*) FROM jobs WHERE kind <> 'certificate.warn'";
+        let jobs = "SELECT COUNT(*) FROM jobs WHERE kind NOT IN ('certificate.warn', 'renewal.look')";
         assert_eq!(world.count(jobs), 0, "{} {}", self.method, self.path);
         assert_eq!(world.count("SELECT COUNT(*) FROM tasks WHERE ended_at IS NULL"), 0, "{} {}", self.method, self.path);
     }
@@ -303,6 +327,8 @@ fn whichever_step_keeps_failing_what_was_done_is_undone() {
 fn breaking(step: &str, story: &Story) -> &'static str {
     match (step, story.component) {
         ("CHECK", "provisioning") => "FROM subscriptions s JOIN",
+        // It is renewed as it is, so that nothing is changed at the driver.
+        ("CHANGE", _) if story.path.ends_with("/renew") => "FROM subscription_changes",
         ("CHANGE", _) => "UPDATE entitlements SET quantity",
         ("SUSPEND" | "RESUME", _) => "UPDATE entitlements SET suspended",
         ("DEPROVISION", _) => "DELETE FROM entitlements",

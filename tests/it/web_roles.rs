@@ -177,7 +177,7 @@ const ROUTES: &[Route] = &[
     route(One(ServiceRead), "GET /v1/interop"),
     route(One(ServiceWrite), "PUT /v1/interop").body(r#"{"compatibilities":[],"upgrades":[]}"#),
     route(One(ServiceRead), "POST /v1/interop/check").body(r#"{"products":[]}"#),
-    // provisioning
+    // subscriptions
     route(One(SubscriptionWrite), "POST /v1/subscriptions")
         .body(r#"{"organizationId":"{organizationId}","serviceId":"{serviceId}","quantity":"1"}"#),
     route(One(SubscriptionRead), "GET /v1/subscriptions").lists("subscriptionId"),
@@ -185,7 +185,16 @@ const ROUTES: &[Route] = &[
     route(One(SubscriptionWrite), "PATCH /v1/subscriptions/{subscriptionId}").body(r#"{"quantity":"2"}"#),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/suspend"),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/resume"),
+    route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/renew"),
     route(One(SubscriptionWrite), "POST /v1/subscriptions/{subscriptionId}/terminate"),
+    // approvals
+    route(One(SubscriptionRead), "GET /v1/approval-policies/{organizationId}"),
+    route(One(SubscriptionApprove), "PUT /v1/approval-policies/{organizationId}").body(r#"{"rules":[]}"#),
+    route(One(SubscriptionRead), "GET /v1/approvals").lists("approvalId"),
+    route(One(SubscriptionRead), "GET /v1/approvals/{approvalId}"),
+    route(One(SubscriptionApprove), "POST /v1/approvals/{approvalId}/approve"),
+    route(One(SubscriptionApprove), "POST /v1/approvals/{approvalId}/reject").body(r#"{"reason":"x"}"#),
+    route(One(SubscriptionWrite), "POST /v1/approvals/{approvalId}/withdraw"),
     // renewals
     route(One(SubscriptionRead), "GET /v1/renewals"),
     route(One(SubscriptionRead), "GET /v1/subscriptions/{subscriptionId}/renewal"),
@@ -491,6 +500,13 @@ async fn bill(
     let renewal = "INSERT INTO renewals (subscription_id, organization_id, months, anchor_at, months_done, starts_at, ends_at, renewal_preference, version, created_at, updated_at)
         VALUES (?1, ?2, 12, 1795262400000, 12, 1795262400000, 1826798400000, 'AUTO', 1, 0, 0)";
     world.database().execute(renewal, [&subscription, &organization]).unwrap();
+    let approval = subscription.replace("sub_", "apv_");
+    let sql = "INSERT INTO approvals (id, organization_id, organization_path, action, subscription_id, service_id, request, status, asked_by,
+             asked_by_name, asked_in, created_at, lapses_at, disable_rollback, lapse_job_id)
+         SELECT ?1, o.id, o.path, 'SUSPEND', s.id, s.service_id, '{}', 'PENDING', 'tok_01h455vb4pex5vsknk084sn02q', 'x', o.id, 0,
+             4102444800000, 0, 'job_01h455vb4pex5vsknk084sn02q' FROM subscriptions s JOIN organizations o ON o.id = s.organization_id WHERE s.id = ?2";
+    world.database().execute(sql, (&approval, &subscription)).unwrap();
+    has.insert("approvalId", approval);
     let binding = subscription.replace("sub_", "bnd_");
     let sql = "INSERT INTO service_bindings (id, organization_id, subscription_id, name, status, task_id, created_at, updated_at)
          VALUES (?1, ?2, ?3, 'app', 'ACTIVE', ?4, 0, 0)";

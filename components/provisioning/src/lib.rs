@@ -1,31 +1,27 @@
-//! What customers have of the catalogue, and the tasks that get it for them.
+//! Gets customers what they are to have of the catalogue: the steps of the tasks on subscriptions, and the drivers that take
+//! them; and begins what was approved and what a term's end brings. What somebody sends is the business of `subscriptions`; the two
+//! are parted because one component has no room for both.
 
+mod approvals;
 mod drivers;
 mod steps;
-mod subscriptions;
+mod term_over;
 
 use domain::{Error, Result};
 use store::jobs::Job;
 use web::{Hub, Routes};
 
-/// The route table.
+/// The route table: none but what every component has.
 pub fn routes() -> Routes {
-    Routes::new("provisioning")
-        .post("/v1/subscriptions", subscriptions::create, "Provision a service to a customer")
-        .get("/v1/subscriptions", subscriptions::list, "List subscriptions")
-        .get("/v1/subscriptions/{subscriptionId}", subscriptions::show, "Read a subscription")
-        .patch("/v1/subscriptions/{subscriptionId}", subscriptions::change, "Change what a customer has of a service")
-        .post("/v1/subscriptions/{subscriptionId}/suspend", subscriptions::suspend, "Withhold a service from a customer")
-        .post("/v1/subscriptions/{subscriptionId}/resume", subscriptions::resume, "Give a customer a service again")
-        .post("/v1/subscriptions/{subscriptionId}/terminate", subscriptions::terminate, "Take a service away from a customer")
-        .jobs(run)
+    Routes::new("provisioning").jobs(run)
 }
 
-/// Runs one job, for the scheduler and for requests that would rather wait.
-pub(crate) async fn run(hub: Hub, job: Job) -> Result<()> {
+/// Runs one job, for the scheduler, and for `subscriptions` when somebody would rather wait.
+async fn run(hub: Hub, job: Job) -> Result<()> {
     match job.kind.as_str() {
         engine::ADVANCE => engine::advance(hub, job, &steps::Steps).await,
-        store::renewals::TERM_OVER => subscriptions::term_over(hub, job).await,
+        store::approvals::BEGIN => approvals::begin(hub, job).await,
+        store::renewals::TERM_OVER => term_over::term_over(hub, job).await,
         other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
     }
 }

@@ -1,9 +1,7 @@
 //! What doing and undoing each step means.
 
-use crate::{
-    drivers,
-    subscriptions::{changed, check_contract},
-};
+use crate::drivers;
+use asks::{Asked, check_contract, fits};
 use domain::{
     Error, Kind, Result,
     subscription::{SubscriptionAction, SubscriptionStatus},
@@ -14,7 +12,7 @@ use store::{
     Tx,
     jobs::{self, NewJob},
     renewals, services,
-    subscriptions::{self, Holding, Subscription, SubscriptionPatch},
+    subscriptions::{self, Holding, Subscription},
     tasks::Task,
 };
 
@@ -99,13 +97,7 @@ async fn check(work: &Work<'_>, subscription: &Subscription) -> Result<Outcome> 
     let mut found = check_contract(db, &work.job.organization_path, subscription, work.hub.now()).await;
     if let (Ok(()), Some(to)) = (&found, renewal(work).await?) {
         // For the coming term the service has to be offered so still.
-        let patch = SubscriptionPatch {
-            plan_code: to.plan_code,
-            quantity: Some(to.quantity),
-            properties: to.properties,
-            ..SubscriptionPatch::default()
-        };
-        found = changed(work.hub, subscription, patch, to.renews).await.map(drop);
+        found = fits(work.hub, subscription.service_id, None, &Asked::of(subscription, &to)).await.map(drop);
     }
     match found {
         Ok(()) => Ok(Outcome::Done),

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 30] = [
     "access",
     "sign-in",
     "federation",
@@ -22,6 +22,8 @@ const OTHERS: [&str; 28] = [
     "catalogue",
     "packages",
     "provisioning",
+    "subscriptions",
+    "approvals",
     "renewals",
     "service-brokers",
     "service-bindings",

@@ -82,6 +82,8 @@ nouns! {
     Invoice "inv" "invoice";
     /// A time in which a provider's principal may act in a customer.
     ActingSession "act" "acting session";
+    /// A request that needs the customer's approval.
+    Approval "apv" "approval";
     /// One HTTP request, for logs and support.
     Request "req" "request";
 }

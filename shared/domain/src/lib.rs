@@ -5,6 +5,7 @@
 //! every other crate may depend on this one while it depends on none of them.
 
 pub mod acting;
+pub mod approval;
 pub mod audit;
 pub mod branding;
 pub mod certificate;

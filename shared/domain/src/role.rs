@@ -45,6 +45,8 @@ text_enum! {
         SubscriptionRead = "SUBSCRIPTION_READ",
         /// Provision services to customers.
         SubscriptionWrite = "SUBSCRIPTION_WRITE",
+        /// In a customer, approve what is asked for it, and say what needs that.
+        SubscriptionApprove = "SUBSCRIPTION_APPROVE",
         /// See the credentials of service bindings.
         CredentialRead = "CREDENTIAL_READ",
         /// Complete or fail the manual steps of tasks; cancel, restart and resume tasks.
@@ -119,6 +121,9 @@ text_enum! {
         ProviderDeveloper = "PROVIDER_DEVELOPER",
         /// Runs a customer organization.
         CustomerAdministrator = "CUSTOMER_ADMINISTRATOR",
+        /// Asks for what a customer organization is to have, and changes it. Its provider grants the role, for it is the provider's
+        /// contracts that are drawn on.
+        CustomerOperationsAdministrator = "CUSTOMER_OPERATIONS_ADMINISTRATOR",
         /// Uses what a customer organization has.
         CustomerUser = "CUSTOMER_USER",
         /// Sees what a customer organization used and was billed.
@@ -244,6 +249,7 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     ServiceRead,
     SubscriptionRead,
     SubscriptionWrite,
+    SubscriptionApprove,
     CredentialRead,
     TaskWrite,
     DataCenterRead,
@@ -301,6 +307,7 @@ const CUSTOMER_ADMINISTRATOR: &[Permission] = &[
     ApiTokenWrite,
     ServiceRead,
     SubscriptionRead,
+    SubscriptionApprove,
     CredentialRead,
     UsageRead,
     InvoiceRead,
@@ -382,6 +389,12 @@ pub const ROLES: &[RoleRow] = &[
     ),
     row(Role::ProviderDeveloper, Provider, Reach::Own, &[OrganizationRead, ApiTokenRead, ApiTokenWrite, ServiceRead]),
     row(Role::CustomerAdministrator, Customer, Reach::Tree, CUSTOMER_ADMINISTRATOR),
+    row(
+        Role::CustomerOperationsAdministrator,
+        Customer,
+        Reach::Own,
+        &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite],
+    ),
     row(Role::CustomerUser, Customer, Reach::Own, USER),
     row(
         Role::CustomerBillingUser,

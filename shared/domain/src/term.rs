@@ -4,7 +4,7 @@
 //! the month, or on the last day of a month that is shorter. Every end is counted from the first beginning and not from the end
 //! before, so what began on a 31st ends on a 28th of February and then on a 31st of March again.
 
-use crate::{Date, Instant, text_enum};
+use crate::{Date, Error, Instant, Result, text_enum};
 use chrono::TimeDelta;
 
 text_enum! {
@@ -59,7 +59,29 @@ impl Agreed {
 
     /// The term after it, of so many months.
     pub fn renewed(&self, months: u32) -> Self {
-        Self { months, months_done: self.months_done + months, ..*self }
+        Self { months, months_done: self.months_done.saturating_add(months), ..*self }
+    }
+
+    /// The term after it, of so many months, where somebody asks for it before this one ends. Refused while this one has not
+    /// begun, for then it is the further one already, and from when on it is fixed what becomes of it at its end.
+    pub fn further(&self, months: u32, now: Instant) -> Result<Self> {
+        let (starts, until) = self.starts_at().zip(self.changeable_until()).ok_or_else(too_late)?;
+        if now < starts {
+            return Err(Error::conflict(
+                "renewed_already",
+                format!("It was renewed already, for the term that begins at {starts}. It can be renewed again from then on."),
+            ));
+        }
+        if until < now {
+            return Err(Error::conflict(
+                "renewal_fixed",
+                format!(
+                    "What becomes of it at the end of its term is fixed since {until}. Where that is to be renewed, it will be by itself, and can be renewed further then; else ask for another subscription."
+                ),
+            ));
+        }
+        let further = self.renewed(months);
+        further.ends_at().map(|_| further).ok_or_else(too_late)
     }
 
     /// Until when it can be ended without charge; absent where that does not matter.
@@ -72,6 +94,37 @@ impl Agreed {
     pub fn changeable_until(&self) -> Option<Instant> {
         let (starts, ends) = (self.starts_at()?, self.ends_at()?);
         Some(self.notice_days.map_or(ends, |count| starts.max(ends - days(count))))
+    }
+}
+
+/// The refusal of a term that would end after the year 2999.
+pub fn too_late() -> Error {
+    Error::conflict(
+        "term_too_late",
+        "The term would end after the year 2999. Choose a shorter one, or terminate the subscription.",
+    )
+}
+
+/// A term that can be ended without charge for some days only.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// When it begins: later, where it is the further term of a subscription that was renewed before the end of the one before.
+    pub starts_at: Instant,
+    /// Until when it can be ended without charge.
+    pub cancellable_until: Instant,
+    /// When it ends.
+    pub ends_at: Instant,
+}
+
+impl Window {
+    /// Until when is to be charged for what is ended now, if that is later than now. Who renewed before the end of a term
+    /// wanted all of that one, so it is charged to its end; the further one is not, for it has not begun.
+    pub fn charged_until(&self, now: Instant) -> Option<Instant> {
+        match () {
+            () if now < self.starts_at => Some(self.starts_at),
+            () if self.cancellable_until < now && now < self.ends_at => Some(self.ends_at),
+            () => None,
+        }
     }
 }
 
@@ -128,6 +181,40 @@ mod tests {
         let short = Agreed { cancellation_days: Some(90), notice_days: Some(90), ..agreed("2026-11-21T12:00:00Z", 1) };
         assert_eq!((short.cancellable_until(), short.changeable_until()), (short.ends_at(), short.starts_at()));
         assert_eq!(agreed("2026-11-21T12:00:00Z", 1).cancellable_until(), None);
+    }
+
+    #[test]
+    fn a_further_term_is_asked_for_within_the_present_one_and_in_time() {
+        let term = Agreed { cancellation_days: Some(7), notice_days: Some(30), ..agreed("2026-11-21T12:00:00Z", 12) };
+        let further = term.further(12, at("2026-11-21T12:00:00Z")).unwrap();
+        assert_eq!((further.starts_at(), further.ends_at()), (term.ends_at(), Some(at("2028-11-21T12:00:00Z"))));
+        assert_eq!(further.further(12, at("2027-11-21T11:59:59.999Z")).unwrap_err().code, "renewed_already");
+        assert!(further.further(12, at("2027-11-21T12:00:00Z")).is_ok());
+        assert!(term.further(12, at("2027-10-22T12:00:00Z")).is_ok());
+        assert_eq!(term.further(12, at("2027-10-22T12:00:00.001Z")).unwrap_err().code, "renewal_fixed");
+        for months in [120 * 120, u32::MAX] {
+            assert_eq!(term.further(months, at("2026-11-21T12:00:00Z")).unwrap_err().code, "term_too_late");
+        }
+    }
+
+    #[test]
+    fn what_is_ended_after_its_window_is_charged_to_the_end() {
+        let term = Window {
+            starts_at: at("2027-01-01T00:00:00Z"),
+            cancellable_until: at("2027-01-08T00:00:00Z"),
+            ends_at: at("2028-01-01T00:00:00Z"),
+        };
+        for (now, charged) in [
+            // Before the further term began: to the end of the one before it.
+            ("2026-12-01T00:00:00Z", Some(term.starts_at)),
+            ("2027-01-01T00:00:00Z", None),
+            ("2027-01-08T00:00:00Z", None),
+            ("2027-01-08T00:00:00.001Z", Some(term.ends_at)),
+            ("2027-12-31T23:59:59.999Z", Some(term.ends_at)),
+            ("2028-01-01T00:00:00Z", None),
+        ] {
+            assert_eq!(term.charged_until(at(now)), charged, "{now}");
+        }
     }
 
     #[test]

@@ -87,7 +87,12 @@ pub async fn begin(tx: &Tx<'_>, hub: &Hub, new: &NewTask<'_>) -> Result<Task> {
 
 /// The same for a task that another component carries out.
 pub async fn begin_there(tx: &Tx<'_>, hub: &Hub, component: &str, new: &NewTask<'_>) -> Result<Task> {
-    let task = tasks::insert(tx, component, hub.principal(), new).await?;
+    begin_for(tx, hub, component, hub.principal(), new).await
+}
+
+/// The same for somebody who asked for it before.
+pub async fn begin_for(tx: &Tx<'_>, hub: &Hub, component: &str, asked_by: Option<String>, new: &NewTask<'_>) -> Result<Task> {
+    let task = tasks::insert(tx, component, asked_by, new).await?;
     if task.job_id.is_some() {
         enqueue(tx, hub, &task.queue, task.organization_id, task.id, new.job_id).await?;
     }

@@ -30,26 +30,21 @@ where
     settled(sent, wait, watch(hub, &caller.scope(), id, wait, run).await)
 }
 
-/// The same where another component carries the task out: it is asked to meanwhile.
-pub async fn waited_there(
-    hub: &Hub,
-    caller: &Identity,
-    sent: Sent<Accepted<Task>>,
-    prefer: Prefer,
-    component: &str,
-) -> Result<Sent<Accepted<Task>>> {
+/// The same where another component carries the task out: it is asked to meanwhile. Where the answer is about something else than
+/// a task, there is nothing to wait for.
+pub async fn waited_there<R>(hub: &Hub, caller: &Identity, sent: Sent<R>, prefer: Prefer, component: &str) -> Result<Sent<R>> {
     let Some((wait, id)) = waits_for(&sent, &prefer) else { return Ok(sent) };
     settled(sent, wait, watch_there(hub, &caller.scope(), id, wait, component).await)
 }
 
 /// For how long to wait for which task, if at all.
-fn waits_for(sent: &Sent<Accepted<Task>>, prefer: &Prefer) -> Option<(Duration, Id<id::Task>)> {
+fn waits_for<R>(sent: &Sent<R>, prefer: &Prefer) -> Option<(Duration, Id<id::Task>)> {
     // From the answer and not from what was just written: a repeated request gets the first answer, and waits for its task.
     let location = sent.answer().headers.iter().find(|(name, _)| name == "location");
     Some((prefer.wait?, location.and_then(|(_, location)| location.strip_prefix(TASKS)?.parse().ok())?))
 }
 
-fn settled(sent: Sent<Accepted<Task>>, wait: Duration, watched: Result<Task>) -> Result<Sent<Accepted<Task>>> {
+fn settled<R>(sent: Sent<R>, wait: Duration, watched: Result<Task>) -> Result<Sent<R>> {
     match watched {
         Ok(task) => sent.waited(wait, &task, task.ended_at.is_some()),
         // What was written stays written: a fault in waiting for it must not be answered as if it were not.
@@ -59,7 +54,7 @@ fn settled(sent: Sent<Accepted<Task>>, wait: Duration, watched: Result<Task>) ->
 
 async fn watch_there(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration, component: &str) -> Result<Task> {
     let began = std::time::Instant::now();
-    let mut before = None;
+    let mut idle = false;
     loop {
         let task = tasks::find(hub.db().await?, scope, id).await?;
         let left = wait.saturating_sub(began.elapsed());
@@ -67,12 +62,13 @@ async fn watch_there(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration,
             return Ok(task);
         }
         // Where nothing has come of asking, somebody else is at it, or it is not due.
-        if before == Some(task.updated_at) {
+        if idle {
             sleep(left.min(LOOK)).await;
         }
-        before = Some(task.updated_at);
+        idle = true;
         if task.job_id.is_some() {
-            web::call(hub, component, http::Method::POST, "/internal/jobs/run").await?;
+            let round = web::call(hub, component, http::Method::POST, "/internal/jobs/run").await?;
+            idle = round.status != 200 || round.body.as_deref() == Some(br#"{"ran":0}"#);
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod access_tokens;
 pub mod account_links;
 pub mod acting_policies;
 pub mod acting_sessions;
+pub mod approval_policies;
+pub mod approvals;
 pub mod audit;
 pub mod bindings;
 pub mod branding;

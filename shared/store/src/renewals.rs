@@ -5,7 +5,7 @@ use crate::{Db, Row, Scope, Tx, params, stale, subscriptions::Subscription, valu
 use domain::{
     Error, Id, Instant, JsonSchema, Result, id,
     service::TermRules,
-    term::{Agreed, RenewalPreference, days_left},
+    term::{Agreed, RenewalPreference, Window, days_left, too_late},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -99,12 +99,7 @@ fn read(row: &mut Row, now: Instant) -> Result<Renewal> {
 
 /// When a term begins and ends.
 fn bounds(agreed: &Agreed) -> Result<(Instant, Instant)> {
-    agreed.starts_at().zip(agreed.ends_at()).ok_or_else(|| {
-        Error::conflict(
-            "term_too_late",
-            "The term would end after the year 2999. Choose a shorter one, or terminate the subscription.",
-        )
-    })
+    agreed.starts_at().zip(agreed.ends_at()).ok_or_else(too_late)
 }
 
 /// Writes the first term of a subscription, as it was found. Done again it changes nothing, and gives `false`.
@@ -117,7 +112,7 @@ pub async fn insert(tx: &Tx<'_>, subscription: &Subscription, rules: TermRules, 
         .query_opt(
             "INSERT INTO renewals (subscription_id, organization_id, months, anchor_at, months_done, starts_at, ends_at, cancellable_until,
                  cancellation_days, notice_days, renewal_preference, version, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?3, ?5, ?6, ?7, ?8, ?9, 'AUTO', 1, ?10, ?10) ON CONFLICT DO NOTHING RETURNING subscription_id",
+             VALUES (?1, ?2, ?3, ?4, ?3, ?5, ?6, ?7, ?8, ?9, ?11, 1, ?10, ?10) ON CONFLICT DO NOTHING RETURNING subscription_id",
             params![
                 subscription.id,
                 subscription.organization_id,
@@ -128,7 +123,8 @@ pub async fn insert(tx: &Tx<'_>, subscription: &Subscription, rules: TermRules, 
                 agreed.cancellable_until(),
                 cancellation_days,
                 notice_days,
-                now
+                now,
+                subscription.renewal_preference.unwrap_or(RenewalPreference::Auto)
             ],
             |row| row.take(),
         )
@@ -165,11 +161,13 @@ pub async fn find_to_edit(
     Ok(found)
 }
 
-/// Until when the term of a subscription, which was found within its scope, can be ended without charge, and when it ends; none
-/// where it can be ended at any time.
-pub async fn window(db: &Db, id: Id<id::Subscription>) -> Result<Option<(Instant, Instant)>> {
-    let sql = "SELECT cancellable_until, ends_at FROM renewals WHERE subscription_id = ?1 AND cancellable_until IS NOT NULL";
-    db.query_opt(sql, params![id], |row| Ok((row.take()?, row.take()?))).await
+/// The term of a subscription, which was found within its scope, as far as it matters when it is ended before its time; none where
+/// it can be ended at any time.
+pub async fn window(db: &Db, id: Id<id::Subscription>) -> Result<Option<Window>> {
+    let sql =
+        "SELECT starts_at, cancellable_until, ends_at FROM renewals WHERE subscription_id = ?1 AND cancellable_until IS NOT NULL";
+    let read = |row: &mut Row| Ok(Window { starts_at: row.take()?, cancellable_until: row.take()?, ends_at: row.take()? });
+    db.query_opt(sql, params![id], read).await
 }
 
 /// A page of the renewals within the scope, by subscription: of all, of one customer, or of those whose term ends before an

@@ -64,6 +64,9 @@ pub struct Subscription {
     /// The end of the last term that it was renewed after.
     #[serde(skip)]
     pub renewed_after: Option<Instant>,
+    /// What is to become of it when its first term ends, as was said when it was asked for.
+    #[serde(skip)]
+    pub renewal_preference: Option<RenewalPreference>,
 }
 
 impl Subscription {
@@ -140,13 +143,16 @@ pub struct NewSubscription {
     pub quantity: Decimal,
     /// For how many months; needed when the plan has terms.
     pub term_months: Option<u32>,
+    /// What is to become of it when its term ends, where it has terms; AUTO when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewal_preference: Option<RenewalPreference>,
     /// What else it is to be like: an object that the service's schema takes, of at most 64 KiB. Whoever sees the
     /// subscription sees them, so they are no place for secrets.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub properties: Option<Box<RawValue>>,
 }
 
-const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at, s.suspended_at, s.terminated_at, s.reason, s.charged_until, s.version, s.status_before, s.renewed_after";
+const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at, s.suspended_at, s.terminated_at, s.reason, s.charged_until, s.version, s.status_before, s.renewed_after, s.renewal_preference";
 /// A subscription belongs to its customer, so whoever is above the customer sees it.
 const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
 
@@ -174,6 +180,7 @@ fn read(row: &mut Row) -> Result<Subscription> {
         version: row.take()?,
         status_before: row.take()?,
         renewed_after: row.take()?,
+        renewal_preference: row.take()?,
     })
 }
 
@@ -187,8 +194,8 @@ fn properties(text: Option<String>) -> Result<Option<Box<RawValue>>> {
 pub async fn insert(tx: &Tx<'_>, new: &Subscription) -> Result<()> {
     tx.exec(
         "INSERT INTO subscriptions (id, organization_id, provider_id, service_id, contract_id, plan_code, region,
-             service_version, quantity, term_months, properties, status, task_id, created_at, activated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             service_version, quantity, term_months, properties, status, task_id, created_at, activated_at, renewal_preference)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             new.id,
             new.organization_id,
@@ -204,7 +211,8 @@ pub async fn insert(tx: &Tx<'_>, new: &Subscription) -> Result<()> {
             new.status,
             new.task_id,
             new.created_at,
-            new.activated_at
+            new.activated_at,
+            new.renewal_preference
         ],
     )
     .await

@@ -155,6 +155,7 @@ stored_as_text! {
     [const MIN: usize, const MAX: usize] Text<MIN, MAX>;
     [] domain::PrincipalId; [] domain::audit::AuditPrincipal; [] domain::audit::AuditResult;
     [] domain::acting::ActingPolicy; [] domain::acting::ActingSessionStatus;
+    [] domain::approval::ApprovalAction; [] domain::approval::ApprovalStatus;
     [] domain::person::Email; [] domain::person::PersonStatus; [] domain::member::InvitationStatus;
     [] Currency; [] Country; [] Period; [] Date; [] Decimal;
     [] domain::OrganizationKind; [] domain::Role; [] domain::organization::OrganizationStatus; [] domain::job::JobState;

@@ -45,7 +45,9 @@ pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
 pub use paging::{Page, PageQuery};
-pub use reply::{Accepted, Answer, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written};
+pub use reply::{
+    Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written,
+};
 pub use route::{Handler, Routes};
 pub use serve::serve;
 

@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Body, Bytes, Caller, Created, Edited, Either, File, Filled, IfMatch, Internal, Listing, Merge, Multi, NoContent,
-    Path, Paths, Prefer, Query, Sent, Shown, Written,
+    Accepted, Awaiting, Body, Bytes, Caller, Created, Edited, Either, File, Filled, IfMatch, Internal, Listing, Merge, Multi,
+    NoContent, Path, Paths, Prefer, Query, Sent, Shown, Written,
     extract::{MediaType, Rows},
     identity::Permit,
     reply::ListingBody,
@@ -242,9 +242,16 @@ impl Operation<'_> {
 
     /// An answer with a JSON body.
     pub fn answers<T: JsonSchema>(&mut self, status: u16, description: &str) {
-        let schema = self.generator.subschema_for::<T>();
-        self.value["responses"][status.to_string()] =
-            json!({ "description": description, "content": { "application/json": { "schema": schema } } });
+        let mut schema = json!(self.generator.subschema_for::<T>());
+        let mut description = description.to_owned();
+        let answer = &mut self.value["responses"][status.to_string()];
+        // One status may say one thing or another.
+        let before = &answer["content"]["application/json"]["schema"];
+        if !before.is_null() && *before != schema {
+            schema = json!({ "oneOf": [before, schema] });
+            description = format!("{} Or: {description}", answer["description"].as_str().unwrap_or_default());
+        }
+        *answer = json!({ "description": description, "content": { "application/json": { "schema": schema } } });
     }
 
     /// An answer with a body of another media type.
@@ -357,6 +364,10 @@ describe! {
         for status in [200, 202] {
             operation.answer_header(status, "Preference-Applied", "wait=N, when the caller preferred to wait that long (RFC 7240).");
         }
+    };
+    [T: JsonSchema] Awaiting<T>: |operation| {
+        operation.answers::<T>(202, "It waits for an approval; watch it at the Location.");
+        operation.answer_header(202, "Location", "Where it can be watched.");
     };
     [T: JsonSchema] Multi<T>: |operation| operation.answers::<T>(207, "What came of each part.");
     [] File: |operation| {

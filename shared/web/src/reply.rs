@@ -118,6 +118,20 @@ impl<T: Serialize + JsonSchema> Reply for Accepted<T> {
     }
 }
 
+/// 202 with a request that waits for somebody's word.
+pub struct Awaiting<T> {
+    /// The request.
+    pub value: T,
+    /// Where it can be watched.
+    pub location: String,
+}
+
+impl<T: Serialize + JsonSchema> Reply for Awaiting<T> {
+    fn into_answer(self) -> Result<Answer> {
+        Accepted { value: self.value, location: self.location, ended: false }.into_answer()
+    }
+}
+
 /// 207 with what came of each part of a request that may succeed in part.
 pub struct Multi<T>(pub T);
 
@@ -257,9 +271,10 @@ impl<R> Sent<R> {
     }
 }
 
-impl<T: Serialize> Sent<Accepted<T>> {
-    /// The same answer after a while of waiting, as the caller preferred: with the work as it stands now.
-    pub fn waited(mut self, wait: Duration, value: &T, ended: bool) -> Result<Self> {
+impl<R> Sent<R> {
+    /// The same answer, which is of work that goes on, after a while of waiting, as the caller preferred: with the work as it
+    /// stands now.
+    pub fn waited<T: Serialize>(mut self, wait: Duration, value: &T, ended: bool) -> Result<Self> {
         let now = Answer::json(if ended { 200 } else { 202 }, value)?;
         (self.0.status, self.0.body) = (now.status, now.body);
         self.0.header("preference-applied", format!("wait={}", wait.as_secs()));

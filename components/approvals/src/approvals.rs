@@ -1,0 +1,200 @@
+//! `/v1/approvals`
+
+use domain::{
+    Error, Id, JsonSchema, Kind, Result, Text,
+    approval::ApprovalStatus,
+    audit::{AuditPrincipal, AuditResult},
+    id,
+};
+use serde::Deserialize;
+use std::pin::Pin;
+use store::{
+    Scope,
+    approvals::{self, Approval},
+    jobs::{self, Job, NewJob},
+};
+use web::{Body, Caller, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
+
+/// Which approvals to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only those of this customer.
+    organization_id: Option<Id<id::Organization>>,
+    /// Only those that stand there.
+    status: Option<ApprovalStatus>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Id<id::Approval>>,
+}
+
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Listing<Approval>> {
+    let page = Page::new(query.limit)?;
+    let (db, scope) = (hub.db().await?, caller.scope());
+    let found = approvals::list(db, &scope, query.organization_id, query.status, query.cursor, hub.now(), page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |approval| approval.id.to_string()))
+}
+
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Path(id): Path<Id<id::Approval>>,
+) -> Result<Shown<Approval>> {
+    approvals::find(hub.db().await?, &caller.scope(), id, hub.now()).await.map(Shown)
+}
+
+/// Why something is approved or taken back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Note {
+    /// Why; the approval shows it.
+    reason: Option<Text<1, 500>>,
+}
+
+/// Why something is rejected.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rejection {
+    /// Why; the approval shows it.
+    reason: Text<1, 500>,
+}
+
+pub async fn approve(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionApprove>,
+    Path(id): Path<Id<id::Approval>>,
+    Body(note): Body<Note>,
+) -> Result<Sent<Shown<Approval>>> {
+    decide(&hub, &caller, id, ApprovalStatus::Approved, note.reason).await
+}
+
+pub async fn reject(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionApprove>,
+    Path(id): Path<Id<id::Approval>>,
+    Body(rejection): Body<Rejection>,
+) -> Result<Sent<Shown<Approval>>> {
+    decide(&hub, &caller, id, ApprovalStatus::Rejected, Some(rejection.reason)).await
+}
+
+/// For whoever asked, and whoever may ask where it was asked.
+pub async fn withdraw(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionWrite>,
+    Path(id): Path<Id<id::Approval>>,
+    Body(note): Body<Note>,
+) -> Result<Sent<Shown<Approval>>> {
+    decide(&hub, &caller, id, ApprovalStatus::Withdrawn, note.reason).await
+}
+
+type Decided<'a> = Pin<Box<dyn Future<Output = Result<Sent<Shown<Approval>>>> + 'a>>;
+
+/// What somebody says to it. What is approved is begun by a job that is written with that. All in one function, so that the
+/// transaction is compiled once.
+fn decide<'a>(
+    hub: &'a Hub,
+    caller: &'a Identity,
+    id: Id<id::Approval>,
+    status: ApprovalStatus,
+    reason: Option<Text<1, 500>>,
+) -> Decided<'a> {
+    Box::pin(async move {
+        let job_id = hub.id();
+        hub.write(caller, async |tx| {
+            let mut approval = approvals::find(tx, &caller.scope(), id, hub.now()).await?;
+            if status == ApprovalStatus::Withdrawn {
+                check_asking_side(caller, &approval)?;
+            } else {
+                check_customer_side(caller, approval.organization_id)?;
+            }
+            approval.status.check_pending()?;
+            hub.concerns(approval.organization_id);
+            hub.concerns(approval.asked_in);
+            hub.audit("action", approval.action.as_str());
+            hub.audit("askedBy", &approval.asked_by.to_string());
+            hub.audit_change("approvalStatus", Some(approval.status.as_str()), Some(status.as_str()));
+            if let Some(reason) = &reason {
+                hub.audit("reason", reason);
+            }
+            approval.status = status;
+            (approval.decided_by, approval.decided_at) = (Some(caller.principal()), Some(hub.now()));
+            approval.reason = reason.clone().map(String::from);
+            approvals::update(tx, &approval).await?;
+            jobs::forget(tx, approval.lapse_job_id).await?;
+            if status == ApprovalStatus::Approved {
+                let trace = hub.traceparent();
+                let job = NewJob {
+                    id: job_id,
+                    queue: "provisioning",
+                    kind: approvals::BEGIN,
+                    organization_id: approval.organization_id,
+                    payload: id.to_string(),
+                    due_at: hub.now(),
+                    trace: Some(&trace),
+                    now: hub.now(),
+                };
+                jobs::enqueue(tx, job).await?;
+            }
+            Ok(Shown(approval))
+        })
+        .await
+    })
+}
+
+/// Refuses whoever does not act in the customer: what it wants to be asked about is its own business.
+pub fn check_customer_side(caller: &Identity, customer: Id<id::Organization>) -> Result<()> {
+    if caller.acting().id == customer {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forbidden,
+        "not_the_customer",
+        format!("This is for {customer} itself to decide. Ask one of its administrators."),
+    ))
+}
+
+/// Refuses whoever neither asked nor acts where it was asked.
+fn check_asking_side(caller: &Identity, approval: &Approval) -> Result<()> {
+    if caller.principal() == approval.asked_by || caller.acting().id == approval.asked_in {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forbidden,
+        "not_the_asker",
+        format!(
+            "It was asked for by {} in {}, so it is for them to withdraw. In the customer, it can be rejected.",
+            approval.asked_by, approval.asked_in
+        ),
+    ))
+}
+
+/// Writes down that an approval has lapsed, if it has. Run twice it does nothing the second time.
+pub async fn lapse(hub: Hub, job: Job) -> Result<()> {
+    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+    let scope = Scope::below(job.organization_path.clone());
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            if let Some(approval) = approvals::lapse(tx, &scope, id, hub.now()).await? {
+                hub.concerns(approval.asked_in);
+                hub.audit("action", approval.action.as_str());
+                hub.audit("askedBy", &approval.asked_by.to_string());
+                let what = Record {
+                    organization_id: approval.organization_id,
+                    action: "approvals.lapse",
+                    principal: AuditPrincipal::Job(job.id),
+                    subject_id: Some(id.to_string()),
+                    result: AuditResult::Success,
+                };
+                hub.record(tx, what).await?;
+            }
+            jobs::finish(tx, &job).await
+        })
+        .await
+}

@@ -1,0 +1,61 @@
+//! What a term's end brings.
+
+use asks::Ask;
+use domain::{
+    Error, Id, Instant, Result,
+    approval::ApprovalAction,
+    audit::{AuditPrincipal, AuditResult},
+    id,
+    task::Subject,
+};
+use store::{
+    Scope,
+    jobs::{self, Job},
+    subscriptions::{self, Holding, SubscriptionPatch},
+    tasks,
+};
+use web::{Hub, Record};
+
+/// At the end of a term, renews a subscription or terminates it. While a task is at work on it, it does neither: it is asked
+/// again a day later. Nobody has to approve it: what is to be at a term's end was agreed on.
+pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
+    let wrong = || Error::malformed("job_payload", "The job's payload is no subscription, instant and change.");
+    let mut parts = job.payload.splitn(3, ' ');
+    let (id, ends, change) =
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let id: Id<id::Subscription> = id.parse().map_err(|_| wrong())?;
+    let ends = ends.parse().ok().and_then(Instant::from_timestamp_millis).ok_or_else(wrong)?;
+    // Whether the service is offered so still is looked at by the task, which can say so.
+    let patch = (!change.is_empty()).then(|| web::read_json::<SubscriptionPatch>(change.as_bytes())).transpose()?;
+    let action = if patch.is_some() { ApprovalAction::Renew } else { ApprovalAction::Terminate };
+    let (ask, scope) = (Ask::of(&hub, action), Scope::below(job.organization_path.clone()));
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let mut found = subscriptions::find(tx, &scope, id).await?;
+            let busy = !tasks::unended(tx, Some(Subject::Subscription(id))).await?.is_empty();
+            if busy || !found.status.is_at_rest() || found.renewed_after.is_some_and(|after| after >= ends) {
+                return jobs::finish(tx, &job).await;
+            }
+            let to = patch.clone().map(|patch| Holding {
+                plan_code: patch.plan_code.or_else(|| found.plan_code.clone()),
+                quantity: patch.quantity.unwrap_or(found.quantity),
+                properties: patch.properties.or_else(|| found.properties.clone()),
+                renews: patch.term_months.or(found.term_months).map(|months| (ends, months)),
+            });
+            if to.is_none() {
+                found.reason = Some("Its term has ended.".to_owned());
+            }
+            ask.begin(tx, &hub, None, ask.ready(found, to)).await?;
+            let what = Record {
+                organization_id: job.organization_id,
+                action: if patch.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" },
+                principal: AuditPrincipal::Job(job.id),
+                subject_id: Some(id.to_string()),
+                result: AuditResult::Success,
+            };
+            hub.record(tx, what).await?;
+            jobs::finish(tx, &job).await
+        })
+        .await
+}

@@ -1,0 +1,261 @@
+//! Approvals: what of all that is asked for a customer the customer wants to be asked about before it is begun.
+
+use crate::{Decimal, Error, FieldError, Id, JsonSchema, Result, id, text_enum};
+use serde::{Deserialize, Serialize};
+
+/// How many days an approval waits for its answer where the policy does not say.
+pub const LAPSE_DAYS: u32 = 7;
+/// The most days that it may wait.
+pub const LONGEST_DAYS: u32 = 90;
+/// How many rules a policy may have.
+pub const MOST_RULES: usize = 50;
+
+text_enum! {
+    /// What is asked for.
+    pub enum ApprovalAction {
+        /// A service that the customer has not.
+        Provision = "PROVISION",
+        /// Another plan, quantity or other properties.
+        Change = "CHANGE",
+        /// Withhold a service.
+        Suspend = "SUSPEND",
+        /// Give a service again.
+        Resume = "RESUME",
+        /// A further term, before the present one ends. What is renewed at a term's end was agreed on before, and needs no approval.
+        Renew = "RENEW",
+        /// Take a service away for good.
+        Terminate = "TERMINATE",
+    }
+}
+
+impl ApprovalAction {
+    /// Whether it says how much the customer is to have afterwards.
+    pub fn has_quantity(self) -> bool {
+        matches!(self, Self::Provision | Self::Change | Self::Renew)
+    }
+}
+
+text_enum! {
+    /// Whose requests.
+    pub enum AskedBy {
+        /// Whoever's.
+        Anybody = "ANYBODY",
+        /// Those of the provider's people and of whoever is above it, from outside of the customer or in an acting session.
+        Provider = "PROVIDER",
+        /// Those of the customer's own people.
+        Customer = "CUSTOMER",
+    }
+}
+
+text_enum! {
+    /// Where an approval stands.
+    pub enum ApprovalStatus {
+        /// The customer was asked.
+        Pending = "PENDING",
+        /// The customer said yes; it is about to be begun.
+        Approved = "APPROVED",
+        /// It was begun, by the task that it names.
+        Begun = "BEGUN",
+        /// The customer said no.
+        Rejected = "REJECTED",
+        /// Whoever asked did not want it any more.
+        Withdrawn = "WITHDRAWN",
+        /// The customer did not answer in time.
+        Lapsed = "LAPSED",
+        /// The customer said yes, but it could not be begun any more.
+        Failed = "FAILED",
+    }
+}
+
+impl ApprovalStatus {
+    /// Refuses where it was answered already, or need not be any more.
+    pub fn check_pending(self) -> Result<()> {
+        let way = match self {
+            Self::Pending => return Ok(()),
+            Self::Approved | Self::Begun => "it was approved; cancel or undo what its task did",
+            Self::Rejected | Self::Withdrawn | Self::Lapsed | Self::Failed => "nothing becomes of it any more; ask for it anew",
+        };
+        Err(Error::conflict(
+            "approval_closed",
+            format!("The approval is {self}: {way}. Its taskId names the task, if there is one."),
+        ))
+    }
+}
+
+/// What needs an approval.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalRule {
+    /// Which requests.
+    pub action: ApprovalAction,
+    /// Of this service alone; of every one when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<Id<id::Service>>,
+    /// Only where the customer is to have more than this afterwards. Of PROVISION, CHANGE and RENEW.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub above_quantity: Option<Decimal>,
+    /// Whose; anybody's when left out.
+    #[serde(default = "anybody")]
+    pub asked_by: AskedBy,
+}
+
+fn anybody() -> AskedBy {
+    AskedBy::Anybody
+}
+
+/// What is asked for, as far as rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// What is to be done.
+    pub action: ApprovalAction,
+    /// With which service.
+    pub service_id: Id<id::Service>,
+    /// How much the customer is to have afterwards, where that is said.
+    pub quantity: Option<Decimal>,
+    /// From which side: never [`AskedBy::Anybody`].
+    pub by: AskedBy,
+}
+
+impl ApprovalRule {
+    fn holds_for(&self, asked: &Asked) -> bool {
+        self.action == asked.action
+            && self.service_id.is_none_or(|service_id| service_id == asked.service_id)
+            && (self.asked_by == AskedBy::Anybody || self.asked_by == asked.by)
+            && self.above_quantity.is_none_or(|above| asked.quantity.is_some_and(|quantity| quantity > above))
+    }
+}
+
+/// Whether any of the rules wants the customer to be asked.
+pub fn is_needed(rules: &[ApprovalRule], asked: &Asked) -> bool {
+    rules.iter().any(|rule| rule.holds_for(asked))
+}
+
+/// Refuses rules that could never hold, and days out of bounds.
+pub fn check_policy(rules: &[ApprovalRule], lapse_days: u32) -> Result<()> {
+    let mut faults = Vec::new();
+    let mut fault = |pointer: String, detail: String| faults.push(FieldError { pointer, detail });
+    if !(1..=LONGEST_DAYS).contains(&lapse_days) {
+        fault("/lapseDays".into(), format!("must be from 1 to {LONGEST_DAYS}"));
+    }
+    for (number, rule) in rules.iter().enumerate() {
+        let pointer = format!("/rules/{number}/aboveQuantity");
+        match rule.above_quantity {
+            Some(_) if !rule.action.has_quantity() => {
+                fault(pointer, format!("is nothing that a {} has; say it of PROVISION, CHANGE and RENEW", rule.action));
+            }
+            Some(above) if above.is_negative() => {
+                fault(pointer, "is below zero; leave it out to be asked about every one".into())
+            }
+            _ => {}
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::invalid_fields(faults)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn service(number: usize) -> Id<id::Service> {
+        Id::new(crate::Instant::default(), [number as u8; 10])
+    }
+
+    fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+        (0..all.len()).prop_map(move |place| all[place])
+    }
+
+    prop_compose! {
+        fn rule()(
+            action in one_of(ApprovalAction::ALL),
+            service_number in prop::option::of(0usize..3),
+            above in prop::option::of(0u32..5),
+            asked_by in one_of(AskedBy::ALL),
+        ) -> ApprovalRule {
+            ApprovalRule {
+                action,
+                service_id: service_number.map(service),
+                above_quantity: above.filter(|_| action.has_quantity()).map(Decimal::from),
+                asked_by,
+            }
+        }
+    }
+
+    prop_compose! {
+        fn asked()(
+            action in one_of(ApprovalAction::ALL),
+            service_number in 0usize..3,
+            quantity in 1u32..7,
+            by_customer in any::<bool>(),
+        ) -> Asked {
+            Asked {
+                action,
+                service_id: service(service_number),
+                quantity: action.has_quantity().then(|| Decimal::from(quantity)),
+                by: if by_customer { AskedBy::Customer } else { AskedBy::Provider },
+            }
+        }
+    }
+
+    proptest! {
+        /// A rule more never makes less be asked about, and without rules nothing is.
+        #[test]
+        fn rules_only_add(rules in prop::collection::vec(rule(), 0..6), more in rule(), asked in asked()) {
+            prop_assert!(!is_needed(&[], &asked));
+            let longer: Vec<_> = rules.iter().cloned().chain([more]).collect();
+            prop_assert!(is_needed(&longer, &asked) || !is_needed(&rules, &asked));
+            prop_assert!(check_policy(&longer, LAPSE_DAYS).is_ok());
+        }
+
+        /// What is left out of a rule widens it: whatever the rule holds for, it holds for without that part.
+        #[test]
+        fn what_a_rule_does_not_say_narrows_nothing(rule in rule(), asked in asked()) {
+            let wider = [
+                ApprovalRule { service_id: None, ..rule.clone() },
+                ApprovalRule { above_quantity: None, ..rule.clone() },
+                ApprovalRule { asked_by: AskedBy::Anybody, ..rule.clone() },
+            ];
+            if rule.holds_for(&asked) {
+                prop_assert!(rule.action == asked.action);
+                prop_assert!(wider.iter().all(|wider| wider.holds_for(&asked)));
+            }
+            let all = ApprovalRule { action: asked.action, service_id: None, above_quantity: None, asked_by: AskedBy::Anybody };
+            prop_assert!(all.holds_for(&asked));
+        }
+
+        /// A quantity is asked about from just above the bound on, and from there on always.
+        #[test]
+        fn a_bound_is_not_above_itself(bound in 0u32..1000, quantity in 1u32..1000) {
+            let rule = ApprovalRule {
+                action: ApprovalAction::Change,
+                service_id: None,
+                above_quantity: Some(bound.into()),
+                asked_by: AskedBy::Anybody,
+            };
+            let asked = Asked { action: ApprovalAction::Change, service_id: service(0), quantity: Some(quantity.into()), by: AskedBy::Provider };
+            prop_assert_eq!(is_needed(&[rule], &asked), quantity > bound);
+        }
+    }
+
+    #[test]
+    fn rules_that_could_never_hold_are_refused() {
+        let rule = |action, above: &str| ApprovalRule {
+            action,
+            service_id: None,
+            above_quantity: Some(above.parse().unwrap()),
+            asked_by: AskedBy::Anybody,
+        };
+        let rules = [rule(ApprovalAction::Change, "10"), rule(ApprovalAction::Suspend, "1"), rule(ApprovalAction::Renew, "-1")];
+        let refused = check_policy(&rules, 91).unwrap_err();
+        let pointers: Vec<_> = refused.fields.iter().map(|field| field.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/lapseDays", "/rules/1/aboveQuantity", "/rules/2/aboveQuantity"]);
+        assert!(check_policy(&rules[..1], 1).is_ok() && check_policy(&[], 0).is_err());
+    }
+
+    #[test]
+    fn only_what_is_pending_is_answered() {
+        for &status in ApprovalStatus::ALL {
+            assert_eq!(status.check_pending().is_ok(), status == ApprovalStatus::Pending, "{status}");
+        }
+    }
+}
