@@ -266,6 +266,9 @@ fn rejected_withdrawn_and_lapsed_begin_nothing() {
         }
         // Another can be asked for at once.
         let next = ask().await;
+        let told = "SELECT COUNT(*) FROM audit_entries WHERE subject_id = ?1 AND details LIKE '%lapsedApproval%' || ?2 || '%'";
+        let told: i64 = world.database().query_row(told, [&next, &lapsed], |row| row.get(0)).unwrap();
+        assert_eq!(told, 2, "in the chains of both");
         world.settle().await;
         assert_eq!(world.count("SELECT COUNT(*) FROM approvals WHERE status = 'LAPSED'"), 1);
         say(&world, &shop.admin, &next, "withdraw", json!({})).await.expect(200);
@@ -310,6 +313,9 @@ fn every_gate_is_asked_again_when_it_is_begun() {
             assert!(failed.text("/message").contains(message), "{meanwhile}: {}", failed.json());
             assert_eq!(failed.at("/taskId"), Value::Null);
             assert_eq!((world.count(TASKS), world.count("SELECT COUNT(*) FROM jobs")), (tasks, 0));
+            let told =
+                "SELECT COUNT(*) FROM audit_entries WHERE resource = 'approvals' AND operation = 'begin' AND result = 'FAILURE'";
+            assert_eq!(world.count(told), 2, "in the chains of both");
             // It stands in nobody's way.
             assert_eq!(world.count("SELECT COUNT(*) FROM approvals WHERE status IN ('PENDING', 'APPROVED')"), 0);
         });
@@ -545,5 +551,34 @@ fn of_two_who_answer_at_once_one_decides() {
         world.settle().await;
         let expected = if yes.status() == 200 { "20" } else { "10" };
         assert_eq!(get(&world, &customer, &path).await.text("/quantity"), expected);
+    });
+}
+
+#[test]
+fn while_a_task_is_at_work_nothing_is_approved() {
+    simulated(|| async {
+        let (world, shop, customer, _) = ground().await;
+        let manual = subscribe(&world, &shop, &shop.manual).send().await;
+        let done = format!("/v1/tasks/{}/steps/PROVISION/complete", manual.expect(202).text("/id"));
+        world.settle().await;
+        world.post(&done, json!({})).by(&shop.admin).send().await.expect(200);
+        world.settle().await;
+        let path = format!("/v1/subscriptions/{}", manual.text("/subscriptionId"));
+        policy(&world, &customer, rules(&["TERMINATE"])).await.expect(200);
+        let end = world.post(&format!("{path}/terminate"), json!({ "reason": "moved" })).by(&shop.admin).header("if-match", "*");
+        let id = end.send().await.expect(202).text("/id");
+        let task = change(&world, &shop.admin, &path, "20").send().await.expect(202).text("/id");
+        world.settle().await;
+        let refused = say(&world, &customer, &id, "approve", json!({})).await;
+        assert!(refused.expect_problem(409, "subscription_busy").text("/detail").contains(&task), "{}", refused.json());
+        // To say no there is no need to wait; and what is asked for is left for when it can be.
+        assert_eq!(approval(&world, &customer, &id).await.text("/status"), "PENDING");
+        let done = format!("/v1/tasks/{task}/steps/CHANGE/complete");
+        world.post(&done, json!({})).by(&shop.admin).send().await.expect(200);
+        world.settle().await;
+        say(&world, &customer, &id, "approve", json!({})).await.expect(200);
+        world.settle().await;
+        assert_eq!(get(&world, &customer, &path).await.text("/status"), "TERMINATING");
+        assert_eq!(get(&world, &customer, &path).await.text("/reason"), "moved");
     });
 }

@@ -79,6 +79,7 @@ fn statements() -> BTreeSet<String> {
             .await
             .expect(200);
         act(&world, &admin, &customer).await;
+        approvals(&world, &admin, &customer, &caller).await;
         members(&world, &operator, &caller).await;
         organizations(&world, &operator, &admin, &caller).await;
         contracts(&world, &operator, &caller).await;
@@ -183,6 +184,35 @@ async fn act(world: &World, admin: &str, customer: &str) {
         "/verification",
     ] {
         world.get(&format!("/v1/audit-entries{query}")).by(&member).send().await.expect(200);
+    }
+}
+
+/// A customer that is asked, to each of the ends that can come: the last one lapses on the next day.
+async fn approvals(world: &World, admin: &str, customer: &str, caller: &Caller) {
+    let issued = json!({ "name": "c", "organizationId": customer, "roles": ["CUSTOMER_ADMINISTRATOR"] });
+    let issued = world.post("/v1/api-tokens", issued).bearer(admin).send().await;
+    let member = world.sign_in(&issued.expect(201).text("/apiToken"), customer).await;
+    let policy = format!("/v1/approval-policies/{customer}");
+    let rules = json!({ "rules": [{ "action": "CHANGE", "serviceId": caller.text("builtin", "/id") }], "lapseDays": 1 });
+    world.put(&policy, rules).by(&member).header("if-match", "*").send().await.expect(200);
+    world.get(&policy).by(&member).send().await.expect(200);
+    let path = format!("/v1/subscriptions/{}", caller.text("order 1", "/subscriptionId"));
+    let ask = async |quantity: &str| {
+        let call = world.patch(&path, json!({ "quantity": quantity })).bearer(admin).header("if-match", "*");
+        call.send().await.expect(202).text("/id")
+    };
+    for (word, by) in [("reject", &*member.access_token), ("withdraw", admin), ("approve", &*member.access_token)] {
+        let approval = format!("/v1/approvals/{}", ask("7").await);
+        world.get(&approval).by(&member).send().await.expect(200);
+        world.post(&format!("{approval}/{word}"), json!({ "reason": "x" })).bearer(by).send().await.expect(200);
+        world.settle().await;
+    }
+    world.post(&format!("{path}/renew"), json!({})).bearer(admin).header("if-match", "*").send().await.expect(422);
+    let last = ask("8").await;
+    for query in
+        ["", "status=PENDING", "status=LAPSED", "status=BEGUN", &format!("organizationId={customer}"), &format!("cursor={last}")]
+    {
+        world.get(&format!("/v1/approvals?{query}")).bearer(admin).send().await.expect(200);
     }
 }
 

@@ -5,13 +5,15 @@ use domain::{
     approval::ApprovalStatus,
     audit::{AuditPrincipal, AuditResult},
     id,
+    task::Subject,
 };
 use serde::Deserialize;
 use std::pin::Pin;
 use store::{
-    Scope,
+    Scope, Tx,
     approvals::{self, Approval},
     jobs::{self, Job, NewJob},
+    tasks,
 };
 use web::{Body, Caller, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
 
@@ -114,6 +116,9 @@ fn decide<'a>(
                 check_customer_side(caller, approval.organization_id)?;
             }
             approval.status.check_pending()?;
+            if status == ApprovalStatus::Approved {
+                check_idle(tx, &approval).await?;
+            }
             hub.concerns(approval.organization_id);
             hub.concerns(approval.asked_in);
             hub.audit("action", approval.action.as_str());
@@ -157,6 +162,20 @@ pub fn check_customer_side(caller: &Identity, customer: Id<id::Organization>) ->
         "not_the_customer",
         format!("This is for {customer} itself to decide. Ask one of its administrators."),
     ))
+}
+
+/// Refuses to begin what could not be begun now, but can be when a task has ended.
+async fn check_idle(tx: &Tx<'_>, approval: &Approval) -> Result<()> {
+    let Some(subscription_id) = approval.subscription_id else { return Ok(()) };
+    match tasks::unended(tx, Some(Subject::Subscription(subscription_id))).await?[..] {
+        [busy, ..] => Err(Error::conflict(
+            "subscription_busy",
+            format!(
+                "The task {busy} is at work on the subscription. Wait for it to end, or have it cancelled, and approve this then."
+            ),
+        )),
+        [] => Ok(()),
+    }
 }
 
 /// Refuses whoever neither asked nor acts where it was asked.

@@ -108,7 +108,7 @@ async fn settle(tx: &Tx<'_>, hub: &Hub, job: &Job, approval: &Approval) -> Resul
         action: "approvals.begin",
         principal: AuditPrincipal::Job(job.id),
         subject_id: Some(approval.id.to_string()),
-        result: AuditResult::Success,
+        result: if approval.status == ApprovalStatus::Failed { AuditResult::Failure } else { AuditResult::Success },
     };
     hub.record(tx, what).await
 }

@@ -99,7 +99,9 @@ async fn ask_customer(
         disable_rollback: ask.disable_rollback,
         lapse_job_id,
     };
-    approvals::insert(tx, &approval).await?;
+    if let Some(lapsed) = approvals::insert(tx, &approval).await? {
+        hub.audit("lapsedApproval", &lapsed.to_string());
+    }
     let trace = hub.traceparent();
     let job = NewJob {
         id: lapse_job_id,

@@ -61,13 +61,14 @@ async fn watch_there(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration,
         if left.is_zero() || (task.job_id.is_none() && !task.is_queued()) {
             return Ok(task);
         }
-        // Where nothing has come of asking, somebody else is at it, or it is not due.
+        // Where it was not run, somebody else is at it, or it is not due.
         if idle {
             sleep(left.min(LOOK)).await;
         }
         idle = true;
-        if task.job_id.is_some() {
-            let round = web::call(hub, component, http::Method::POST, "/internal/jobs/run").await?;
+        if let Some(job_id) = task.job_id {
+            let path = format!("/internal/jobs/run?job={job_id}");
+            let round = web::call(hub, component, http::Method::POST, &path).await?;
             idle = round.status != 200 || round.body.as_deref() == Some(br#"{"ran":0}"#);
         }
     }

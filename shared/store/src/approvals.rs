@@ -106,15 +106,13 @@ fn read(row: &mut Row) -> Result<Approval> {
 }
 
 /// Writes what is asked for; its customer and its subscription were found by the caller. Refused while another one on the
-/// subscription waits.
-pub async fn insert(tx: &Tx<'_>, new: &Approval) -> Result<()> {
+/// subscription waits. One that has lapsed, and whose job has not come round yet, would stand in the way: that is written down, and
+/// which one it was.
+pub async fn insert(tx: &Tx<'_>, new: &Approval) -> Result<Option<Id<id::Approval>>> {
+    let mut lapsed: Option<Id<id::Approval>> = None;
     if let Some(subscription_id) = new.subscription_id {
-        // One that has lapsed, and whose job has not come round yet, would stand in the way.
-        tx.exec(
-            "UPDATE approvals SET status = 'LAPSED' WHERE subscription_id = ?1 AND status = 'PENDING' AND lapses_at <= ?2",
-            params![subscription_id, new.created_at],
-        )
-        .await?;
+        let sql = "UPDATE approvals SET status = 'LAPSED' WHERE subscription_id = ?1 AND status = 'PENDING' AND lapses_at <= ?2 RETURNING id";
+        lapsed = tx.query_opt(sql, params![subscription_id, new.created_at], |row| row.take()).await?;
         let sql = "SELECT id FROM approvals WHERE subscription_id = ?1 AND status IN ('PENDING', 'APPROVED')";
         let waiting: Option<Id<id::Approval>> = tx.query_opt(sql, params![subscription_id], |row| row.take()).await?;
         if let Some(waiting) = waiting {
@@ -151,7 +149,8 @@ pub async fn insert(tx: &Tx<'_>, new: &Approval) -> Result<()> {
             new.lapse_job_id
         ],
     )
-    .await
+    .await?;
+    Ok(lapsed)
 }
 
 /// One approval within the scope, as it stands at `now`.

@@ -45,10 +45,21 @@ pub async fn run_now<Fut>(hub: &Hub, id: Id<id::Job>, run: impl Fn(Hub, Job) -> 
 where
     Fut: Future<Output = Result<()>> + 'static,
 {
-    match jobs::claim_one(hub.db().await?, id, crate::hub::wall_clock()).await? {
-        Some(job) => run_claimed(hub, &|hub, job| Box::pin(run(hub, job)), job).await.map(|()| true),
-        None => Ok(false),
-    }
+    run_one(hub, id, &|hub, job| Box::pin(run(hub, job))).await
+}
+
+/// The same, compiled once.
+pub(crate) fn run_one<'a>(
+    hub: &'a Hub,
+    id: Id<id::Job>,
+    run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>,
+) -> LocalIn<'a, Result<bool>> {
+    Box::pin(async move {
+        match jobs::claim_one(hub.db().await?, id, crate::hub::wall_clock()).await? {
+            Some(job) => run_claimed(hub, run, job).await.map(|()| true),
+            None => Ok(false),
+        }
+    })
 }
 
 /// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure. Boxed,
