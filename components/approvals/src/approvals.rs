@@ -1,12 +1,6 @@
 //! `/v1/approvals`
 
-use domain::{
-    Error, Id, JsonSchema, Kind, Result, Text,
-    approval::ApprovalStatus,
-    audit::{AuditPrincipal, AuditResult},
-    id,
-    task::Subject,
-};
+use domain::{Error, Id, JsonSchema, Kind, Result, Text, approval::ApprovalStatus, id, task::Subject};
 use serde::Deserialize;
 use std::pin::Pin;
 use store::{
@@ -204,13 +198,7 @@ pub async fn lapse(hub: Hub, job: Job) -> Result<()> {
                 hub.concerns(approval.asked_in);
                 hub.audit("action", approval.action.as_str());
                 hub.audit("askedBy", &approval.asked_by.to_string());
-                let what = Record {
-                    organization_id: approval.organization_id,
-                    action: "approvals.lapse",
-                    principal: AuditPrincipal::Job(job.id),
-                    subject_id: Some(id.to_string()),
-                    result: AuditResult::Success,
-                };
+                let what = Record::of_job(job.id, approval.organization_id, "approvals.lapse", id.to_string());
                 hub.record(tx, what).await?;
             }
             jobs::finish(tx, &job).await

@@ -4,7 +4,7 @@ use asks::{Ask, EDITED, Further, What, Why};
 use domain::{
     Error, Kind, OrganizationPath, Permission, Result,
     approval::{ApprovalAction, ApprovalStatus},
-    audit::{AuditPrincipal, AuditResult},
+    audit::AuditResult,
     role::{Authority, Permissions},
 };
 use store::{
@@ -103,12 +103,9 @@ async fn settle(tx: &Tx<'_>, hub: &Hub, job: &Job, approval: &Approval) -> Resul
     if let Some(message) = &approval.message {
         hub.audit("message", message);
     }
-    let what = Record {
-        organization_id: approval.organization_id,
-        action: "approvals.begin",
-        principal: AuditPrincipal::Job(job.id),
-        subject_id: Some(approval.id.to_string()),
-        result: if approval.status == ApprovalStatus::Failed { AuditResult::Failure } else { AuditResult::Success },
-    };
+    let mut what = Record::of_job(job.id, approval.organization_id, "approvals.begin", approval.id.to_string());
+    if approval.status == ApprovalStatus::Failed {
+        what.result = AuditResult::Failure;
+    }
     hub.record(tx, what).await
 }

@@ -1,13 +1,7 @@
 //! What a term's end brings.
 
 use asks::Ask;
-use domain::{
-    Error, Id, Instant, Result,
-    approval::ApprovalAction,
-    audit::{AuditPrincipal, AuditResult},
-    id,
-    task::Subject,
-};
+use domain::{Error, Id, Instant, Result, approval::ApprovalAction, id, task::Subject};
 use store::{
     Scope,
     jobs::{self, Job},
@@ -47,13 +41,8 @@ pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
                 found.reason = Some("Its term has ended.".to_owned());
             }
             ask.begin(tx, &hub, None, ask.ready(found, to)).await?;
-            let what = Record {
-                organization_id: job.organization_id,
-                action: if patch.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" },
-                principal: AuditPrincipal::Job(job.id),
-                subject_id: Some(id.to_string()),
-                result: AuditResult::Success,
-            };
+            let action = if patch.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" };
+            let what = Record::of_job(job.id, job.organization_id, action, id.to_string());
             hub.record(tx, what).await?;
             jobs::finish(tx, &job).await
         })
