@@ -4,7 +4,7 @@ use crate::{
     Answer, FromRequest, Hub, Incoming, Shown,
     hub::variable,
     identity::bearer,
-    jobs::{self, Round},
+    jobs::Round,
     limits,
     outbound::{self, NoAnswer, Outgoing},
     problem,
@@ -49,14 +49,9 @@ pub(crate) async fn health(hub: Hub) -> Result<Shown<Health>> {
 /// Runs a batch of the component's due jobs; none, where the component has no jobs. With `?job=` it runs that one, for whoever would
 /// rather wait for it.
 pub(crate) async fn run_jobs(hub: Hub, _: Internal) -> Result<Shown<Round>> {
-    let Some(run) = hub.routes().run_job() else { return Ok(Shown(Round { ran: 0 })) };
-    match hub.target().split_once("?job=") {
-        Some((_, id)) => {
-            let id = id.parse().map_err(|error| Error::malformed("bad_query", format!("The job in the query is {error}.")))?;
-            let ran = jobs::run_one(&hub, id, run.as_ref()).await?;
-            Ok(Shown(Round { ran: ran.into() }))
-        }
-        None => jobs::run_due(&hub, run).await.map(Shown),
+    match hub.routes().run_job() {
+        Some((run, round)) => round(&hub, run).await.map(Shown),
+        None => Ok(Shown(Round { ran: 0 })),
     }
 }
 

@@ -25,8 +25,18 @@ pub struct Round {
     pub ran: u32,
 }
 
+/// Runs what is due, or the one job that the query names.
+pub(crate) fn round<'a>(hub: &'a Hub, run: &'a RunJob) -> LocalIn<'a, Result<Round>> {
+    Box::pin(async move {
+        let Some((_, id)) = hub.target().split_once("?job=") else { return run_due(hub, run).await };
+        let id = id.parse().map_err(|error| Error::malformed("bad_query", format!("The job in the query is {error}.")))?;
+        let ran = run_one(hub, id, run.as_ref()).await?;
+        Ok(Round { ran: ran.into() })
+    })
+}
+
 /// Claims a batch of the component's due jobs and runs them one after the other.
-pub(crate) async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
+async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
     let mut claimed = jobs::claim(hub.db().await?, hub.component(), hub.now(), BATCH).await?;
     let ran = claimed.len();
     if let Some(failures) = claimed.iter().map(|job| job.attempts as usize).max() {
@@ -49,11 +59,7 @@ where
 }
 
 /// The same, compiled once.
-pub(crate) fn run_one<'a>(
-    hub: &'a Hub,
-    id: Id<id::Job>,
-    run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>,
-) -> LocalIn<'a, Result<bool>> {
+fn run_one<'a>(hub: &'a Hub, id: Id<id::Job>, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>) -> LocalIn<'a, Result<bool>> {
     Box::pin(async move {
         match jobs::claim_one(hub.db().await?, id, crate::hub::wall_clock()).await? {
             Some(job) => run_claimed(hub, run, job).await.map(|()| true),

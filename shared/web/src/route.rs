@@ -6,7 +6,7 @@
 
 #[cfg(not(target_family = "wasm"))]
 use crate::openapi::{Document, Operation};
-use crate::{Answer, FromRequest, Hub, Incoming, Reply};
+use crate::{Answer, FromRequest, Hub, Incoming, Reply, jobs::Round};
 use domain::{Error, Kind, Result};
 use http::Method;
 use std::pin::Pin;
@@ -16,12 +16,14 @@ pub(crate) type LocalIn<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub(crate) type Local<T> = LocalIn<'static, T>;
 type Call = Box<dyn Fn(Hub, Incoming) -> Local<Result<Answer>> + Send + Sync>;
 pub(crate) type RunJob = Box<dyn Fn(Hub, Job) -> Local<Result<()>> + Send + Sync>;
+/// Runs what is due. It comes with what runs a job, so that a component without jobs does not carry it.
+type RunRound = for<'a> fn(&'a Hub, &'a RunJob) -> LocalIn<'a, Result<Round>>;
 
 /// A component's routes.
 pub struct Routes {
     component: &'static str,
     paths: Vec<Path>,
-    jobs: Option<RunJob>,
+    jobs: Option<(RunJob, RunRound)>,
 }
 
 /// A path and what can be done there.
@@ -136,7 +138,7 @@ impl Routes {
         F: Fn(Hub, Job) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + 'static,
     {
-        self.jobs = Some(Box::new(move |hub, job| Box::pin(run(hub, job))));
+        self.jobs = Some((Box::new(move |hub, job| Box::pin(run(hub, job))), crate::jobs::round));
         self
     }
 
@@ -162,7 +164,7 @@ impl Routes {
         self.component
     }
 
-    pub(crate) fn run_job(&self) -> Option<&RunJob> {
+    pub(crate) fn run_job(&self) -> Option<&(RunJob, RunRound)> {
         self.jobs.as_ref()
     }
 
