@@ -39,6 +39,7 @@ pub fn measure(ground: &Ground, token: &str, connections: u32, seconds: u32) -> 
         token: Some(token),
         body: Some(&shop.order),
         keyed: false,
+        tolerated: 0.0,
     };
     let began = Instant::now();
     let asked = load.run(&ground.folder, connections, seconds, "0")?;
