@@ -47,6 +47,40 @@ last_used_at BIGINT,
 created_at BIGINT NOT NULL
 , owner_id TEXT, organization_path TEXT NOT NULL DEFAULT '');
 
+CREATE TABLE approval_policies (
+organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
+rules TEXT NOT NULL,
+lapse_days BIGINT NOT NULL,
+version BIGINT NOT NULL,
+updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE approvals (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+organization_path TEXT NOT NULL,
+action TEXT NOT NULL,
+subscription_id TEXT REFERENCES subscriptions (id),
+service_id TEXT NOT NULL REFERENCES services (id),
+quantity TEXT,
+request TEXT NOT NULL,
+if_version BIGINT,
+disable_rollback BIGINT NOT NULL,
+status TEXT NOT NULL,
+asked_by TEXT NOT NULL,
+asked_by_name TEXT NOT NULL,
+asked_in TEXT NOT NULL REFERENCES organizations (id),
+acting_session_id TEXT REFERENCES acting_sessions (id),
+created_at BIGINT NOT NULL,
+lapses_at BIGINT NOT NULL,
+lapse_job_id TEXT NOT NULL,
+decided_by TEXT,
+decided_at BIGINT,
+reason TEXT,
+task_id TEXT REFERENCES tasks (id),
+message TEXT
+);
+
 CREATE TABLE apps (
 id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -615,7 +649,7 @@ status TEXT NOT NULL,
 task_id TEXT NOT NULL,
 created_at BIGINT NOT NULL,
 activated_at BIGINT
-, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT, version BIGINT NOT NULL DEFAULT 1, status_before TEXT, suspended_at BIGINT, terminated_at BIGINT, reason TEXT, renewed_after BIGINT, charged_until BIGINT);
+, plan_code TEXT, region TEXT, service_version TEXT, term_months BIGINT, properties TEXT, version BIGINT NOT NULL DEFAULT 1, status_before TEXT, suspended_at BIGINT, terminated_at BIGINT, reason TEXT, renewed_after BIGINT, charged_until BIGINT, renewal_preference TEXT);
 
 CREATE TABLE task_predecessors (
 task_id TEXT NOT NULL REFERENCES tasks (id),
@@ -712,6 +746,14 @@ CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 CREATE INDEX api_tokens_owner ON api_tokens (owner_id, id);
 
 CREATE INDEX api_tokens_path ON api_tokens (organization_path, id) WHERE revoked_at IS NULL;
+
+CREATE INDEX approvals_organization ON approvals (organization_id, id);
+
+CREATE INDEX approvals_path ON approvals (organization_path, id);
+
+CREATE INDEX approvals_status ON approvals (status, organization_path, id);
+
+CREATE UNIQUE INDEX approvals_subscription ON approvals (subscription_id) WHERE status IN ('PENDING', 'APPROVED');
 
 CREATE INDEX apps_organization ON apps (organization_id, id);
 
