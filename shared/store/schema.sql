@@ -163,6 +163,31 @@ noted_at BIGINT NOT NULL,
 UNIQUE (environment_id, product_id)
 );
 
+CREATE TABLE cloud_endpoint_assignments (
+cloud_endpoint_id TEXT NOT NULL REFERENCES cloud_endpoints (id),
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+access_url TEXT,
+created_at BIGINT NOT NULL,
+PRIMARY KEY (cloud_endpoint_id, organization_id)
+);
+
+CREATE TABLE cloud_endpoints (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+organization_path TEXT NOT NULL,
+display_name TEXT NOT NULL,
+kind TEXT NOT NULL,
+url TEXT NOT NULL,
+region TEXT NOT NULL,
+description TEXT,
+data_center_id TEXT REFERENCES data_centers (id) ON DELETE SET NULL,
+environment_id TEXT REFERENCES environments (id) ON DELETE SET NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+UNIQUE (organization_id, display_name)
+);
+
 CREATE TABLE contract_uses (
 contract_id TEXT NOT NULL REFERENCES contracts (id),
 period TEXT NOT NULL,
@@ -736,6 +761,14 @@ CREATE INDEX broker_resources_instance ON broker_resources (instance_id, id);
 CREATE INDEX certificates_organization ON certificates (organization_id, valid_to, id);
 
 CREATE INDEX certificates_valid_to ON certificates (valid_to, id);
+
+CREATE INDEX cloud_endpoint_assignments_organization ON cloud_endpoint_assignments (organization_id, cloud_endpoint_id);
+
+CREATE INDEX cloud_endpoints_data_center ON cloud_endpoints (data_center_id);
+
+CREATE INDEX cloud_endpoints_environment ON cloud_endpoints (environment_id);
+
+CREATE INDEX cloud_endpoints_path ON cloud_endpoints (organization_path, id);
 
 CREATE UNIQUE INDEX contracts_default ON contracts (provider_id, service_id) WHERE is_default = 1;
 

@@ -12,6 +12,7 @@ mod catalogue_validation;
 mod certificates_pairs;
 mod certificates_products;
 mod certificates_support;
+mod cloud_endpoints_cloud_endpoints;
 mod contracts_contracts;
 mod contracts_uses;
 mod data_centers_components;

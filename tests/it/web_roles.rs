@@ -237,6 +237,19 @@ const ROUTES: &[Route] = &[
     route(One(EnvironmentRead), "GET /v1/environments/{environmentId}/products/{productId}/certificate"),
     route(One(EnvironmentWrite), "PUT /v1/environments/{environmentId}/products/{productId}/certificate")
         .body(r#"{"certificate":"x","privateKey":"x"}"#),
+    // cloud-endpoints
+    route(One(CloudEndpointWrite), "POST /v1/cloud-endpoints").body(
+        r#"{"organizationId":"{organizationId}","displayName":"X","kind":"VCD","url":"https://x.example.com","region":"x"}"#,
+    ),
+    route(One(CloudEndpointRead), "GET /v1/cloud-endpoints").lists("cloudEndpointId"),
+    route(One(CloudEndpointRead), "GET /v1/cloud-endpoints/{cloudEndpointId}"),
+    route(One(CloudEndpointWrite), "PATCH /v1/cloud-endpoints/{cloudEndpointId}"),
+    route(One(CloudEndpointWrite), "DELETE /v1/cloud-endpoints/{cloudEndpointId}"),
+    route(One(CloudEndpointAccess), "GET /v1/cloud-endpoints/{cloudEndpointId}/access"),
+    route(One(CloudEndpointWrite), "POST /v1/cloud-endpoints/{cloudEndpointId}/assignments")
+        .body(r#"{"organizationId":"{organizationId}"}"#),
+    route(One(CloudEndpointRead), "GET /v1/cloud-endpoints/{cloudEndpointId}/assignments"),
+    route(One(CloudEndpointWrite), "DELETE /v1/cloud-endpoints/{cloudEndpointId}/assignments/{customerId}"),
     route(One(EnvironmentRead), "GET /v1/certificates").lists("certificateId"),
     route(One(EnvironmentRead), "GET /v1/plans").lists("planId"),
     route(One(EnvironmentRead), "GET /v1/plans/{planId}"),
@@ -385,6 +398,11 @@ impl Ground {
             }
             if kind == "PROVIDER" {
                 has.insert("contractId", world.contract(&operator, &id, &service).await);
+                let endpoint = json!({
+                    "organizationId": id, "displayName": "x", "kind": "VCD", "url": "https://x.example.com", "region": "x"
+                });
+                let endpoint = world.post("/v1/cloud-endpoints", endpoint).by(&operator).send().await;
+                has.insert("cloudEndpointId", endpoint.expect(201).text("/id"));
             }
             if kind != "CUSTOMER" {
                 has.extend(deploy(&world, &operator, &id).await);
@@ -394,6 +412,12 @@ impl Ground {
         for (place, provider, _) in TREE.iter().filter(|(.., kind)| *kind == "CUSTOMER") {
             bill(&world, &operator, &mut things, place, provider).await;
         }
+        // The one customer that no caller here acts in: whoever did would see its provider's.
+        let assigned = json!({ "organizationId": things["strange customer"]["organizationId"] });
+        let path = format!("/v1/cloud-endpoints/{}/assignments", things["strange provider"]["cloudEndpointId"]);
+        world.post(&path, assigned).by(&operator).send().await.expect(201);
+        let customer = things["strange customer"]["organizationId"].clone();
+        things.get_mut("strange provider").unwrap().insert("customerId", customer);
         let callers = callers(&world, &operator, &things).await;
         Self { world, things, callers }
     }

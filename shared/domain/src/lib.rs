@@ -8,6 +8,7 @@ pub mod acting;
 pub mod audit;
 pub mod branding;
 pub mod certificate;
+pub mod cloud_endpoint;
 pub mod contract;
 pub mod country;
 pub mod credential;

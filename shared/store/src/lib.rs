@@ -14,6 +14,7 @@ pub mod bindings;
 pub mod branding;
 pub mod broker_resources;
 pub mod certificates;
+pub mod cloud_endpoints;
 pub mod contracts;
 pub mod credentials;
 pub mod data_centers;

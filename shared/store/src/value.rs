@@ -166,6 +166,7 @@ stored_as_text! {
     [] domain::package::PackageWorkStatus; [] domain::package::PackageFileStatus;
     [] domain::subscription::SubscriptionStatus; [] domain::term::RenewalPreference; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::task::TaskType; [] domain::environment::EnvironmentStatus; [] domain::environment::PlanStatus;
+    [] domain::cloud_endpoint::CloudEndpointKind;
     [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::service_broker::BrokerVerb; [] domain::service_broker::BrokerState;
     [] domain::service_broker::ServiceBindingStatus;

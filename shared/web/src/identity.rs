@@ -43,7 +43,7 @@ pub mod permit {
     }
     permits! {
         OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite IdentityProviderRead IdentityProviderWrite ServiceRead ServiceWrite
-        SubscriptionRead SubscriptionWrite CredentialRead TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        SubscriptionRead SubscriptionWrite CredentialRead TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove CloudEndpointRead CloudEndpointWrite CloudEndpointAccess UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
         AuditRead ActingSessionRead ActingSessionWrite
     }
 }
