@@ -1,3 +1,13 @@
+CREATE TABLE access_levels (
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+person_id TEXT NOT NULL,
+service_id TEXT NOT NULL,
+level BIGINT CHECK (level BETWEEN 0 AND 3),
+version BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+PRIMARY KEY (organization_id, person_id, service_id)
+);
+
 CREATE TABLE access_tokens (
 hash TEXT PRIMARY KEY,
 principal_id TEXT NOT NULL,

@@ -43,6 +43,7 @@ mod provisioning_subscriptions;
 mod provisioning_support;
 mod provisioning_tasks;
 mod renewals_renewals;
+mod roles_access_levels;
 mod roles_roles;
 mod service_brokers_bindings;
 mod service_brokers_brokers;

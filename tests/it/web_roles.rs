@@ -237,6 +237,13 @@ const ROUTES: &[Route] = &[
     route(One(EnvironmentRead), "GET /v1/environments/{environmentId}/products/{productId}/certificate"),
     route(One(EnvironmentWrite), "PUT /v1/environments/{environmentId}/products/{productId}/certificate")
         .body(r#"{"certificate":"x","privateKey":"x"}"#),
+    // access levels, of roles
+    route(One(SubscriptionRead), "GET /v1/access-levels/{organizationId}"),
+    route(One(SubscriptionWrite), "PUT /v1/access-levels/{organizationId}").body(r#"{"level":"VIEW"}"#),
+    route(One(MemberRead), "GET /v1/access-levels/{organizationId}/people"),
+    route(One(MemberRead), "GET /v1/access-levels/{organizationId}/people/{personId}"),
+    route(One(ServiceRoleWrite), "PUT /v1/access-levels/{organizationId}/people/{personId}").body(r#"{"level":"VIEW"}"#),
+    route(Token, "GET /v1/me/access-levels"),
     // cloud-endpoints
     route(One(CloudEndpointWrite), "POST /v1/cloud-endpoints").body(
         r#"{"organizationId":"{organizationId}","displayName":"X","kind":"VCD","url":"https://x.example.com","region":"x"}"#,

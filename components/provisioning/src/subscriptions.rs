@@ -249,7 +249,7 @@ impl web::Describe for Asking {
 
 pub async fn change(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     asking: Asking,
     Body(patch): Body<SubscriptionPatch>,
 ) -> Result<Sent<Accepted<Task>>> {
@@ -329,21 +329,21 @@ pub struct Why {
 
 pub async fn suspend(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {
     Ask::new(&hub, SubscriptionAction::Suspend, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
-pub async fn resume(hub: Hub, caller: Caller<permit::SubscriptionWrite>, asking: Asking) -> Result<Sent<Accepted<Task>>> {
+pub async fn resume(hub: Hub, caller: Caller<permit::Managing>, asking: Asking) -> Result<Sent<Accepted<Task>>> {
     let why = Why::default();
     Ask::new(&hub, SubscriptionAction::Resume, &asking, &why)?.send(&hub, &caller, asking, What::Why(why)).await
 }
 
 pub async fn terminate(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Sent<Accepted<Task>>> {

@@ -4,6 +4,7 @@
 //! value that a rule needs is an argument. That is why these rules can be tested natively in microseconds, and why
 //! every other crate may depend on this one while it depends on none of them.
 
+pub mod access_level;
 pub mod acting;
 pub mod audit;
 pub mod branding;

@@ -36,3 +36,17 @@ CREATE TABLE cloud_endpoint_assignments (
     PRIMARY KEY (cloud_endpoint_id, organization_id)
 );
 CREATE INDEX cloud_endpoint_assignments_organization ON cloud_endpoint_assignments (organization_id, cloud_endpoint_id);
+
+-- What was said of access levels: of a customer, with an empty person_id, and of people in it; for all services, with an empty
+-- service_id, and for one.
+CREATE TABLE access_levels (
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    person_id       TEXT NOT NULL,
+    service_id      TEXT NOT NULL,
+    -- 0 NONE, 1 VIEW, 2 USE, 3 MANAGE; nothing, where that is said of single services only.
+    level           BIGINT CHECK (level BETWEEN 0 AND 3),
+    -- Of the row for all services, which is there whenever another is: counts the edits; it is the ETag.
+    version         BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, person_id, service_id)
+);

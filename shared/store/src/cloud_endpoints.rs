@@ -1,8 +1,9 @@
 //! Cloud endpoints, and the customers that they are assigned to.
 
-use crate::{Db, Row, Scope, Tx, Value, access_tokens::Place, params, stale, value::start};
+use crate::{Db, Row, Scope, Tx, Value, access_levels::too_low, access_tokens::Place, params, stale, value::start};
 use domain::{
-    Error, Id, Instant, JsonSchema, Result, Text, branding::HttpsUrl, cloud_endpoint::CloudEndpointKind, id, service::Code,
+    Error, Id, Instant, JsonSchema, Result, Text, access_level::AccessLevel, branding::HttpsUrl,
+    cloud_endpoint::CloudEndpointKind, id, service::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -231,28 +232,41 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
 
 const ASSIGNED: &str = "cloud_endpoint_assignments a JOIN cloud_endpoints e ON e.id = a.cloud_endpoint_id";
 
+/// The condition that the caller's access level for what is no single service lets them see it.
+fn seen(scope: &Scope, values: &mut Vec<Value>) -> String {
+    scope.level(AccessLevel::View, "a.organization_id", "''", values)
+}
+
 /// A page of the cloud endpoints that are assigned to the customer that the scope is, oldest first.
 pub async fn list_assigned(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result<Vec<CloudEndpoint>> {
+    let mut values = params![scope.path().id(), filter.kind, filter.organization_id, start(filter.after), limit];
+    let seen = seen(scope, &mut values);
     let sql = format!(
         "SELECT {COLUMNS} FROM {ASSIGNED} WHERE a.organization_id = ?1 AND (e.kind = ?2 OR ?2 IS NULL)
-         AND (e.organization_id = ?3 OR ?3 IS NULL) AND a.cloud_endpoint_id > ?4 ORDER BY a.cloud_endpoint_id LIMIT ?5"
+         AND (e.organization_id = ?3 OR ?3 IS NULL) AND a.cloud_endpoint_id > ?4{seen} ORDER BY a.cloud_endpoint_id LIMIT ?5"
     );
-    let values = params![scope.path().id(), filter.kind, filter.organization_id, start(filter.after), limit];
     db.query_all(&sql, values, |row| read(row).map(CloudEndpoint::in_customer)).await
 }
 
 /// One cloud endpoint that is assigned to the customer that the scope is.
 pub async fn find_assigned(db: &Db, scope: &Scope, id: Id<id::CloudEndpoint>) -> Result<CloudEndpoint> {
-    let sql = format!("SELECT {COLUMNS} FROM {ASSIGNED} WHERE a.organization_id = ?1 AND a.cloud_endpoint_id = ?2");
-    let found = db.query_opt(&sql, params![scope.path().id(), id], read).await?;
+    let mut values = params![scope.path().id(), id];
+    let seen = seen(scope, &mut values);
+    let sql = format!("SELECT {COLUMNS} FROM {ASSIGNED} WHERE a.organization_id = ?1 AND a.cloud_endpoint_id = ?2{seen}");
+    let found = db.query_opt(&sql, values, read).await?;
     found.map(CloudEndpoint::in_customer).ok_or_else(|| not_found(id))
 }
 
-/// Where the customer that the scope is enters a cloud endpoint that is assigned to it.
+/// Where the customer that the scope is enters a cloud endpoint that is assigned to it. Refused where the caller sees it, and their
+/// access level is too low to enter it.
 pub async fn access(db: &Db, scope: &Scope, id: Id<id::CloudEndpoint>) -> Result<HttpsUrl> {
-    let sql =
-        format!("SELECT COALESCE(a.access_url, e.url) FROM {ASSIGNED} WHERE a.organization_id = ?1 AND a.cloud_endpoint_id = ?2");
-    db.query_opt(&sql, params![scope.path().id(), id], |row| row.take()).await?.ok_or_else(|| not_found(id))
+    find_assigned(db, scope, id).await?;
+    let mut values = params![scope.path().id(), id];
+    let entered = scope.level(AccessLevel::Use, "a.organization_id", "''", &mut values);
+    let sql = format!(
+        "SELECT COALESCE(a.access_url, e.url) FROM {ASSIGNED} WHERE a.organization_id = ?1 AND a.cloud_endpoint_id = ?2{entered}"
+    );
+    db.query_opt(&sql, values, |row| row.take()).await?.ok_or_else(|| too_low(AccessLevel::Use))
 }
 
 /// Edits a cloud endpoint, as read in this transaction.

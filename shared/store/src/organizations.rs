@@ -1,7 +1,7 @@
 //! Organizations and the tree they form.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, Value,
+    Db, Row, Scope, Stored, Tx, Value, access_levels,
     access_tokens::{Place, read_place},
     cloud_endpoints, credentials, identity_providers, params,
     value::{batches, packed},
@@ -784,6 +784,7 @@ pub async fn remove(tx: &Tx<'_>, current: &Organization, now: Instant) -> Result
     tx.exec("DELETE FROM access_tokens WHERE organization_id = ?1", params![current.id]).await?;
     tx.exec("DELETE FROM branding WHERE organization_id = ?1", params![current.id]).await?;
     cloud_endpoints::unassign_all(tx, current.id).await?;
+    access_levels::forget_all(tx, current.id).await?;
     changed(
         tx,
         "status = 'DISABLED', disabled_by = id, removed_at = ?2, updated_at = ?2, version = version + 1",

@@ -74,6 +74,15 @@ impl Stored for Instant {
     }
 }
 
+impl Stored for domain::access_level::AccessLevel {
+    fn to_value(&self) -> Value {
+        Value::Int(*self as i64)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        Self::ALL.get(usize::try_from(i64::from_value(value)?).ok()?).copied()
+    }
+}
+
 impl Stored for u32 {
     fn to_value(&self) -> Value {
         Value::Int(i64::from(*self))
