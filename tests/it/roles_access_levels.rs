@@ -112,8 +112,8 @@ fn a_service_that_somebody_is_not_to_use_is_not_there_for_them() {
             .say_of(&ground.user, json!({ "services": [{ "serviceId": ground.shop.builtin, "level": "NONE" }] }))
             .await
             .expect(200);
-        assert_eq!(ground.seen(user).await, [ground.manual.clone()]);
-        assert_eq!(of_task(world.get("/v1/tasks").by(user).send().await.expect(200)), [tasks[1].clone()]);
+        assert_eq!(ground.seen(user).await, std::slice::from_ref(&ground.manual));
+        assert_eq!(of_task(world.get("/v1/tasks").by(user).send().await.expect(200)), std::slice::from_ref(&tasks[1]));
         assert_eq!(world.get("/v1/renewals").by(user).send().await.expect(200).at("/items"), json!([]));
         for path in &paths {
             // Word for word as what does not exist.
@@ -139,7 +139,7 @@ fn a_service_that_somebody_is_not_to_use_is_not_there_for_them() {
         assert_eq!(inside.expect(200).at("/items").as_array().unwrap().len(), 2);
         assert_eq!(ground.seen(&ground.shop.admin).await.len(), 2);
         ground.say_of_customer(json!({})).await.expect(200);
-        assert_eq!(ground.seen(user).await, [ground.manual.clone()]);
+        assert_eq!(ground.seen(user).await, std::slice::from_ref(&ground.manual));
     });
 }
 
@@ -372,7 +372,7 @@ fn a_machine_does_no_more_than_its_owner_and_a_member_who_goes_leaves_nothing() 
         let none = json!({ "services": [{ "serviceId": shop.builtin, "level": "NONE" }] });
         ground.say_of(&ground.admin, none.clone()).await.expect(200);
         for machine in [&token, &second] {
-            assert_eq!(ground.seen(machine).await, [ground.manual.clone()]);
+            assert_eq!(ground.seen(machine).await, std::slice::from_ref(&ground.manual));
             let own = world.get("/v1/me/access-levels").by(machine).send().await;
             assert_eq!(own.expect(200).at("/services"), none["services"]);
         }
