@@ -163,6 +163,8 @@ fn the_acting_role_is_limited_whatever_the_principal_may_at_home() {
                 "SUBSCRIPTION_READ",
                 "SUBSCRIPTION_WRITE",
                 "TASK_WRITE",
+                "CLOUD_ENDPOINT_READ",
+                "CLOUD_ENDPOINT_ACCESS",
                 "USAGE_READ",
                 "INVOICE_READ"
             ]);

@@ -31,6 +31,7 @@ pub fn tables() -> Vec<Routes> {
         environments::routes(),
         deployments::routes(),
         certificates::routes(),
+        cloud_endpoints::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

@@ -329,3 +329,234 @@ fn whichever_step_keeps_failing_nothing_is_left_at_the_broker() {
         });
     }
 }
+
+/// Lets so many hours pass.
+async fn hours(world: &World, hours: u32) {
+    for _ in 0..hours {
+        world.settle().await;
+        world.hub.clock().advance(Duration::from_secs(3600)).await;
+    }
+    world.settle().await;
+}
+
+#[test]
+fn what_can_never_be_deleted_is_given_up_and_named() {
+    for asynchronous in [false, true] {
+        simulated(|| async {
+            let world = World::new().await;
+            let stall = Stall::new(&world).await;
+            stall.broker.habit("PUT", "", Habit::Says(500, "{}"));
+            for _ in 0..1000 {
+                if asynchronous {
+                    // It takes each deletion on, and fails at it.
+                    stall.broker.habit("DELETE", "", Habit::Answers(202, r#"{"operation":"op/1 & more"}"#));
+                    stall.broker.habit("GET", "last_operation", Habit::Answers(200, r#"{"state":"failed"}"#));
+                } else {
+                    stall.broker.habit("DELETE", "", Habit::Answers(500, "{}"));
+                }
+            }
+            let asked = stall.subscribe(&world).await.unwrap();
+            hours(&world, 71).await;
+            let by = again(&world, &stall.shop.admin).await;
+            let path = format!("/v1/tasks/{}", asked.text("/id"));
+            assert_eq!(world.get(&path).by(&by).send().await.at("/endedAt"), Value::Null);
+            hours(&world, 4).await;
+            let by = again(&world, &stall.shop.admin).await;
+            let done = world.get(&path).by(&by).send().await.expect(200).json();
+            let left = stall.broker.instances().into_keys().next().expect("it is there");
+            let message = done["message"].as_str().unwrap();
+            assert_eq!(done["status"], "ERROR", "{done}");
+            assert!(message.contains(&left) && message.contains("3 days") && message.contains("500"), "{message}");
+            assert_eq!(subscription(&world, &stall.shop.admin, &done).await["status"], "FAILED");
+            assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE state <> 'PARKED'"), 0);
+            // Begun again while the broker is no better it gives up again; then it is deleted first, and another made.
+            let restart = async || {
+                let by = again(&world, &stall.shop.admin).await;
+                world.post(&format!("{path}/restart"), json!({})).by(&by).send().await.expect(202);
+            };
+            restart().await;
+            hours(&world, 75).await;
+            let by = again(&world, &stall.shop.admin).await;
+            assert_eq!(world.get(&path).by(&by).send().await.text("/status"), "ERROR");
+            stall.broker.heal();
+            restart().await;
+            let done = ended(&world, &stall, &asked).await;
+            assert_eq!(done["status"], "SUCCESS", "{done}");
+            assert_eq!(stall.broker.instances().len(), 1);
+            assert!(!stall.broker.instances().contains_key(&left));
+            check_no_orphan(&world, &stall.broker);
+        });
+    }
+}
+
+#[test]
+fn a_deletion_that_fails_for_ever_ends_with_what_the_customer_has() {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        let id = stall.subscribed(&world).await;
+        for _ in 0..1000 {
+            stall.broker.habit("DELETE", "", Habit::Answers(202, r#"{"operation":"op/1 & more"}"#));
+            stall.broker.habit("GET", "last_operation", Habit::Answers(200, r#"{"state":"failed"}"#));
+        }
+        let path = format!("/v1/subscriptions/{id}");
+        let terminate = async || {
+            let by = again(&world, &stall.shop.admin).await;
+            world.post(&format!("{path}/terminate"), json!({})).by(&by).header("if-match", "*").send().await
+        };
+        let asked = terminate().await;
+        asked.expect(202);
+        hours(&world, 27).await;
+        let by = again(&world, &stall.shop.admin).await;
+        let done = world.get(&format!("/v1/tasks/{}", asked.text("/id"))).by(&by).send().await.json();
+        assert_eq!(done["status"], "ERROR", "{done}");
+        assert_eq!((world.get(&path).by(&by).send().await.text("/status"), stall.broker.instances().len()), ("ACTIVE".into(), 1));
+        stall.broker.heal();
+        let asked = terminate().await;
+        assert_eq!(ended(&world, &stall, &asked).await["status"], "SUCCESS");
+        assert!(stall.broker.instances().is_empty());
+    });
+}
+
+/// What is done to what a customer has of a broker.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Unbind,
+    Change,
+    Terminate,
+}
+
+/// A stall whose customer has the service and a binding of it, by their paths.
+async fn owned(world: &World) -> (Stall, String, String) {
+    let stall = Stall::new(world).await;
+    let subscription = stall.subscribed(world).await;
+    stall.bind(world, &subscription, "app").await.expect(202);
+    run_out(world).await;
+    let by = again(world, &stall.shop.admin).await;
+    let listed = world.get("/v1/service-bindings").by(&by).send().await;
+    let binding = format!("/v1/service-bindings/{}", listed.expect(200).text("/items/0/id"));
+    (stall, format!("/v1/subscriptions/{subscription}"), binding)
+}
+
+async fn ask(
+    world: &World,
+    by: &tests::Actor,
+    deed: Deed,
+    subscription: &str,
+    binding: &str,
+) -> Result<Answer, host::RequestError> {
+    let call = match deed {
+        Deed::Unbind => world.delete(binding),
+        Deed::Change => world.patch(subscription, json!({ "planCode": "large" })),
+        Deed::Terminate => world.post(&format!("{subscription}/terminate"), json!({})),
+    };
+    call.by(by).header("if-match", "*").key("deed").try_send().await
+}
+
+/// What the broker has is what the hub says that the customer has.
+fn check_agreed(world: &World, stall: &Stall, at: &str) {
+    let active = world.count("SELECT COUNT(*) FROM service_bindings WHERE status = 'ACTIVE'");
+    assert_eq!(stall.broker.bindings() as i64, active, "{at}");
+    let (status, plan): (String, String) = world
+        .database()
+        .query_row("SELECT status, plan_code FROM subscriptions", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let plans: Vec<_> = stall.broker.instances().into_values().map(|instance| instance["plan_id"].clone()).collect();
+    match status.as_str() {
+        // What was not undone says so.
+        "ERROR" => {}
+        "TERMINATED" => assert!(plans.is_empty(), "{at}"),
+        _ => assert_eq!(plans, [json!(format!("plan-{plan}"))], "{at}"),
+    }
+    stall.broker.check_ids();
+}
+
+fn check_done(world: &World, deed: Deed, at: &str) {
+    let sql = match deed {
+        Deed::Unbind => "SELECT COUNT(*) = 0 FROM service_bindings",
+        Deed::Change => "SELECT COUNT(*) FROM subscriptions WHERE status = 'ACTIVE' AND plan_code = 'large'",
+        Deed::Terminate => "SELECT COUNT(*) FROM subscriptions WHERE status = 'TERMINATED'",
+    };
+    assert_eq!(world.count(sql), 1, "{deed:?} {at}");
+}
+
+#[test]
+fn wherever_the_hub_dies_what_is_done_at_a_broker_is_done_once_and_wholly() {
+    for deed in [Deed::Unbind, Deed::Change, Deed::Terminate] {
+        for (target, kind, step) in [(Target::Sql, Kind::Sql, 11), (Target::Outbound("broker.example".into()), Kind::Outbound, 1)]
+        {
+            let total = simulated(|| async {
+                let world = World::new().await;
+                let (stall, subscription, binding) = owned(&world).await;
+                stall.broker.asynchronous(1);
+                let by = again(&world, &stall.shop.admin).await;
+                let before = world.hub.host_calls().len();
+                ask(&world, &by, deed, &subscription, &binding).await.unwrap().expect(202);
+                run_out(&world).await;
+                check_done(&world, deed, "undisturbed");
+                check_agreed(&world, &stall, "undisturbed");
+                world.hub.host_calls()[before..].iter().filter(|call| call.kind == kind).count()
+            });
+            assert!(total > 0);
+            for nth in (1..=total).step_by(step) {
+                for after in [false, true] {
+                    simulated(|| async {
+                        let mut world = World::new().await;
+                        let (stall, subscription, binding) = owned(&world).await;
+                        stall.broker.asynchronous(1);
+                        let by = again(&world, &stall.shop.admin).await;
+                        let fault = Fault::on(target.clone()).nth(nth as u64);
+                        world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
+                        if ask(&world, &by, deed, &subscription, &binding).await.is_ok() {
+                            for _ in 0..6 {
+                                let _ = world.hub.tick().await;
+                                world.hub.clock().advance(Duration::from_secs(8)).await;
+                            }
+                        }
+                        world.restart().await;
+                        stall.broker.listen(&world);
+                        ask(&world, &by, deed, &subscription, &binding).await.unwrap().expect(202);
+                        world.hub.clock().advance(Duration::from_secs(61)).await;
+                        run_out(&world).await;
+                        let at = format!("{deed:?} at {kind:?} {nth}");
+                        assert_eq!(world.count("SELECT COUNT(*) FROM tasks WHERE ended_at IS NULL"), 0, "{at}");
+                        check_done(&world, deed, &at);
+                        check_agreed(&world, &stall, &at);
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whichever_step_keeps_failing_hub_and_broker_agree() {
+    for deed in [Deed::Unbind, Deed::Change, Deed::Terminate] {
+        for text in ["UPDATE subscriptions SET", "broker_resources", "service_bindings", "FROM broker_plans", "UPDATE tasks"] {
+            simulated(|| async {
+                let world = World::new().await;
+                let (stall, subscription, binding) = owned(&world).await;
+                let by = again(&world, &stall.shop.admin).await;
+                ask(&world, &by, deed, &subscription, &binding).await.unwrap().expect(202);
+                for n in 1..=10 {
+                    world.hub.faults().push(Fault::on(Target::SqlMatching(text.into())).nth(n).fail("disk I/O error"));
+                }
+                for _ in 0..100 {
+                    world.settle().await;
+                    world.hub.clock().advance(Duration::from_secs(60)).await;
+                }
+                world.hub.faults().clear();
+                // What was parked goes on when somebody says so.
+                let operator = again(&world, &stall.shop.operator).await;
+                let parked = world.get("/v1/jobs?state=PARKED").by(&operator).send().await.at("/items");
+                for job in parked.as_array().into_iter().flatten() {
+                    let path = format!("/v1/jobs/{}/replay", job["id"].as_str().unwrap());
+                    world.post(&path, json!({})).by(&operator).send().await.expect(200);
+                }
+                run_out(&world).await;
+                assert_eq!(world.count("SELECT COUNT(*) FROM tasks WHERE ended_at IS NULL"), 0, "{deed:?} {text}");
+                check_agreed(&world, &stall, &format!("{deed:?} {text}"));
+            });
+        }
+    }
+}

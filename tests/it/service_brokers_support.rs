@@ -94,6 +94,11 @@ impl Broker {
         self.0.lock().unwrap().habits.push((method, path, habit));
     }
 
+    /// From now on it has no bad habits.
+    pub fn heal(&self) {
+        self.0.lock().unwrap().habits.clear();
+    }
+
     pub fn set_catalog(&self, catalog: Value) {
         self.0.lock().unwrap().catalog = catalog;
     }

@@ -5,6 +5,8 @@ use crate::{
     federation_support::{Idp, sign_in, trust},
     main_job::Caller,
     packages_repositories::{BASE, Repository},
+    provisioning_support::again,
+    service_brokers_support::{Stall, run_out},
 };
 use http::Method;
 use serde_json::json;
@@ -13,7 +15,7 @@ use std::{
     io::Write,
     process::{Command, Stdio},
 };
-use store::migrations::MIGRATIONS;
+use store::migrations::{self, MIGRATIONS};
 use tests::{Actor, World, simulated};
 
 /// What is done to a subscription after it was provisioned, and the end of a term.
@@ -100,8 +102,7 @@ fn statements() -> BTreeSet<String> {
         people_and_machines_come_and_go(&world, &token, &customer).await;
         let id = caller.text("token", "/id");
         world.delete(&format!("/v1/api-tokens/{id}")).by(&token).send().await.expect(204);
-        let calls = world.hub.host_calls();
-        calls.into_iter().filter(|call| call.kind == host::Kind::Sql).map(|call| call.detail).collect()
+        said(&world)
     })
 }
 
@@ -374,6 +375,114 @@ async fn catalogue(world: &World, operator: &str, caller: &Caller) {
     post("/v1/interop/check", json!({ "products": [] })).await.expect(200);
 }
 
+/// What the hub has said to its database, once each.
+fn said(world: &World) -> BTreeSet<String> {
+    let calls = world.hub.host_calls();
+    calls.into_iter().filter(|call| call.kind == host::Kind::Sql).map(|call| call.detail).collect()
+}
+
+/// What service brokers make the hub say: what they offer, an instance and bindings from their beginnings to their ends, and one that
+/// is cleaned up after. And what the customer's own people make it say of it, whose access levels count.
+fn brokers() -> BTreeSet<String> {
+    simulated(|| async {
+        let world = World::new().await;
+        let stall = Stall::new(&world).await;
+        let shop = &stall.shop;
+        let send = async |by: &Actor, method: &str, path: &str, body: serde_json::Value| {
+            let call = world.call(method.parse().unwrap(), path).by(by).header("if-match", "*");
+            if method == "GET" { call.send().await } else { call.json(&body).send().await }
+        };
+        let customers = format!("/v1/access-levels/{}", shop.customer);
+        let all = json!({ "level": "MANAGE", "services": [{ "serviceId": stall.service, "level": "MANAGE" }] });
+        send(&shop.admin, "PUT", &customers, all.clone()).await.expect(200);
+        let admin = world.member(&shop.admin, &shop.customer, "a@fabrikam.example", &["CUSTOMER_ADMINISTRATOR"]).await;
+        send(&admin.actor, "PUT", &format!("{customers}/people/{}", admin.id), all).await.expect(200);
+        let issue = json!({ "name": "x", "organizationId": shop.customer, "roles": ["CUSTOMER_USER"] });
+        let token = send(&admin.actor, "POST", "/v1/api-tokens", issue).await.expect(201).text("/apiToken");
+        let token = world.sign_in(&token, &shop.customer).await;
+        for path in [customers.clone(), format!("{customers}/people"), "/v1/me/access-levels".into(), "/v1/subscriptions".into()]
+        {
+            send(&admin.actor, "GET", &path, json!({})).await.expect(200);
+        }
+        send(&token, "GET", "/v1/me/access-levels", json!({})).await.expect(200);
+
+        let endpoint = json!({ "displayName": "one", "kind": "VCD", "url": "https://one.example", "region": "x" });
+        let endpoint = send(&shop.admin, "POST", "/v1/cloud-endpoints", endpoint).await.expect(201).header("location").to_owned();
+        let ground = "dtc_01h455vb4pex5vsknk084sn02q";
+        let stands = json!({ "dataCenterId": ground, "environmentId": "env_01h455vb4pex5vsknk084sn02q" });
+        send(&shop.admin, "PATCH", &endpoint, stands).await.expect(422);
+        send(&shop.admin, "PATCH", &endpoint, json!({ "region": "y" })).await.expect(200);
+        let to = json!({ "organizationId": shop.customer });
+        send(&shop.admin, "POST", &format!("{endpoint}/assignments"), to).await.expect(201);
+        for path in [
+            "/v1/cloud-endpoints".into(),
+            "/v1/cloud-endpoints?cursor=cep_01h455vb4pex5vsknk084sn02q".into(),
+            endpoint.clone(),
+            format!("{endpoint}/access"),
+            format!("{endpoint}/assignments"),
+        ] {
+            for by in [&shop.admin, &admin.actor, &token] {
+                send(by, "GET", &path, json!({})).await.expect(200);
+            }
+        }
+        send(&shop.admin, "DELETE", &format!("{endpoint}/assignments/{}", shop.customer), json!({})).await.expect(204);
+        send(&shop.admin, "DELETE", &endpoint, json!({})).await.expect(204);
+
+        // What the broker fails at is deleted there.
+        stall.broker.asynchronous(1);
+        stall.broker.fails();
+        let lost = stall.subscribe(&world).await.unwrap();
+        lost.expect(202);
+        run_out(&world).await;
+        let order = json!({
+            "organizationId": shop.customer, "serviceId": stall.service, "planCode": "small", "quantity": "1", "properties": { "size": 3 }
+        });
+        let had = send(&shop.admin, "POST", "/v1/subscriptions", order).await.expect(202).text("/subscriptionId");
+        run_out(&world).await;
+        // As if its plan had terms.
+        let renewal = "INSERT INTO renewals (subscription_id, organization_id, months, anchor_at, months_done, starts_at, ends_at, renewal_preference, version, created_at, updated_at)
+            VALUES (?1, ?2, 12, 1795262400000, 12, 1795262400000, 1826798400000, 'AUTO', 1, 0, 0)";
+        world.database().execute(renewal, [&had, &shop.customer]).unwrap();
+        let path = format!("/v1/subscriptions/{had}");
+        for path in [format!("{path}/renewal"), "/v1/renewals".into(), "/v1/tasks".into(), path.clone()] {
+            send(&admin.actor, "GET", &path, json!({})).await.expect(200);
+        }
+        let task = send(&admin.actor, "GET", &path, json!({})).await.text("/taskId");
+        for path in [format!("/v1/tasks/{task}"), format!("/v1/tasks/{task}/request")] {
+            send(&admin.actor, "GET", &path, json!({})).await.expect(200);
+        }
+        send(&admin.actor, "PUT", &format!("{path}/renewal"), json!({ "renewalPreference": "CANCEL" })).await.expect(200);
+        for name in ["one", "two"] {
+            let new = json!({ "subscriptionId": had, "name": name, "parameters": { "secret": "x" } });
+            send(&admin.actor, "POST", "/v1/service-bindings", new).await.expect(202);
+            run_out(&world).await;
+        }
+        let listed = send(&admin.actor, "GET", "/v1/service-bindings", json!({})).await;
+        let binding = format!("/v1/service-bindings/{}", listed.expect(200).text("/items/0/id"));
+        send(&admin.actor, "GET", &format!("{binding}/credentials"), json!({})).await.expect(200);
+        send(&admin.actor, "DELETE", &binding, json!({})).await.expect(202);
+        run_out(&world).await;
+        send(&admin.actor, "PATCH", &path, json!({ "properties": { "size": 4 } })).await.expect(202);
+        run_out(&world).await;
+        send(&admin.actor, "POST", &format!("{path}/terminate"), json!({})).await.expect(202);
+        run_out(&world).await;
+        assert!(stall.broker.instances().is_empty() && stall.broker.bindings() == 0);
+
+        let retire = format!("/v1/services/{}", stall.service);
+        let operator = again(&world, &shop.operator).await;
+        send(&operator, "GET", "/v1/service-brokers", json!({})).await.expect(200);
+        send(&operator, "PATCH", &stall.path, json!({ "displayName": "B" })).await.expect(200);
+        let moved = json!({ "baseUrl": "https://broker.example/other", "bearerToken": "x" });
+        send(&operator, "PATCH", &stall.path, moved).await.expect(200);
+        send(&operator, "DELETE", &stall.path, json!({})).await.expect(409);
+        for what in ["deprecate", "retire"] {
+            send(&operator, "POST", &format!("{retire}/{what}"), json!({})).await.expect(200);
+        }
+        send(&operator, "DELETE", &stall.path, json!({})).await.expect(204);
+        said(&world)
+    })
+}
+
 /// Whatever access, sign-in and federation say.
 async fn people_and_machines_come_and_go(world: &World, operator: &Actor, customer: &str) {
     let body = json!({ "name": "x", "organizationId": customer, "roles": ["CUSTOMER_USER"] });
@@ -422,21 +531,24 @@ fn postgresql_takes_every_migration_and_every_statement() {
     let psql = std::env::var("PSQL").expect("PSQL says how to reach a PostgreSQL: run cargo xtask test postgres");
     // What concerns the file or the transaction itself is the connection's, and each kind has its own. What migrations say is said
     // whole and in order.
-    let migrated: BTreeSet<&str> = MIGRATIONS.iter().flat_map(|migration| migration.statements()).collect();
+    let said = migrations::text();
+    let migrated: BTreeSet<&str> = MIGRATIONS.iter().flat_map(|migration| migration.statements(&said)).collect();
     let own = |sql: &str| {
         migrated.contains(sql.trim())
             || ["PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "CREATE"].iter().any(|word| sql.trim_start().starts_with(word))
     };
     let mut script = String::from("CREATE TABLE schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL);\n");
     for migration in MIGRATIONS {
-        script += migration.sql;
+        script += migration.sql(&said);
     }
     let mut count = 0;
-    for statement in statements().iter().filter(|sql| !own(sql) && !sql.contains("CREATE ")) {
+    let mut all = statements();
+    all.extend(brokers());
+    for statement in all.iter().filter(|sql| !own(sql) && !sql.contains("CREATE ")) {
         count += 1;
         script += &format!("PREPARE statement_{count} AS {};\n", statement.replace('?', "$"));
     }
-    assert!(count > 110, "only {count} statements were seen");
+    assert!(count > 380, "only {count} statements were seen");
     let mut words = psql.split(' ');
     let mut child = Command::new(words.next().unwrap())
         .args(words)
@@ -459,4 +571,9 @@ fn postgresql_takes_every_migration_and_every_statement() {
 #[test]
 fn many_statements_are_seen() {
     assert!(statements().len() > 100);
+    let said = brokers();
+    for table in ["broker_resources", "broker_plans", "service_bindings", "access_levels", "cloud_endpoint_assignments"] {
+        let of = |word: &str| said.iter().any(|sql| sql.contains(table) && sql.trim_start().starts_with(word));
+        assert!(of("SELECT") && (of("INSERT") || of("UPDATE")), "{table}");
+    }
 }

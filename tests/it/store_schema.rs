@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use std::path::Path;
-use store::migrations::MIGRATIONS;
+use store::migrations::{self, MIGRATIONS};
 use tests::{World, simulated};
 
 fn schema(database: &Connection) -> String {
@@ -90,7 +90,7 @@ fn organizations_and_contracts_of_before_are_what_they_were() {
         |number: i64| MIGRATIONS.iter().find(|step| step.name.ends_with("_organizations_contracts")).unwrap().number - number;
     let apply = |from: i64, to: i64| {
         for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
-            for statement in migration.statements() {
+            for statement in migration.statements(&migrations::text()) {
                 database.execute(statement, []).expect(statement);
             }
         }

@@ -246,6 +246,26 @@ const ROUTES: &[Route] = &[
     route(One(EnvironmentRead), "GET /v1/environments/{environmentId}/products/{productId}/certificate"),
     route(One(EnvironmentWrite), "PUT /v1/environments/{environmentId}/products/{productId}/certificate")
         .body(r#"{"certificate":"x","privateKey":"x"}"#),
+    // access levels, of roles
+    route(One(SubscriptionRead), "GET /v1/access-levels/{organizationId}"),
+    route(One(SubscriptionWrite), "PUT /v1/access-levels/{organizationId}").body(r#"{"level":"VIEW"}"#),
+    route(One(MemberRead), "GET /v1/access-levels/{organizationId}/people"),
+    route(One(MemberRead), "GET /v1/access-levels/{organizationId}/people/{personId}"),
+    route(One(ServiceRoleWrite), "PUT /v1/access-levels/{organizationId}/people/{personId}").body(r#"{"level":"VIEW"}"#),
+    route(Token, "GET /v1/me/access-levels"),
+    // cloud-endpoints
+    route(One(CloudEndpointWrite), "POST /v1/cloud-endpoints").body(
+        r#"{"organizationId":"{organizationId}","displayName":"X","kind":"VCD","url":"https://x.example.com","region":"x"}"#,
+    ),
+    route(One(CloudEndpointRead), "GET /v1/cloud-endpoints").lists("cloudEndpointId"),
+    route(One(CloudEndpointRead), "GET /v1/cloud-endpoints/{cloudEndpointId}"),
+    route(One(CloudEndpointWrite), "PATCH /v1/cloud-endpoints/{cloudEndpointId}"),
+    route(One(CloudEndpointWrite), "DELETE /v1/cloud-endpoints/{cloudEndpointId}"),
+    route(One(CloudEndpointAccess), "GET /v1/cloud-endpoints/{cloudEndpointId}/access"),
+    route(One(CloudEndpointWrite), "POST /v1/cloud-endpoints/{cloudEndpointId}/assignments")
+        .body(r#"{"organizationId":"{organizationId}"}"#),
+    route(One(CloudEndpointRead), "GET /v1/cloud-endpoints/{cloudEndpointId}/assignments"),
+    route(One(CloudEndpointWrite), "DELETE /v1/cloud-endpoints/{cloudEndpointId}/assignments/{customerId}"),
     route(One(EnvironmentRead), "GET /v1/certificates").lists("certificateId"),
     route(One(EnvironmentRead), "GET /v1/plans").lists("planId"),
     route(One(EnvironmentRead), "GET /v1/plans/{planId}"),
@@ -394,6 +414,11 @@ impl Ground {
             }
             if kind == "PROVIDER" {
                 has.insert("contractId", world.contract(&operator, &id, &service).await);
+                let endpoint = json!({
+                    "organizationId": id, "displayName": "x", "kind": "VCD", "url": "https://x.example.com", "region": "x"
+                });
+                let endpoint = world.post("/v1/cloud-endpoints", endpoint).by(&operator).send().await;
+                has.insert("cloudEndpointId", endpoint.expect(201).text("/id"));
             }
             if kind != "CUSTOMER" {
                 has.extend(deploy(&world, &operator, &id).await);
@@ -403,6 +428,12 @@ impl Ground {
         for (place, provider, _) in TREE.iter().filter(|(.., kind)| *kind == "CUSTOMER") {
             bill(&world, &operator, &mut things, place, provider).await;
         }
+        // The one customer that no caller here acts in: whoever did would see its provider's.
+        let assigned = json!({ "organizationId": things["strange customer"]["organizationId"] });
+        let path = format!("/v1/cloud-endpoints/{}/assignments", things["strange provider"]["cloudEndpointId"]);
+        world.post(&path, assigned).by(&operator).send().await.expect(201);
+        let customer = things["strange customer"]["organizationId"].clone();
+        things.get_mut("strange provider").unwrap().insert("customerId", customer);
         let callers = callers(&world, &operator, &things).await;
         Self { world, things, callers }
     }

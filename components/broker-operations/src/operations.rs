@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, Result, id,
     service_broker::{
-        BrokerState, BrokerVerb, LEFT_ALONE, MAX_POLLING, SETTLING, Said, Verdict, judge, judge_last_operation, said, wait,
+        BrokerState, BrokerVerb, LEFT_ALONE, MAX_POLLING, MITIGATION, SETTLING, Said, Verdict, judge, judge_last_operation, said,
+        wait,
     },
     task::Outcome,
 };
@@ -144,12 +145,19 @@ impl<'a> Turn<'a> {
             Some(one) if rests(&one) && one.turn == self.name => return Ok(ended(&one)),
             Some(one) if one.state == BrokerState::Ready => return Ok(Outcome::Done),
             Some(one) if one.state == BrokerState::Making => one,
-            Some(one) if matches!(one.state, BrokerState::Deleting | BrokerState::Mitigating) => {
+            Some(mut one) if matches!(one.state, BrokerState::Deleting | BrokerState::Mitigating) => {
                 let ours = one.turn == self.name;
+                let anew = format!("{} anew", self.name);
+                let over = !ours && self.now() > one.deadline;
+                // It was given up. Now that there is to be another it is tried again, once.
+                let given_up = over && one.turn == anew;
+                if over && !given_up {
+                    (one.turn, one.deadline) = (anew, self.now() + seconds(MITIGATION));
+                }
                 let progress = self.delete_on(one).await?;
                 return Ok(match progress {
                     // Whatever came of what was there before, now there is room.
-                    Outcome::Done | Outcome::Failed(_) if !ours => self.again(0, "It is made anew.".into()),
+                    Outcome::Done | Outcome::Failed(_) if !ours && !given_up => self.again(0, "It is made anew.".into()),
                     progress => progress,
                 });
             }
@@ -276,6 +284,7 @@ impl<'a> Turn<'a> {
     async fn mitigate(&self, mut one: BrokerResource, why: String, also: Also, unsettled: bool) -> Result<Outcome> {
         (one.state, one.polling, one.operation, one.tries) = (BrokerState::Mitigating, false, None, 0);
         (one.doubt, one.in_flight) = (false, false);
+        one.deadline = self.now() + seconds(MITIGATION);
         one.settles_at = if unsettled { self.now() + TimeDelta::seconds(SETTLING) } else { Instant::default() };
         let text = format!("{why} What it may have left is being deleted at the broker.");
         one.failure = Some(why);
@@ -291,8 +300,13 @@ impl<'a> Turn<'a> {
             BrokerState::Gone => return Ok(Outcome::Done),
             BrokerState::Ready if one.turn == self.name => return Ok(ended(&one)),
             BrokerState::Deleting | BrokerState::Mitigating if one.turn == self.name => {}
-            BrokerState::Deleting | BrokerState::Mitigating => {
-                (one.turn, one.failure, one.state) = (self.name.to_owned(), None, BrokerState::Deleting);
+            // What failed to be made is not there for use, though it could not be deleted.
+            BrokerState::Mitigating => {
+                (one.turn, one.failure) = (self.name.to_owned(), None);
+                one.deadline = self.now() + seconds(MITIGATION);
+            }
+            BrokerState::Deleting => {
+                (one.turn, one.failure) = (self.name.to_owned(), None);
                 one.deadline = self.deadline(None);
             }
             BrokerState::Making | BrokerState::Ready | BrokerState::Updating => {
@@ -331,7 +345,16 @@ impl<'a> Turn<'a> {
             return self.poll(one, verb, None).await;
         }
         let mitigates = one.state == BrokerState::Mitigating;
-        if !mitigates && self.now() > one.deadline {
+        if self.now() > one.deadline {
+            if mitigates {
+                // It stays as it is: whoever has this done again finds it here, and has it deleted first.
+                let why = one.failure.map(|why| why + " ").unwrap_or_default();
+                return Ok(Outcome::Failed(format!(
+                    "{why}What that may have left at the broker, {}, could not be deleted in {} days. Have it deleted there, or restart the task when the broker can do it.",
+                    one.guid,
+                    MITIGATION / (24 * 60 * 60)
+                )));
+            }
             let why = "The broker did not delete it in the time that there is for it.".to_owned();
             return self.fail(one, BrokerState::Ready, why).await;
         }
@@ -361,7 +384,6 @@ impl<'a> Turn<'a> {
             Verdict::Done(_) => self.gone(one, also).await,
             Verdict::Pending(said, text) => {
                 (one.polling, one.operation, one.tries) = (true, operation(&said), 0);
-                one.deadline = self.deadline(None);
                 self.save(&one, also).await?;
                 Ok(self.again(wait(1, got.retry_after()), text))
             }
@@ -481,10 +503,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A deletion that failed is asked for again.
+    /// A deletion that failed is asked for again, until the time for all of it is over.
     async fn begin_again(&self, mut one: BrokerResource, why: String, asked: Option<u32>) -> Result<Outcome> {
         (one.polling, one.operation, one.tries) = (false, None, one.tries + 1);
-        one.deadline = self.deadline(None);
         self.save(&one, Also::default()).await?;
         Ok(self.again(wait(one.tries, asked), format!("{why} It is deleted again.")))
     }

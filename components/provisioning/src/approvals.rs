@@ -3,12 +3,13 @@
 use asks::{Ask, EDITED, Further, What, Why};
 use domain::{
     Error, Kind, OrganizationPath, Permission, Result,
+    access_level::AccessLevel,
     approval::{ApprovalAction, ApprovalStatus},
     audit::AuditResult,
     role::{Authority, Permissions},
 };
 use store::{
-    Db, Scope, Tx,
+    Db, Scope, Tx, access_levels,
     approvals::{self, Approval},
     bindings,
     jobs::{self, Job},
@@ -76,8 +77,26 @@ async fn what(hub: &Hub, scope: &Scope, approval: &Approval, customer: &Organiza
 
 /// What whoever asked may do for the customer now. Refused where that is not this any more.
 async fn check_asker(db: &Db, hub: &Hub, approval: &Approval, customer: &OrganizationPath) -> Result<Permissions> {
-    let held = Authority::of(&bindings::of(db, approval.asked_by, hub.now()).await?, customer).here;
-    if held.has(Permission::SubscriptionWrite) && approvals::is_asker_in_use(db, approval.asked_in).await? {
+    let bindings = bindings::of(db, approval.asked_by, hub.now()).await?;
+    let held = Authority::of(&bindings, customer).here;
+    let is_own = approval.acting_session_id.is_none() && bindings.iter().any(|one| one.path == *customer && !one.bound);
+    let mut may = held.has(Permission::SubscriptionWrite);
+    if let (true, Some(subscription_id)) = (is_own, approval.subscription_id) {
+        // The customer's own are narrowed and let by its access levels, as when they asked.
+        let permitted = (!may).then(|| AccessLevel::permitted(held));
+        let (customer_id, needed) = (approval.organization_id, AccessLevel::Manage);
+        may = match access_levels::narrowing(db, customer_id, approval.asked_by, needed, permitted).await? {
+            None => may,
+            Some(levels) => {
+                let scope = Scope::below(customer.clone()).up_to(levels);
+                match access_levels::check(db, &scope, subscription_id).await {
+                    Err(error) if error.kind == Kind::Unavailable => return Err(error),
+                    checked => checked.is_ok(),
+                }
+            }
+        };
+    }
+    if may && approvals::is_asker_in_use(db, approval.asked_in).await? {
         return Ok(held);
     }
     Err(Error::new(

@@ -56,7 +56,7 @@ pub async fn show(
 /// Says what is to become of a subscription when its term ends, while there is time for that.
 pub async fn put(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     Path(id): Path<Id<id::Subscription>>,
     condition: IfMatch,
     Body(mut change): Body<SubscriptionPatch>,

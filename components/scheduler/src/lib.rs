@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 30] = [
+const OTHERS: [&str; 31] = [
     "access",
     "sign-in",
     "federation",
@@ -34,6 +34,7 @@ const OTHERS: [&str; 30] = [
     "vsphere",
     "deployments",
     "certificates",
+    "cloud-endpoints",
     "invitations",
     "billing",
     "discovery",

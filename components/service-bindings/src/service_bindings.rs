@@ -33,7 +33,7 @@ struct Request<'a> {
 
 pub async fn create(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     prefer: Prefer,
     Body(new): Body<NewServiceBinding>,
 ) -> Result<Sent<Accepted<Task>>> {
@@ -150,7 +150,7 @@ pub async fn show(
 
 pub async fn show_credentials(
     hub: Hub,
-    caller: Caller<permit::CredentialRead>,
+    caller: Caller<permit::Using>,
     Path(id): Path<Id<id::ServiceBinding>>,
 ) -> Result<Written> {
     let binding = bindings::find(hub.db().await?, &caller.scope(), id).await?;
@@ -173,7 +173,7 @@ pub async fn show_credentials(
 
 pub async fn remove(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     prefer: Prefer,
     Path(id): Path<Id<id::ServiceBinding>>,
 ) -> Result<Sent<Accepted<Task>>> {

@@ -3,13 +3,13 @@
 use crate::service_bindings::check_bindable;
 use domain::{
     Error, Kind, Result,
-    service_broker::{BrokerVerb, ServiceBindingStatus},
+    service_broker::{BrokerState, BrokerVerb, ServiceBindingStatus},
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
 use engine::{Boxed, Settled, Work};
 use osb::Asked;
 use store::{
-    Tx,
+    Tx, broker_resources,
     service_bindings::{self as bindings, ServiceBinding},
     subscriptions::{self, Subscription},
 };
@@ -100,8 +100,14 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
     let failed = task.ended_at.is_some() && matches!(task.status, TaskStatus::Error | TaskStatus::Cancelled);
     let status = match (work.task_type, done) {
         (TaskType::ServiceBind, _) if failed => ServiceBindingStatus::Failed,
-        // It is still there, or it would not have failed.
-        (TaskType::ServiceUnbind, _) if failed => ServiceBindingStatus::Active,
+        (TaskType::ServiceUnbind, _) if failed => {
+            // It is still there, or has gone before what failed.
+            let found = broker_resources::find(tx, &binding.id.to_string()).await?;
+            if found.is_none_or(|one| one.state == BrokerState::Gone) {
+                return bindings::delete(tx, binding.id).await;
+            }
+            ServiceBindingStatus::Active
+        }
         (TaskType::ServiceBind, Some(StepName::Record)) => ServiceBindingStatus::Active,
         // Begun again, after it has failed.
         (TaskType::ServiceBind, Some(StepName::Check)) => ServiceBindingStatus::Binding,

@@ -120,7 +120,7 @@ impl web::Describe for Asking {
 
 pub async fn change(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     asking: Asking,
     Body(patch): Body<SubscriptionPatch>,
 ) -> Result<Begun> {
@@ -138,7 +138,7 @@ pub async fn change(
 
 pub async fn renew(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     asking: Asking,
     Body(further): Body<Further>,
 ) -> Result<Begun> {
@@ -147,12 +147,12 @@ pub async fn renew(
     send(&ask, &hub, &caller, asking.prefer, what).await
 }
 
-pub async fn suspend(hub: Hub, caller: Caller<permit::SubscriptionWrite>, asking: Asking, Body(why): Body<Why>) -> Result<Begun> {
+pub async fn suspend(hub: Hub, caller: Caller<permit::Managing>, asking: Asking, Body(why): Body<Why>) -> Result<Begun> {
     let ask = asking.ask(&hub, ApprovalAction::Suspend, &why)?;
     send(&ask, &hub, &caller, asking.prefer, What::Why(asking.id, why)).await
 }
 
-pub async fn resume(hub: Hub, caller: Caller<permit::SubscriptionWrite>, asking: Asking) -> Result<Begun> {
+pub async fn resume(hub: Hub, caller: Caller<permit::Managing>, asking: Asking) -> Result<Begun> {
     let why = Why::default();
     let ask = asking.ask(&hub, ApprovalAction::Resume, &why)?;
     send(&ask, &hub, &caller, asking.prefer, What::Why(asking.id, why)).await
@@ -160,7 +160,7 @@ pub async fn resume(hub: Hub, caller: Caller<permit::SubscriptionWrite>, asking:
 
 pub async fn terminate(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     asking: Asking,
     Body(why): Body<Why>,
 ) -> Result<Begun> {

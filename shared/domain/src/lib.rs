@@ -4,11 +4,13 @@
 //! value that a rule needs is an argument. That is why these rules can be tested natively in microseconds, and why
 //! every other crate may depend on this one while it depends on none of them.
 
+pub mod access_level;
 pub mod acting;
 pub mod approval;
 pub mod audit;
 pub mod branding;
 pub mod certificate;
+pub mod cloud_endpoint;
 pub mod contract;
 pub mod country;
 pub mod credential;

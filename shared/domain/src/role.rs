@@ -55,6 +55,12 @@ text_enum! {
         DataCenterRead = "DATA_CENTER_READ",
         /// Register, validate, update, discover and remove data center components.
         DataCenterWrite = "DATA_CENTER_WRITE",
+        /// See cloud endpoints and whom they are assigned to; in a customer, those that are assigned to it.
+        CloudEndpointRead = "CLOUD_ENDPOINT_READ",
+        /// Register, edit and remove cloud endpoints, and say which customers are let at them.
+        CloudEndpointWrite = "CLOUD_ENDPOINT_WRITE",
+        /// Enter cloud endpoints.
+        CloudEndpointAccess = "CLOUD_ENDPOINT_ACCESS",
         /// See environments and plans of their changes.
         EnvironmentRead = "ENVIRONMENT_READ",
         /// Deploy, import, change and delete environments.
@@ -171,13 +177,15 @@ const EVERYTHING_SEEN: &[Permission] = &[
     SubscriptionRead,
     DataCenterRead,
     EnvironmentRead,
+    CloudEndpointRead,
     UsageRead,
     InvoiceRead,
     AuditRead,
     ActingSessionRead,
 ];
 
-/// What whoever runs a distributor may do.
+/// What whoever runs a distributor may do. To enter cloud endpoints is among it, because whoever makes somebody a user of a customer must
+/// be permitted all that those are.
 const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[
     OrganizationRead,
     OrganizationWrite,
@@ -191,6 +199,8 @@ const DISTRIBUTOR_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     DataCenterRead,
     EnvironmentRead,
+    CloudEndpointRead,
+    CloudEndpointAccess,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -210,6 +220,8 @@ const RESELLER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     DataCenterRead,
     EnvironmentRead,
+    CloudEndpointRead,
+    CloudEndpointAccess,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -230,6 +242,8 @@ const DIRECT_RESELLER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionWrite,
     DataCenterRead,
     EnvironmentRead,
+    CloudEndpointRead,
+    CloudEndpointAccess,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -257,6 +271,9 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
     EnvironmentRead,
     EnvironmentWrite,
     PlanApprove,
+    CloudEndpointRead,
+    CloudEndpointWrite,
+    CloudEndpointAccess,
     UsageRead,
     UsageWrite,
     InvoiceRead,
@@ -268,8 +285,17 @@ const PROVIDER_ADMINISTRATOR: &[Permission] = &[
 
 /// The most that a principal may do in a customer that it is no member of, by an acting session: what those who run and bill
 /// the customer's services need. The customer's members, tokens, policies and acting sessions are not among it.
-pub const ACTING: &[Permission] =
-    &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite, TaskWrite, UsageRead, InvoiceRead];
+pub const ACTING: &[Permission] = &[
+    OrganizationRead,
+    ServiceRead,
+    SubscriptionRead,
+    SubscriptionWrite,
+    TaskWrite,
+    CloudEndpointRead,
+    CloudEndpointAccess,
+    UsageRead,
+    InvoiceRead,
+];
 
 /// The same without money and tokens.
 const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
@@ -289,13 +315,25 @@ const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
     EnvironmentRead,
     EnvironmentWrite,
     PlanApprove,
+    CloudEndpointRead,
+    CloudEndpointWrite,
+    CloudEndpointAccess,
     ActingSessionRead,
     ActingSessionWrite,
 ];
 
 /// What whoever looks after a customer may do there.
-const PROVIDER_ACCOUNT_ADMINISTRATOR: &[Permission] =
-    &[OrganizationRead, OrganizationWrite, MemberRead, MemberWrite, ServiceRoleWrite, ServiceRead, SubscriptionRead];
+const PROVIDER_ACCOUNT_ADMINISTRATOR: &[Permission] = &[
+    OrganizationRead,
+    OrganizationWrite,
+    MemberRead,
+    MemberWrite,
+    ServiceRoleWrite,
+    ServiceRead,
+    SubscriptionRead,
+    CloudEndpointRead,
+    CloudEndpointAccess,
+];
 
 /// What whoever runs a customer may do.
 const CUSTOMER_ADMINISTRATOR: &[Permission] = &[
@@ -309,6 +347,8 @@ const CUSTOMER_ADMINISTRATOR: &[Permission] = &[
     SubscriptionRead,
     SubscriptionApprove,
     CredentialRead,
+    CloudEndpointRead,
+    CloudEndpointAccess,
     UsageRead,
     InvoiceRead,
     AuditRead,
@@ -364,7 +404,12 @@ pub const ROLES: &[RoleRow] = &[
         &[Role::CustomerAdministrator],
         row(Role::ProviderOperationsAdministrator, Provider, Reach::Tree, PROVIDER_OPERATIONS_ADMINISTRATOR),
     ),
-    row(Role::ProviderOperationsUser, Provider, Reach::Tree, &[OrganizationRead, MemberRead, ServiceRead, SubscriptionRead]),
+    row(
+        Role::ProviderOperationsUser,
+        Provider,
+        Reach::Tree,
+        &[OrganizationRead, MemberRead, ServiceRead, SubscriptionRead, CloudEndpointRead, CloudEndpointAccess],
+    ),
     granting(
         &[Role::CustomerAdministrator],
         row(Role::ProviderAccountAdministrator, Provider, Reach::Bound, PROVIDER_ACCOUNT_ADMINISTRATOR),
@@ -393,9 +438,14 @@ pub const ROLES: &[RoleRow] = &[
         Role::CustomerOperationsAdministrator,
         Customer,
         Reach::Own,
-        &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite],
+        &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite, CloudEndpointRead, CloudEndpointAccess],
     ),
-    row(Role::CustomerUser, Customer, Reach::Own, USER),
+    row(
+        Role::CustomerUser,
+        Customer,
+        Reach::Own,
+        &[OrganizationRead, ServiceRead, SubscriptionRead, CloudEndpointRead, CloudEndpointAccess],
+    ),
     row(
         Role::CustomerBillingUser,
         Customer,
@@ -613,8 +663,8 @@ mod tests {
 
         // What is held in one organization alone is no reason to grant it for all below.
         let manager = Authority::of(&[held(Role::ProviderServiceManager, &provider, false)], &provider);
-        assert!(manager.here.covers(Permissions::of([Role::ProviderOperationsUser])));
-        assert!(manager.covers(Role::ProviderServiceManager) && !manager.covers(Role::ProviderOperationsUser));
+        assert!(manager.here.covers(Permissions::of([Role::ResellerUser])));
+        assert!(manager.covers(Role::ProviderServiceManager) && !manager.covers(Role::ResellerUser));
 
         let bound =
             [held(Role::ProviderAccountAdministrator, &provider, false), held(Role::ProviderAccountAdministrator, &one, true)];

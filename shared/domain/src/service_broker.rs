@@ -14,6 +14,9 @@ pub const API_VERSION: &str = "2.17";
 pub const PLATFORM: &str = "provider-hub";
 /// For how long the hub waits for an operation that is under way at a broker, in seconds, where the plan says nothing shorter.
 pub const MAX_POLLING: u32 = 24 * 60 * 60;
+/// For how long what may have been left at a broker is deleted again and again, in seconds, before that is given up and a person has
+/// to see to it.
+pub const MITIGATION: u32 = 3 * 24 * 60 * 60;
 /// How long after a request that got no answer "it is not there" is believed, in seconds: until then the request may still
 /// take effect.
 pub const SETTLING: i64 = 60;

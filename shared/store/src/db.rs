@@ -23,7 +23,7 @@ const ATTEMPTS: u32 = 3;
 const BUSY: &str = "database_busy";
 
 /// Something that is awaited and is compiled once, wherever it is awaited.
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// A connection of one request's own. It is never shared between requests: instances serve several at once, and their
 /// transactions would mix.
@@ -60,6 +60,14 @@ impl Db {
             return Err(Error::unavailable(format!("{} rows where one was expected: {sql}", rows.len())));
         }
         Ok(rows.pop())
+    }
+
+    /// The texts of a statement that gives one column of them. Not for every kind of row, and so compiled once.
+    pub(crate) fn texts<'a>(&'a self, sql: &'a str, params: Vec<Value>) -> Boxed<'a, Vec<String>> {
+        Box::pin(async move {
+            let columns = self.run(sql, params).await?.into_iter().flatten();
+            Ok(columns.filter_map(|column| if let Value::Text(text) = column { Some(text) } else { None }).collect())
+        })
     }
 
     /// A statement of which only its success is of interest.

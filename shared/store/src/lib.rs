@@ -5,6 +5,7 @@
 //! compile. Statements go through [`Db::query_all`], [`Db::query_opt`] and [`Db::exec`] alone: each drains its rows and
 //! then asks for the outcome, because on Spin an error comes only after the last row.
 
+pub mod access_levels;
 pub mod access_tokens;
 pub mod account_links;
 pub mod acting_policies;
@@ -16,6 +17,7 @@ pub mod bindings;
 pub mod branding;
 pub mod broker_resources;
 pub mod certificates;
+pub mod cloud_endpoints;
 pub mod contracts;
 pub mod credentials;
 pub mod data_centers;
@@ -54,7 +56,7 @@ mod value;
 pub mod vsphere;
 
 pub use db::{Db, Tx};
-pub use scope::Scope;
+pub use scope::{Levels, Scope};
 pub use value::{Row, Stored, Value};
 
 /// The refusal of an edit of what was edited since by somebody else.

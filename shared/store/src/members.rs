@@ -1,7 +1,7 @@
 //! Members: the people who have a role in an organization.
 
 use crate::{
-    Db, Row, Scope, Tx,
+    Db, Row, Scope, Tx, access_levels,
     access_tokens::{self, Place},
     bindings, credentials, member_invitations, params, service_roles,
     value::start,
@@ -141,11 +141,12 @@ pub async fn joined(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<
     .await
 }
 
-/// Ends a membership: roles, roles in services, the access tokens with which the person is at home there, and invitations.
+/// Ends a membership: roles, roles in services, access levels, the access tokens with which the person is at home there, and invitations.
 pub async fn delete(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<id::Person>, now: Instant) -> Result<()> {
     let principal = PrincipalId::Person(person);
     bindings::delete_all(tx, principal, organization).await?;
     service_roles::take_all(tx, organization, person).await?;
+    access_levels::forget(tx, organization, person).await?;
     access_tokens::revoke_at(tx, principal, organization).await?;
     // An invitation from before they became a member would let them in again.
     member_invitations::revoke_of(tx, organization, person, now).await?;

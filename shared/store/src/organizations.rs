@@ -1,9 +1,9 @@
 //! Organizations and the tree they form.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, Value,
+    Db, Row, Scope, Stored, Tx, Value, access_levels,
     access_tokens::{Place, read_place},
-    credentials, identity_providers, params,
+    cloud_endpoints, credentials, identity_providers, params,
     value::{batches, packed},
 };
 use domain::{
@@ -727,7 +727,7 @@ async fn bind(tx: &Tx<'_>, path: &OrganizationPath, condition: &str, by: Option<
 /// What keeps an organization from being removed: a statement that finds such a thing of `?1`, and what it is called. Issued
 /// invoices do not: nothing keeps track of what was paid, so none of them is ever settled; use that is not on an invoice yet does.
 /// There are no tickets yet (the component `support` is to bring them): open ones belong to this list then.
-const IN_THE_WAY: [(&str, &str); 5] = [
+const IN_THE_WAY: [(&str, &str); 6] = [
     (
         "organizations below it that are not removed",
         "SELECT id FROM organizations WHERE parent_id = ?1 AND removed_at IS NULL ORDER BY id LIMIT ?2",
@@ -741,6 +741,7 @@ const IN_THE_WAY: [(&str, &str); 5] = [
         "usage that is on no invoice yet",
         "SELECT u.id FROM usage_rows u WHERE u.organization_id = ?1 AND NOT EXISTS (SELECT 1 FROM invoice_usage i WHERE i.usage_id = u.id) ORDER BY u.period, u.id LIMIT ?2",
     ),
+    ("cloud endpoints", "SELECT id FROM cloud_endpoints WHERE organization_id = ?1 ORDER BY id LIMIT ?2"),
     (
         "contracts that are not over",
         "SELECT id FROM contracts WHERE (provider_id = ?1 OR issuer_id = ?1) AND status NOT IN ('REJECTED', 'EXPIRED', 'TERMINATED') ORDER BY id LIMIT ?2",
@@ -782,6 +783,8 @@ pub async fn remove(tx: &Tx<'_>, current: &Organization, now: Instant) -> Result
     .await?;
     tx.exec("DELETE FROM access_tokens WHERE organization_id = ?1", params![current.id]).await?;
     tx.exec("DELETE FROM branding WHERE organization_id = ?1", params![current.id]).await?;
+    cloud_endpoints::unassign_all(tx, current.id).await?;
+    access_levels::forget_all(tx, current.id).await?;
     changed(
         tx,
         "status = 'DISABLED', disabled_by = id, removed_at = ?2, updated_at = ?2, version = version + 1",

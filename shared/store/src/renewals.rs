@@ -134,8 +134,10 @@ pub async fn insert(tx: &Tx<'_>, subscription: &Subscription, rules: TermRules, 
 
 /// The renewal of one subscription within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Subscription>, now: Instant) -> Result<Renewal> {
-    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE r.subscription_id = ?1 AND o.path >= ?2 AND o.path < ?3");
-    db.query_opt(&sql, scope.after(params![id]), |row| read(row, now)).await?.ok_or_else(|| {
+    let mut values = scope.after(params![id]);
+    let seen = scope.sees("r.organization_id", "r.subscription_id", &mut values);
+    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE r.subscription_id = ?1 AND o.path >= ?2 AND o.path < ?3{seen}");
+    db.query_opt(&sql, values, |row| read(row, now)).await?.ok_or_else(|| {
         Error::new(
             domain::Kind::NotFound,
             "renewal_not_found",
@@ -187,12 +189,13 @@ pub async fn list(
         (None, Some(_)) => "r.ends_at < ?2",
         (None, None) => "1 = 1",
     };
+    let mut values = scope.after(params![organization_id, ends_before, start(after), limit]);
+    let seen = scope.sees("r.organization_id", "r.subscription_id", &mut values);
     let sql = format!(
         "SELECT {COLUMNS} FROM {FROM} JOIN subscriptions s ON s.id = r.subscription_id
          WHERE {exact} AND o.path >= ?5 AND o.path < ?6 AND (r.organization_id = ?1 OR ?1 IS NULL) AND (r.ends_at < ?2 OR ?2 IS NULL)
-         AND s.status <> 'TERMINATED' AND r.subscription_id > ?3 ORDER BY r.subscription_id LIMIT ?4"
+         AND s.status <> 'TERMINATED' AND r.subscription_id > ?3{seen} ORDER BY r.subscription_id LIMIT ?4"
     );
-    let values = scope.after(params![organization_id, ends_before, start(after), limit]);
     db.query_all(&sql, values, |row| read(row, now)).await
 }
 

@@ -1,7 +1,10 @@
 //! Whose data a statement may touch.
 
 use crate::Value;
-use domain::OrganizationPath;
+use domain::{
+    OrganizationPath,
+    access_level::{AccessLevel, OF_CUSTOMERS},
+};
 
 /// The part of the organization tree that a caller acts in: one organization, with all below it or without. Every
 /// function that reads or writes tenant data takes one and puts it into its WHERE.
@@ -9,6 +12,18 @@ use domain::OrganizationPath;
 pub struct Scope {
     path: OrganizationPath,
     until: String,
+    levels: Option<Levels>,
+}
+
+/// How the access levels of a customer's own people narrow what they do.
+#[derive(Clone, Debug)]
+pub struct Levels {
+    /// Whose levels hold: a person's id. For a machine that belongs to nobody it is nobody's.
+    pub holder: String,
+    /// The level that their roles come to, where none is said of them.
+    pub permitted: AccessLevel,
+    /// The level that the request needs.
+    pub needed: AccessLevel,
 }
 
 impl Scope {
@@ -16,14 +31,50 @@ impl Scope {
     /// from the organization it works for.
     pub fn below(path: OrganizationPath) -> Self {
         let until = path.range_end();
-        Self { path, until }
+        Self { path, until, levels: None }
     }
 
     /// The scope of whoever acts in the organization at this path by a role that reaches no further.
     pub fn only(path: OrganizationPath) -> Self {
         // `!` comes before whatever an id begins with, in ASCII and in every collation that orders by bytes.
         let until = format!("{path}!");
-        Self { path, until }
+        Self { path, until, levels: None }
+    }
+
+    /// The same, narrowed to what access levels let through.
+    #[must_use]
+    pub fn up_to(self, levels: Levels) -> Self {
+        Self { levels: Some(levels), ..self }
+    }
+
+    /// The access level that the request needs; none, where levels hold for nobody.
+    pub(crate) fn needed(&self) -> Option<AccessLevel> {
+        self.levels.as_ref().map(|levels| levels.needed)
+    }
+
+    /// The condition, beginning with AND, on rows that are of a service of a customer: that the caller's access level for it is
+    /// `least` at least; nothing, where levels hold for nobody. `organization` and `service` are what the statement calls the two;
+    /// values are added to `values`.
+    pub(crate) fn level(&self, least: AccessLevel, organization: &str, service: &str, values: &mut Vec<Value>) -> String {
+        let Some(levels) = &self.levels else { return String::new() };
+        values.push(Value::Text(levels.holder.clone()));
+        let person = format!("?{}", values.len());
+        // The lower of the two is enough if both are.
+        let both = [("''", OF_CUSTOMERS.max(levels.permitted)), (&*person, levels.permitted)].map(|(who, unsaid)| {
+            // What is said of the service comes before what is said of all.
+            format!(
+                " AND COALESCE((SELECT l.level FROM access_levels l WHERE l.organization_id = {organization} AND l.person_id = {who}
+                 AND l.service_id IN ('', {service}) ORDER BY l.service_id DESC LIMIT 1), {}) >= {}",
+                unsaid as i64, least as i64
+            )
+        });
+        both.concat()
+    }
+
+    /// The same on rows that belong to a subscription, by its id: that the caller sees it.
+    pub(crate) fn sees(&self, organization: &str, subscription: &str, values: &mut Vec<Value>) -> String {
+        let service = format!("(SELECT v.service_id FROM subscriptions v WHERE v.id = {subscription})");
+        self.level(AccessLevel::View, organization, &service, values)
     }
 
     /// The path at the scope's top.

@@ -1,6 +1,6 @@
 //! Service bindings: ways into the services that customers have, each with credentials of its own.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Row, Scope, Tx, access_levels, params, value::start};
 use domain::{Error, Id, Instant, JsonSchema, Result, Text, id, service_broker::ServiceBindingStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -91,12 +91,15 @@ pub async fn insert(tx: &Tx<'_>, new: &ServiceBinding) -> Result<()> {
     })
 }
 
-/// One service binding within the scope.
+/// One service binding within the scope. Refused where the caller sees it, and their access level is too low for the request.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::ServiceBinding>) -> Result<ServiceBinding> {
-    let values = scope.after(params![id]);
-    db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE b.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
-        .await?
-        .ok_or_else(|| Error::not_found("service_binding_not_found", "service binding", id))
+    let mut values = scope.after(params![id]);
+    let seen = scope.sees("b.organization_id", "b.subscription_id", &mut values);
+    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE b.id = ?1 AND o.path >= ?2 AND o.path < ?3{seen}");
+    let found = db.query_opt(&sql, values, read).await?;
+    let found = found.ok_or_else(|| Error::not_found("service_binding_not_found", "service binding", id))?;
+    access_levels::check(db, scope, found.subscription_id).await?;
+    Ok(found)
 }
 
 /// The service binding within the scope that a task works on; none when it is gone.
@@ -114,9 +117,10 @@ pub async fn list(
     after: Option<Id<id::ServiceBinding>>,
     limit: u32,
 ) -> Result<Vec<ServiceBinding>> {
-    let values = scope.after(params![subscription_id, start(after), limit]);
+    let mut values = scope.after(params![subscription_id, start(after), limit]);
+    let seen = scope.sees("b.organization_id", "b.subscription_id", &mut values);
     let sql = format!(
-        "SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?4 AND o.path < ?5 AND (b.subscription_id = ?1 OR ?1 IS NULL) AND b.id > ?2
+        "SELECT {COLUMNS} FROM {FROM} WHERE o.path >= ?4 AND o.path < ?5 AND (b.subscription_id = ?1 OR ?1 IS NULL) AND b.id > ?2{seen}
          ORDER BY b.id LIMIT ?3"
     );
     db.query_all(&sql, values, read).await

@@ -1,11 +1,12 @@
 //! Subscriptions: services that customers have.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, params, stale,
+    Db, Row, Scope, Stored, Tx, access_levels, params, stale,
     value::{numbers, start},
 };
 use domain::{
-    Decimal, Error, Id, Instant, JsonSchema, Result, id, service::Code, subscription::SubscriptionStatus, term::RenewalPreference,
+    Decimal, Error, Id, Instant, JsonSchema, Result, access_level::AccessLevel, id, service::Code,
+    subscription::SubscriptionStatus, term::RenewalPreference,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -218,12 +219,15 @@ pub async fn insert(tx: &Tx<'_>, new: &Subscription) -> Result<()> {
     .await
 }
 
-/// One subscription within the scope.
+/// One subscription within the scope. Refused where the caller sees it, and their access level is too low for the request.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Subscription>) -> Result<Subscription> {
-    let values = scope.after(params![id]);
-    db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE s.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
-        .await?
-        .ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))
+    let mut values = scope.after(params![id]);
+    let seen = scope.level(AccessLevel::View, "s.organization_id", "s.service_id", &mut values);
+    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE s.id = ?1 AND o.path >= ?2 AND o.path < ?3{seen}");
+    let found = db.query_opt(&sql, values, read).await?;
+    let found = found.ok_or_else(|| Error::not_found("subscription_not_found", "subscription", id))?;
+    access_levels::check(db, scope, id).await?;
+    Ok(found)
 }
 
 /// A page of the subscriptions within the scope, oldest first.
@@ -235,12 +239,13 @@ pub async fn list(
     after: Option<Id<id::Subscription>>,
     limit: u32,
 ) -> Result<Vec<Subscription>> {
-    let values = scope.after(params![organization_id, status, start(after), limit]);
+    let mut values = scope.after(params![organization_id, status, start(after), limit]);
+    let seen = scope.level(AccessLevel::View, "s.organization_id", "s.service_id", &mut values);
     db.query_all(
         &format!(
             "SELECT {COLUMNS} FROM {FROM}
              WHERE o.path >= ?5 AND o.path < ?6 AND (s.organization_id = ?1 OR ?1 IS NULL) AND (s.status = ?2 OR ?2 IS NULL)
-             AND s.id > ?3 ORDER BY s.id LIMIT ?4"
+             AND s.id > ?3{seen} ORDER BY s.id LIMIT ?4"
         ),
         values,
         read,

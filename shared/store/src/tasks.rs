@@ -388,10 +388,19 @@ pub async fn set_job(tx: &Tx<'_>, id: Id<id::Task>, job_id: Id<id::Job>) -> Resu
     tx.exec("UPDATE tasks SET job_id = ?2 WHERE id = ?1", params![id, job_id]).await
 }
 
+/// The condition on tasks that they are of no subscription, or of one that the caller sees.
+fn seen(scope: &Scope, values: &mut Vec<Value>) -> String {
+    match scope.sees("t.organization_id", "t.subscription_id", values) {
+        none if none.is_empty() => none,
+        seen => format!(" AND (t.subscription_id IS NULL OR (1 = 1{seen}))"),
+    }
+}
+
 /// One task within the scope.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<Task> {
-    let values = scope.after(params![id]);
-    with_steps(db, &format!("SELECT t.* FROM {FROM} WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values)
+    let mut values = scope.after(params![id]);
+    let seen = seen(scope, &mut values);
+    with_steps(db, &format!("SELECT t.* FROM {FROM} WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3{seen}"), values)
         .await?
         .pop()
         .ok_or_else(|| Error::not_found("task_not_found", "task", id))
@@ -400,9 +409,10 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<Task> {
 /// What a task within the scope was asked for: the body of the request as JSON, with a mask where a secret stood; null where
 /// that was not kept yet when the task was made.
 pub async fn request(db: &Db, scope: &Scope, id: Id<id::Task>) -> Result<String> {
-    let values = scope.after(params![id]);
+    let mut values = scope.after(params![id]);
+    let seen = seen(scope, &mut values);
     let sql = format!(
-        "SELECT COALESCE(r.body, 'null') FROM {FROM} LEFT JOIN task_requests r ON r.task_id = t.id WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3"
+        "SELECT COALESCE(r.body, 'null') FROM {FROM} LEFT JOIN task_requests r ON r.task_id = t.id WHERE t.id = ?1 AND o.path >= ?2 AND o.path < ?3{seen}"
     );
     db.query_opt(&sql, values, |row| row.take()).await?.ok_or_else(|| Error::not_found("task_not_found", "task", id))
 }
@@ -429,11 +439,12 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: Option<Id<id::
         Filter { task_type: Some(_), .. } => "t.task_type = ?2",
         _ => "1 = 1",
     };
-    let values = scope.after(params![filter.status, task_type, subject, start(after), limit]);
+    let mut values = scope.after(params![filter.status, task_type, subject, start(after), limit]);
+    let seen = seen(scope, &mut values);
     let page = format!(
         "SELECT t.* FROM {FROM}
          WHERE {exact} AND o.path >= ?6 AND o.path < ?7 AND (t.status = ?1 OR ?1 IS NULL) AND (t.task_type = ?2 OR ?2 IS NULL)
-         AND (t.subject = ?3 OR ?3 IS NULL) AND t.id > ?4 ORDER BY t.id LIMIT ?5"
+         AND (t.subject = ?3 OR ?3 IS NULL) AND t.id > ?4{seen} ORDER BY t.id LIMIT ?5"
     );
     with_steps(db, &page, values).await
 }

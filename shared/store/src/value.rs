@@ -74,6 +74,15 @@ impl Stored for Instant {
     }
 }
 
+impl Stored for domain::access_level::AccessLevel {
+    fn to_value(&self) -> Value {
+        Value::Int(*self as i64)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        Self::ALL.get(usize::try_from(i64::from_value(value)?).ok()?).copied()
+    }
+}
+
 impl Stored for u32 {
     fn to_value(&self) -> Value {
         Value::Int(i64::from(*self))
@@ -167,6 +176,7 @@ stored_as_text! {
     [] domain::package::PackageWorkStatus; [] domain::package::PackageFileStatus;
     [] domain::subscription::SubscriptionStatus; [] domain::term::RenewalPreference; [] domain::task::TaskStatus; [] domain::task::StepStatus;
     [] domain::task::TaskType; [] domain::environment::EnvironmentStatus; [] domain::environment::PlanStatus;
+    [] domain::cloud_endpoint::CloudEndpointKind;
     [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::service_broker::BrokerVerb; [] domain::service_broker::BrokerState;
     [] domain::service_broker::ServiceBindingStatus;

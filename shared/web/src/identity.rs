@@ -5,13 +5,15 @@
 
 use crate::{FromRequest, Hub, Incoming, secret};
 use domain::{
-    Error, Id, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result, id,
+    Error, Id, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result,
+    access_level::AccessLevel,
+    id,
     organization::OrganizationStatus,
     role::{Authority, Binding, Permissions},
 };
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
-    Scope,
+    Scope, access_levels,
     access_tokens::{self, Place, Principal},
 };
 
@@ -19,6 +21,9 @@ use store::{
 pub trait Permit {
     /// Which one; `None` for what everybody may who is known at all.
     const PERMISSION: Option<Permission>;
+    /// Whether an access level gives it too, to whoever belongs to a customer, for services of that customer. What is asked for must
+    /// be found in the caller's scope then, which lets through no more than the level.
+    const BY_LEVEL: bool = false;
 }
 
 /// One type for each permission.
@@ -41,9 +46,25 @@ pub mod permit {
             }
         )*};
     }
+    macro_rules! permits_by_level {
+        ($($(#[$doc:meta])* $name:ident $permission:ident;)*) => {$(
+            $(#[$doc])*
+            pub enum $name {}
+            impl Permit for $name {
+                const PERMISSION: Option<Permission> = Some(Permission::$permission);
+                const BY_LEVEL: bool = true;
+            }
+        )*};
+    }
+    permits_by_level! {
+        /// What [`Permission::CredentialRead`] permits, by a role or by the access level USE.
+        Using CredentialRead;
+        /// What [`Permission::SubscriptionWrite`] permits of subscriptions that there are, by a role or by the access level MANAGE.
+        Managing SubscriptionWrite;
+    }
     permits! {
         OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite IdentityProviderRead IdentityProviderWrite ServiceRead ServiceWrite
-        SubscriptionRead SubscriptionWrite SubscriptionApprove CredentialRead TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
+        SubscriptionRead SubscriptionWrite SubscriptionApprove CredentialRead TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove CloudEndpointRead CloudEndpointWrite CloudEndpointAccess UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
         AuditRead ActingSessionRead ActingSessionWrite
     }
 }
@@ -89,6 +110,13 @@ impl Identity {
         self.authority.here
     }
 
+    /// Whether they act in a customer as one of its own: a member, or a machine of its. Whoever is bound to it or acts there in an
+    /// acting session is its provider's.
+    pub fn is_customers_own(&self) -> bool {
+        let own = |binding: &Binding| binding.path == self.acting.path && !binding.bound;
+        self.acting.kind == OrganizationKind::Customer && self.acting_session.is_none() && self.principal.bindings.iter().any(own)
+    }
+
     /// What the caller may do in an organization within their scope: nobody grants more than that.
     pub fn authority_in(&self, place: &OrganizationPath) -> Authority {
         // Whoever acts for a customer has no more to give than the session lets them do.
@@ -117,7 +145,7 @@ impl<P> Deref for Caller<P> {
 
 impl<P: Permit> FromRequest for Caller<P> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        authorize(hub, incoming, P::PERMISSION).await.map(|identity| Self(identity, PhantomData))
+        authorize(hub, incoming, P::PERMISSION, P::BY_LEVEL).await.map(|identity| Self(identity, PhantomData))
     }
 }
 
@@ -126,11 +154,22 @@ fn authorize<'a>(
     hub: &'a Hub,
     incoming: &'a Incoming,
     needed: Option<Permission>,
+    by_level: bool,
 ) -> Pin<Box<dyn Future<Output = Result<Identity>> + 'a>> {
     Box::pin(async move {
         let mut identity = identify(hub, incoming).await?;
-        match needed {
-            Some(permission) if !identity.authority.here.has(permission) => Err(Error::new(
+        let Some(permission) = needed else { return Ok(identity) };
+        let by_role = identity.authority.here.has(permission);
+        if let Some(needed) = AccessLevel::needed(permission).filter(|_| (by_role || by_level) && identity.is_customers_own()) {
+            let permitted = (!by_role).then(|| AccessLevel::permitted(identity.authority.here));
+            let (customer, principal) = (identity.acting.id, identity.principal.id);
+            if let Some(levels) = access_levels::narrowing(hub.db().await?, customer, principal, needed, permitted).await? {
+                identity.scope = identity.scope.up_to(levels);
+                return Ok(identity);
+            }
+        }
+        match by_role {
+            false => Err(Error::new(
                 Kind::Forbidden,
                 "permission_missing",
                 format!(
@@ -138,8 +177,8 @@ fn authorize<'a>(
                     identity.acting.id
                 ),
             )),
-            _ => {
-                if needed.is_some_and(|permission| identity.authority.below.has(permission)) {
+            true => {
+                if identity.authority.below.has(permission) {
                     identity.scope = Scope::below(identity.acting.path.clone());
                 }
                 Ok(identity)
