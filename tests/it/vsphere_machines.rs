@@ -163,7 +163,7 @@ fn an_upgrade_is_a_persons_and_goes_back_to_its_snapshots() {
             let environment = deployed(&world, &operator, &id).await;
             let asked = change(&world, &operator, &environment, json!([product(&id, "10.6", &["a", "b"])])).await;
             let waiting = task(&world, &operator, &asked).await;
-            assert_eq!((&waiting["status"], steps(&waiting)[2]), (&json!("MANUAL"), "MANUAL"), "{waiting}");
+            assert_eq!((&waiting["status"], steps(&waiting)[3]), (&json!("MANUAL"), "MANUAL"), "{waiting}");
             assert!(vcenter.machines().iter().all(|machine| machine.snapshots.len() == 1));
             let path = format!("/v1/tasks/{}/steps/VERIFY/{word}", asked.text("/id"));
             world.post(&path, json!({ "message": "so it is" })).by(&again(&world, &operator).await).send().await.expect(200);

@@ -36,6 +36,8 @@ pub struct Machine {
     pub name: String,
     pub uuid: String,
     pub mark: String,
+    /// The task that it was deployed for.
+    pub task: String,
     pub on: bool,
     pub cpu: i64,
     pub memory: i64,
@@ -312,10 +314,11 @@ impl State {
                         (
                             "config.extraConfig",
                             format!(
-                                "<val><OptionValue xsi:type=\"OptionValue\"><key>providerhub.node</key><value>{}</value></OptionValue></val>",
-                                machine.mark
+                                "<val><OptionValue xsi:type=\"OptionValue\"><key>providerhub.node</key><value>{}</value></OptionValue><OptionValue xsi:type=\"OptionValue\"><key>providerhub.task</key><value>{}</value></OptionValue></val>",
+                                machine.mark, machine.task
                             ),
                         ),
+                        ("config.instanceUuid", text(&machine.uuid)),
                     ];
                     if !machine.snapshots.is_empty() {
                         let list: String = machine
@@ -361,6 +364,12 @@ impl State {
 
     fn change(&mut self, method: &str, this: &str, body: &str, habit: Option<Habit>, response: &str) -> Response<Bytes> {
         let (id, snapshot) = this.split_once('/').map_or((this, ""), |(id, snapshot)| (id, snapshot));
+        let taken = |machine: &Machine| {
+            within(body, "name") == Some(&machine.name) || within(body, "instanceUuid") == Some(&machine.uuid)
+        };
+        if method == "ReconfigVM_Task" && self.machines.iter().any(|(other, machine)| other != id && taken(machine)) {
+            return fault("DuplicateName");
+        }
         let Some(machine) = self.machines.get_mut(id) else { return fault("ManagedObjectNotFound") };
         let what = format!("{} {}", method.trim_end_matches("_Task"), machine.name);
         let fails = habit == Some(Habit::Fails);
@@ -381,7 +390,14 @@ impl State {
                     (machine.cpu, machine.memory) = (number("numCPUs", machine.cpu), number("memoryMB", machine.memory));
                     let text = |tag: &str, was: &str| within(body, tag).unwrap_or(was).to_owned();
                     (machine.name, machine.uuid) = (text("name", &machine.name), text("instanceUuid", &machine.uuid));
-                    machine.mark = text("value", &machine.mark);
+                    for option in body.split("<extraConfig").skip(1) {
+                        let value = within(option, "value").unwrap().to_owned();
+                        match within(option, "key") {
+                            Some("providerhub.node") => machine.mark = value,
+                            Some("providerhub.task") => machine.task = value,
+                            other => panic!("the vCenter of the tests has no option {other:?}"),
+                        }
+                    }
                 }
                 other => panic!("the vCenter of the tests has no {other}"),
             }

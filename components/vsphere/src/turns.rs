@@ -78,7 +78,7 @@ impl Turn<'_> {
     async fn go(&mut self) -> Result<(Outcome, Value), Stop> {
         match self.asked.step {
             StepName::Contact => self.contact().await,
-            StepName::Apply | StepName::Verify | StepName::Record => {
+            StepName::Check | StepName::Backup | StepName::Apply | StepName::Verify | StepName::Record => {
                 machines::go(self).await.map(|outcome| (outcome, Value::Null))
             }
             other => {
@@ -113,12 +113,9 @@ impl Turn<'_> {
     /// What comes of a turn that cannot be taken: of what changes machines, some may have been changed.
     pub fn end(&self, why: String) -> Outcome {
         match (self.asked.step, self.asked.way) {
-            (StepName::Apply, Way::Do) => Outcome::GaveUp(why),
+            (StepName::Backup | StepName::Apply, Way::Do) => Outcome::GaveUp(why),
             // What is still there to go back to harms nobody, and what was done is right.
-            (StepName::Record, _) => {
-                self.hub.warn("a snapshot was not taken away", &Error::unavailable(why));
-                Outcome::Done
-            }
+            (StepName::Record, _) => Outcome::Noted(format!("What was kept to go back to could not be taken away: {why}")),
             _ => Outcome::Failed(why),
         }
     }

@@ -43,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     17 "0017_service_brokers",
     18 "0018_vsphere",
     19 "0019_certificates",
+    20 "0020_redeployments",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
