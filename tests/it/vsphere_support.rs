@@ -24,6 +24,8 @@ pub enum Habit {
     Expires,
     /// Refuses for this reason.
     Refuses(&'static str),
+    /// Refuses the n-th time, and no other.
+    RefusesOnce(u32),
     /// Takes the order, and its task fails.
     Fails,
     /// Does it only when so many machines were looked for.
@@ -149,11 +151,22 @@ impl Vcenter {
         self.0.lock().unwrap().machines.insert(id.to_owned(), machine);
     }
 
+    /// Takes a machine away.
+    pub fn take(&self, name: &str) {
+        self.0.lock().unwrap().machines.retain(|_, machine| machine.name != name);
+    }
+
     /// Its machines by name.
     pub fn machines(&self) -> Vec<Machine> {
         let mut all: Vec<Machine> = self.0.lock().unwrap().machines.values().cloned().collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         all
+    }
+
+    /// The vCenter's own id of the machine of this name.
+    pub fn id_of(&self, name: &str) -> String {
+        let state = self.0.lock().unwrap();
+        state.machines.iter().find(|(_, machine)| machine.name == name).expect("such a machine").0.clone()
     }
 
     /// What was done, each thing with the machine that it was done to.
@@ -189,6 +202,10 @@ impl Vcenter {
             let mut state = self.0.lock().unwrap();
             state.asked.push(method.clone());
             match state.habits.get_mut(&method) {
+                Some((Habit::RefusesOnce(nth), _)) => {
+                    *nth = nth.wrapping_sub(1);
+                    (*nth == 0).then_some(Habit::Refuses("NoPermission"))
+                }
                 Some((habit, times)) if *times > 0 => {
                     *times -= 1;
                     Some(*habit)

@@ -591,10 +591,11 @@ impl Work<'_, '_> {
                 }
                 return self.act(goal, "ReconfigVM_Task", &old, &format!("<spec>{spec}</spec>"), "given its name back").await;
             }
-            (_, Some(_)) => match self.make(goal).await? {
-                Next::Right => {}
-                next => return Ok(next),
-            },
+            // It is as it was, but for having been switched off.
+            (_, Some(old)) if !old.is_on() && goal.node["powerState"] != "OFF" => {
+                return self.act(goal, "PowerOnVM_Task", &old.object.this, "", "powered on").await;
+            }
+            (_, Some(_)) => {}
             // There was none before.
             (None, None) => {}
         }
