@@ -29,6 +29,7 @@ pub fn tables() -> Vec<Routes> {
         environments::routes(),
         deployments::routes(),
         certificates::routes(),
+        stored_passwords::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

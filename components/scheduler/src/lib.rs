@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 29] = [
     "access",
     "sign-in",
     "federation",
@@ -32,6 +32,7 @@ const OTHERS: [&str; 28] = [
     "vsphere",
     "deployments",
     "certificates",
+    "stored-passwords",
     "invitations",
     "billing",
     "discovery",

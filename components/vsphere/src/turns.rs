@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use store::{
     Scope,
     data_centers::{self, Access},
+    stored_passwords,
     tasks::{self, Task},
 };
 use web::{Body, Hub, Internal, Shown};
@@ -149,13 +150,24 @@ impl Turn<'_> {
         Ok((outcome, json!(null)))
     }
 
+    /// The password that a vCenter refers to, as it is now.
+    async fn stored(&self, access: &Access, reference: &str) -> Result<String, Stop> {
+        let found = stored_passwords::find_sealed(self.hub.db().await?, access.organization_id, reference).await?;
+        let Some((id, sealed)) = found else {
+            let text = format!(
+                "Its organization has no stored password with the reference {reference}. Store it (POST /v1/stored-passwords) and give its reference, or give the password itself."
+            );
+            return Err(Wrong::Settled(text).into());
+        };
+        Ok(self.hub.unseal(&id.to_string(), &sealed).await?)
+    }
+
     /// Where a vCenter is, and who the hub is to it. `owner` is what its password was sealed for.
     pub async fn sign_in(&self, access: &Access, owner: &str) -> Result<SignIn, Stop> {
-        let Some(sealed) = &access.password_sealed else {
-            let text = "Its password is kept elsewhere, where the hub cannot read it. Give the password itself.";
-            return Err(Wrong::Settled(text.to_owned()).into());
+        let password = match (&access.password_sealed, &access.password_reference) {
+            (Some(sealed), _) => self.hub.unseal(owner, sealed).await?,
+            (None, reference) => self.stored(access, reference.as_deref().unwrap_or_default()).await?,
         };
-        let password = self.hub.unseal(owner, sealed).await?;
         let base = base(&web::variable("vcenter_hosts").await?, &access.fqdn);
         Ok(SignIn { base, username: access.username.clone(), password })
     }

@@ -58,6 +58,8 @@ nouns! {
     Task "task" "task";
     /// A data center component: a vCenter, an NSX manager and the like.
     DataCenter "dtc" "data center component";
+    /// A password that is stored apart from what is reached with it.
+    StoredPassword "pwd" "stored password";
     /// A certificate of a product of an environment.
     Certificate "crt" "certificate";
     /// An environment: products that were deployed together.

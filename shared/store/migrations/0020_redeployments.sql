@@ -30,3 +30,4 @@ CREATE TABLE stored_passwords (
 );
 CREATE INDEX stored_passwords_organization ON stored_passwords (organization_id, id);
 CREATE INDEX data_centers_password ON data_centers (password_ref) WHERE password_ref IS NOT NULL;
+CREATE INDEX data_center_edits_password ON data_center_edits (password_ref) WHERE password_ref IS NOT NULL;
