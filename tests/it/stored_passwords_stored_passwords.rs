@@ -159,7 +159,10 @@ fn passwords_are_stored_for_one_organization() {
         let password = stored(&world, &one, "vc", PASSWORD).await;
         let id = password.text("/id");
         // The operator, above both, sees it, and can store one for a provider; a customer has none.
-        assert_eq!(world.get(&format!("{PATH}/{id}")).by(&operator).send().await.expect(200).text("/organizationId"), one.organization);
+        assert_eq!(
+            world.get(&format!("{PATH}/{id}")).by(&operator).send().await.expect(200).text("/organizationId"),
+            one.organization
+        );
         let body = json!({ "alias": "more", "password": PASSWORD, "organizationId": other.organization });
         let more = world.post(PATH, body).by(&operator).send().await;
         assert_eq!(more.expect(201).text("/organizationId"), other.organization);

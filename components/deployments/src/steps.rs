@@ -79,10 +79,8 @@ async fn check(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     if let Some(environment) = environment.filter(|_| plan.seen_version > 0) {
         environments::check_version(&environment, Some(plan.seen_version))?;
     }
-    let looks = matches!(
-        work.task_type,
-        TaskType::EnvironmentDeploy | TaskType::NodeAdd | TaskType::NodeRedeploy | TaskType::Upgrade
-    );
+    let looks =
+        matches!(work.task_type, TaskType::EnvironmentDeploy | TaskType::NodeAdd | TaskType::NodeRedeploy | TaskType::Upgrade);
     let products = [&after, &Value::Null];
     if looks && !by_person(work, products).await? && environments::uses(db, work.scope, products, Target::Vsphere).await? {
         // Before anything is touched. What is found may be ignored.
@@ -144,9 +142,7 @@ async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
                 }
                 Ok(())
             }
-            (TaskType::NodeRedeploy, Way::Undo) => {
-                environments::bring_machines_back(tx, plan.environment_id, work.task.id).await
-            }
+            (TaskType::NodeRedeploy, Way::Undo) => environments::bring_machines_back(tx, plan.environment_id, work.task.id).await,
             (_, Way::Do) => environments::set_machines(tx, plan.environment_id, &after).await,
             (_, Way::Undo) => environments::set_machines(tx, plan.environment_id, &before).await,
         }

@@ -103,7 +103,10 @@ pub async fn create(
         Some(CreateAction::Validate) => TaskType::EnvironmentValidate,
     };
     if query.ignore_validation && task_type == TaskType::EnvironmentValidate {
-        return Err(Error::malformed("bad_query", "ignoreValidation is for what goes on after its validation; action=VALIDATE does nothing else.".to_owned()));
+        return Err(Error::malformed(
+            "bad_query",
+            "ignoreValidation is for what goes on after its validation; action=VALIDATE does nothing else.".to_owned(),
+        ));
     }
     let CreateQuery { disable_rollback, ignore_validation, disable_backup, .. } = query;
     let how = How { disable_rollback, ignore_validation, disable_backup };

@@ -20,7 +20,11 @@ use domain::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 use store::{
     data_centers, environments, jobs,
     plans::{self, Plan},
@@ -142,6 +146,8 @@ struct There {
     vcenter: Vcenter,
     /// Its data centers, with their folders of machines.
     places: Vec<Object>,
+    /// What machines are put on in the data center that was looked at last: it stays what it is for as long as a turn goes on.
+    grounds: RefCell<Option<(Ref, Rc<Vec<Object>>)>>,
 }
 
 /// A turn at machines.
@@ -331,7 +337,7 @@ impl Work<'_, '_> {
         let sign_in = self.turn.sign_in(&access, &goal.data_center.to_string()).await?;
         let vcenter = Vcenter::sign_in(sign_in).await?;
         let places = vcenter.below(&vcenter.root(), &[("Datacenter", &["name", "vmFolder"])]).await;
-        let there = self.there.insert(There { id: goal.data_center, vcenter, places: Vec::new() });
+        let there = self.there.insert(There { id: goal.data_center, vcenter, places: Vec::new(), grounds: RefCell::default() });
         there.places = places?;
         there.places.sort_by_key(Object::name);
         Ok(())
@@ -643,13 +649,9 @@ impl Work<'_, '_> {
     /// Refuses a name that another machine has.
     async fn free(&self, goal: &Goal<'_>) -> Result<(), Stop> {
         let (_, folder) = self.place(goal)?;
-        let name = said(goal.node, "vmName");
-        match self.there()?.vcenter.child(&folder, name).await? {
+        match self.there()?.vcenter.child(&folder, said(goal.node, "vmName")).await? {
             None => Ok(()),
-            Some(_) => Err(Wrong::Settled(format!(
-                "The vCenter has something else with the name {name}. Give the node another vmName, or take that away."
-            ))
-            .into()),
+            Some(_) => Err(taken(goal)),
         }
     }
 
@@ -670,17 +672,29 @@ impl Work<'_, '_> {
         format!("<spec>{spec}{}{}</spec>", option(MARK, &goal.mark), option(DEPLOYED_BY, &self.turn.task.id.to_string()))
     }
 
-    /// Where a node is to be deployed: the resource pool and the datastore, if one is named.
-    async fn target(&self, goal: &Goal<'_>) -> Result<(Ref, Option<Ref>, Vec<Object>), Stop> {
+    /// What a node can be put on: what there is of clusters, pools, datastores and networks in its data center, by name.
+    async fn grounds(&self, goal: &Goal<'_>) -> Result<Rc<Vec<Object>>, Stop> {
         let (place, _) = self.place(goal)?;
+        let known = self.there()?.grounds.borrow().as_ref().filter(|(of, _)| *of == place).map(|(_, known)| known.clone());
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let kinds: [(&str, &[&str]); 4] = [
             ("ClusterComputeResource", &["name", "resourcePool"]),
             ("ResourcePool", &["name", "owner"]),
             ("Datastore", &["name"]),
             ("Network", &["name"]),
         ];
-        let mut there = self.there()?.vcenter.below(&place, &kinds).await?;
-        there.sort_by_key(Object::name);
+        let mut found = self.there()?.vcenter.below(&place, &kinds).await?;
+        found.sort_by_key(Object::name);
+        let found = Rc::new(found);
+        *self.there()?.grounds.borrow_mut() = Some((place, found.clone()));
+        Ok(found)
+    }
+
+    /// Where a node is to be deployed: the resource pool and the datastore, if one is named.
+    async fn target(&self, goal: &Goal<'_>) -> Result<(Ref, Option<Ref>, Rc<Vec<Object>>), Stop> {
+        let there = self.grounds(goal).await?;
         let named = |kind: &str, name: &str| {
             there.iter().filter(|one| one.this.kind == kind).find(|one| name.is_empty() || one.name() == name)
         };
@@ -858,12 +872,11 @@ impl Work<'_, '_> {
 
     /// Sees whether a node could be deployed.
     async fn could(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
-        let own = match self.called(goal, said(goal.node, "vmName")).await? {
-            Some(this) => self.option(&this, MARK).await? == goal.mark,
-            None => false,
-        };
-        if !own {
-            self.free(goal).await?;
+        let (_, folder) = self.place(goal)?;
+        if let Some(this) = self.there()?.vcenter.child(&folder, said(goal.node, "vmName")).await?
+            && (this.kind != "VirtualMachine" || self.option(&this, MARK).await? != goal.mark)
+        {
+            return Err(taken(goal));
         }
         self.target(goal).await?;
         self.item(goal).await?;
@@ -895,6 +908,13 @@ impl Work<'_, '_> {
         }
         self.act(goal, "ReconfigVM_Task", &this, &format!("<spec>{}</spec>", option(MARK, to)), "taken over").await
     }
+}
+
+/// The refusal of a name that somebody else's machine has.
+fn taken(goal: &Goal<'_>) -> Stop {
+    let name = said(goal.node, "vmName");
+    let text = format!("The vCenter has something else with the name {name}. Give the node another vmName, or take that away.");
+    Wrong::Settled(text).into()
 }
 
 /// What is asked for that cannot be changed where it is.

@@ -509,7 +509,9 @@ pub fn redeployment(products: &Value, host_name: &str) -> Option<Value> {
     let (product, node) = nodes.into_iter().find(|(_, node)| node["hostName"] == host_name)?;
     let pointer = format!("/products/{}/nodes/{host_name}", product["productId"].as_str().unwrap_or_default());
     let mut change = Map::new();
-    for (name, value) in [("pointer", pointer.into()), ("action", REPLACED.into()), ("before", node.clone()), ("after", node.clone())] {
+    for (name, value) in
+        [("pointer", pointer.into()), ("action", REPLACED.into()), ("before", node.clone()), ("after", node.clone())]
+    {
         change.insert(name.to_owned(), value);
     }
     Some(Value::Object(change))
@@ -521,7 +523,11 @@ const REPLACED: &str = "REPLACED";
 /// The host names of the nodes whose machines these changes replace.
 pub fn replaced(changes: &Value) -> Vec<&str> {
     let changes = changes.as_array().map(Vec::as_slice).unwrap_or_default();
-    changes.iter().filter(|change| change["action"] == REPLACED).filter_map(|change| change["after"]["hostName"].as_str()).collect()
+    changes
+        .iter()
+        .filter(|change| change["action"] == REPLACED)
+        .filter_map(|change| change["after"]["hostName"].as_str())
+        .collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ const LITERAL: Word = Word {
     pattern: "^[^'\"]{2,32}$",
 };
 
-const ALIAS: Field = Field { name: "alias", shape: Shape::Text(1, 80), about: "The name it is known by, unique in the organization." };
+const ALIAS: Field =
+    Field { name: "alias", shape: Shape::Text(1, 80), about: "The name it is known by, unique in the organization." };
 const THE_PASSWORD: Field = Field { name: "password", shape: Shape::Secret(&LITERAL), about: "The password." };
 const USERNAME: Field = Field { name: "username", shape: Shape::Text(1, 120), about: "Whose password it is." };
 const DESCRIPTION: Field = Field { name: "description", shape: Shape::Text(1, 500), about: "What it is for." };

@@ -290,7 +290,11 @@ impl Outcome {
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Done => None,
-            Self::Noted(text) | Self::WaitForPerson(text) | Self::Failed(text) | Self::GaveUp(text) | Self::LookAgain(_, text) => Some(text),
+            Self::Noted(text)
+            | Self::WaitForPerson(text)
+            | Self::Failed(text)
+            | Self::GaveUp(text)
+            | Self::LookAgain(_, text) => Some(text),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Plans: what changes of environments come to.
 
 use crate::{Db, Row, Scope, Tx, environments::json, params, value::start};
-use domain::{Error, Id, Instant, JsonSchema, Result, environment::{PlanStatus, replaced}, form, id, task::TaskType};
+use domain::{
+    Error, Id, Instant, JsonSchema, Result,
+    environment::{PlanStatus, replaced},
+    form, id,
+    task::TaskType,
+};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 

@@ -41,7 +41,8 @@ pub struct Edit {
     pub sealed: Option<String>,
 }
 
-const COLUMNS: &str = "p.id, p.organization_id, p.alias, p.reference, p.username, p.description, p.created_at, p.updated_at, p.version";
+const COLUMNS: &str =
+    "p.id, p.organization_id, p.alias, p.reference, p.username, p.description, p.created_at, p.updated_at, p.version";
 const FROM: &str = "stored_passwords p JOIN organizations o ON o.id = p.organization_id";
 
 fn read(row: &mut Row) -> Result<StoredPassword> {
@@ -61,7 +62,9 @@ fn read(row: &mut Row) -> Result<StoredPassword> {
 fn taken(alias: &str) -> Error {
     Error::conflict(
         "stored_password_alias_taken",
-        format!("There is a stored password with the alias {alias} in the organization already. Replace that, or choose another alias."),
+        format!(
+            "There is a stored password with the alias {alias} in the organization already. Replace that, or choose another alias."
+        ),
     )
 }
 
