@@ -360,7 +360,7 @@ CREATE TABLE machines (
 environment_id TEXT NOT NULL REFERENCES environments (id),
 host_name TEXT NOT NULL,
 product_id TEXT NOT NULL,
-node TEXT NOT NULL, certificate TEXT,
+node TEXT NOT NULL, certificate TEXT, deployed_by TEXT, replaces TEXT,
 PRIMARY KEY (environment_id, host_name)
 );
 
@@ -500,7 +500,7 @@ changes TEXT NOT NULL,
 task_id TEXT,
 created_at BIGINT NOT NULL,
 approved_at BIGINT
-);
+, ignore_validation BIGINT NOT NULL DEFAULT 0, disable_backup BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE prospective_providers (
 issuer_id TEXT NOT NULL REFERENCES organizations (id),
@@ -595,6 +595,20 @@ email_hash TEXT PRIMARY KEY,
 failures BIGINT NOT NULL,
 locked_until BIGINT NOT NULL,
 expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE stored_passwords (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+alias TEXT NOT NULL,
+reference TEXT NOT NULL UNIQUE,
+username TEXT,
+description TEXT,
+sealed TEXT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+UNIQUE (organization_id, alias)
 );
 
 CREATE TABLE subscription_changes (
@@ -755,7 +769,11 @@ CREATE INDEX contracts_service ON contracts (service_id, organization_path, id);
 
 CREATE INDEX contracts_status ON contracts (status, organization_path, id);
 
+CREATE INDEX data_center_edits_password ON data_center_edits (password_ref) WHERE password_ref IS NOT NULL;
+
 CREATE INDEX data_centers_organization ON data_centers (organization_id, id);
+
+CREATE INDEX data_centers_password ON data_centers (password_ref) WHERE password_ref IS NOT NULL;
 
 CREATE INDEX data_centers_type ON data_centers (component_type, id);
 
@@ -846,6 +864,8 @@ CREATE INDEX sessions_identity_provider ON sessions (identity_provider_id) WHERE
 CREATE INDEX sessions_person ON sessions (person_id);
 
 CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
+
+CREATE INDEX stored_passwords_organization ON stored_passwords (organization_id, id);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 
