@@ -101,6 +101,9 @@ fn config() -> Config {
     config
         .wasm_component_model_async(true)
         .epoch_interruption(true)
+        // Tables for debuggers, by which nothing here unwinds: registering them would read them all, of every component.
+        .native_unwind_info(false)
+        .generate_address_map(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

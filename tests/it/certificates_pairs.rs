@@ -174,6 +174,15 @@ fn key_written(der: &[u8], label: &str) -> String {
     written(der).replace("CERTIFICATE", label)
 }
 
+/// The tag of the issuer's text changed: it is still a certificate that names itself, and its own key does not say so.
+#[test]
+fn a_name_in_another_kind_of_string_is_the_same_name() {
+    let mut der = block(&pem("self"));
+    assert_eq!(der[87], 0x0c);
+    der[87] = 0x13;
+    refused(ask(written(&der), pem("self.key"), None, &[]), "/certificate", "a signature that is not of the key of");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

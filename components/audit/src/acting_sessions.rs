@@ -3,7 +3,6 @@
 use domain::{
     Error, Id, JsonSchema, Kind, OrganizationKind, Result, Text,
     acting::{ActingSessionStatus, LONGEST_MINUTES},
-    audit::{AuditPrincipal, AuditResult},
     id,
 };
 use serde::Deserialize;
@@ -240,13 +239,7 @@ pub async fn close(hub: Hub, job: Job) -> Result<()> {
         .in_transaction(async |tx| {
             if let Some(session) = acting_sessions::close(tx, &scope, id, hub.now()).await? {
                 told(&hub, &session);
-                let what = Record {
-                    organization_id: session.organization_id,
-                    action: "acting_sessions.close",
-                    principal: AuditPrincipal::Job(job.id),
-                    subject_id: Some(id.to_string()),
-                    result: AuditResult::Success,
-                };
+                let what = Record::of_job(job.id, session.organization_id, "acting_sessions.close", id.to_string());
                 hub.record(tx, what).await?;
             }
             jobs::finish(tx, &job).await

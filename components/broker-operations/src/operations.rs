@@ -213,12 +213,7 @@ impl<'a> Turn<'a> {
         let mut also = self.also(&got);
         match judge(wanted.verb, one.doubt, got.heard()) {
             Verdict::Done(said) => self.made(one, wanted.verb, said, also).await,
-            Verdict::Pending(said, text) => {
-                (one.polling, one.operation, one.tries) = (true, operation(&said), 0);
-                one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
-                self.save(&one, also).await?;
-                Ok(self.again(wait(1, got.retry_after()), text))
-            }
+            Verdict::Pending(said, text) => self.pending(one, said, also, got.retry_after(), text).await,
             Verdict::Repeat(after, text) => {
                 let wait = wait(one.tries, after);
                 if got.status() == Some(429) {
@@ -234,6 +229,21 @@ impl<'a> Turn<'a> {
                 self.mitigate(one, why, also, unsettled).await
             }
         }
+    }
+
+    /// The broker is at it: from now on it is asked how far it is.
+    async fn pending(
+        &self,
+        mut one: BrokerResource,
+        said: Said,
+        also: Also,
+        retry_after: Option<u32>,
+        text: String,
+    ) -> Result<Outcome> {
+        (one.polling, one.operation, one.tries) = (true, operation(&said), 0);
+        one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
+        self.save(&one, also).await?;
+        Ok(self.again(wait(1, retry_after), text))
     }
 
     /// It is there. What a binding gives is kept with that, or it would be lost.
@@ -407,12 +417,7 @@ impl<'a> Turn<'a> {
         let also = self.also(&got);
         match judge(BrokerVerb::Update, one.doubt, got.heard()) {
             Verdict::Done(said) => self.updated(one, plan_id, said, also).await,
-            Verdict::Pending(said, text) => {
-                (one.polling, one.operation, one.tries) = (true, operation(&said), 0);
-                one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
-                self.save(&one, also).await?;
-                Ok(self.again(wait(1, got.retry_after()), text))
-            }
+            Verdict::Pending(said, text) => self.pending(one, said, also, got.retry_after(), text).await,
             Verdict::Repeat(after, text) => {
                 self.save(&one, also).await?;
                 Ok(self.again(wait(one.tries, after), text))

@@ -333,6 +333,11 @@ pub fn name(der: &[u8]) -> String {
     parts.join(",").chars().take(500).collect()
 }
 
+/// Whether two names are of one: the kind of string that a text is written as does not count (RFC 5280, 7.1).
+pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || name(one) == name(other)
+}
+
 fn attribute(kind: &[u8]) -> &'static str {
     match kind {
         [0x55, 0x04, 3] => "CN",

@@ -1,7 +1,7 @@
 //! Whether a chain of certificates and a private key can be installed together, and what is known of them then.
 
 use crate::{
-    certificate::{Certificate, name},
+    certificate::{Certificate, is_same_name, name},
     key::{PrivateKey, Refusal},
     pem,
 };
@@ -166,9 +166,9 @@ fn look(place: usize, certificate: &Certificate<'_>, issuer: Option<&Certificate
     if place > 0 && !certificate.is_ca {
         wrong.push(format!("has {nth}, which may not sign others; after each stands who signed it"));
     }
-    let is_own = certificate.issuer == certificate.subject;
+    let is_own = is_same_name(certificate.issuer, certificate.subject);
     let by = match issuer {
-        Some(issuer) if issuer.subject != certificate.issuer => {
+        Some(issuer) if !is_same_name(issuer.subject, certificate.issuer) => {
             wrong.push(format!(
                 "is out of order: after {nth} stands {}, but who signed it is {}",
                 name(issuer.subject),

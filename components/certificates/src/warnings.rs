@@ -2,7 +2,6 @@
 
 use domain::{
     Error, Id, Instant, Kind, Result,
-    audit::{AuditPrincipal, AuditResult},
     certificate::{next_warning, warning_due},
     form::{read, written},
     id,
@@ -132,12 +131,11 @@ async fn record(tx: &Tx<'_>, hub: &Hub, job: &Job, found: &Certificate, days: i6
     hub.audit("thumbprint", &found.thumbprint);
     hub.audit("validTo", &found.valid_to.to_string());
     hub.audit("days", &days.to_string());
-    let what = Record {
-        organization_id: found.organization_id,
-        action: if days > 0 { "certificates.warn" } else { "certificates.expire" },
-        principal: AuditPrincipal::Job(job.id),
-        subject_id: Some(found.id.to_string()),
-        result: AuditResult::Success,
-    };
+    let what = Record::of_job(
+        job.id,
+        found.organization_id,
+        if days > 0 { "certificates.warn" } else { "certificates.expire" },
+        found.id.to_string(),
+    );
     hub.record(tx, what).await
 }

@@ -2,7 +2,6 @@
 
 use domain::{
     Date, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, Permission, Result, Text,
-    audit::{AuditPrincipal, AuditResult},
     contract::{ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
     id,
     onboarding_invitation::LIFETIME,
@@ -381,13 +380,7 @@ pub async fn advance(hub: Hub, job: Job) -> Result<()> {
 async fn advanced(tx: &Tx<'_>, hub: &Hub, contract: Contract, job: &Job) -> Result<()> {
     let Some(event) = due(&contract, hub.now()) else { return Ok(()) };
     let contract = move_on(tx, hub, contract, event, &Say::default()).await?;
-    let what = Record {
-        organization_id: contract.owner_id(),
-        action: "contracts.advance",
-        principal: AuditPrincipal::Job(job.id),
-        subject_id: Some(contract.id.to_string()),
-        result: AuditResult::Success,
-    };
+    let what = Record::of_job(job.id, contract.owner_id(), "contracts.advance", contract.id.to_string());
     hub.record(tx, what).await
 }
 

@@ -1,10 +1,6 @@
 //! What is used on contracts, as far as their parties are to be told of it.
 
-use domain::{
-    Error, Id, Period, Result,
-    audit::{AuditPrincipal, AuditResult},
-    id,
-};
+use domain::{Error, Id, Period, Result, id};
 use std::collections::BTreeMap;
 use store::{
     Scope, Tx, contracts,
@@ -60,13 +56,7 @@ async fn add(tx: &Tx<'_>, hub: &Hub, scope: &Scope, job: &Job, (id, period): (Id
         hub.audit("currency", &contract.currency.to_string());
         hub.audit("usedInPeriodMinorUnits", &used.month.1.to_string());
         hub.audit("usedInAllMinorUnits", &used.all.1.to_string());
-        let what = Record {
-            organization_id: contract.owner_id(),
-            action: "contracts.alert",
-            principal: AuditPrincipal::Job(job.id),
-            subject_id: Some(id.to_string()),
-            result: AuditResult::Success,
-        };
+        let what = Record::of_job(job.id, contract.owner_id(), "contracts.alert", id.to_string());
         hub.record(tx, what).await?;
     }
     Ok(())

@@ -2,9 +2,7 @@
 
 use crate::peer::{self, Wrong};
 use domain::{
-    Error, Result,
-    audit::{AuditPrincipal, AuditResult},
-    id,
+    Error, Result, id,
     job::{is_tried_again, wait_after},
     package::{INDEX, IndexedFile, MAX_INDEX, PIECE, PackageFileStatus, PackageWorkStatus, Piece, read_index, read_piece},
     text::hex,
@@ -89,13 +87,7 @@ pub async fn refresh(hub: Hub, job: Job) -> Result<()> {
 /// Tells the audit, of whoever asked for the work, what came of it.
 async fn recorded(tx: &Tx<'_>, hub: &Hub, job: &Job, action: &str, status: PackageWorkStatus) -> Result<()> {
     hub.audit_change("status", Some(PackageWorkStatus::InProgress.as_str()), Some(status.as_str()));
-    let what = Record {
-        organization_id: job.organization_id,
-        action,
-        principal: AuditPrincipal::Job(job.id),
-        subject_id: Some(job.payload.clone()),
-        result: AuditResult::Success,
-    };
+    let what = Record::of_job(job.id, job.organization_id, action, job.payload.clone());
     hub.record(tx, what).await
 }
 

@@ -1,9 +1,7 @@
 //! `/v1/subscriptions`
 
 use domain::{
-    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text,
-    audit::{AuditPrincipal, AuditResult},
-    id,
+    Decimal, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, OrganizationPath, Permission, Result, Text, id,
     service::Code,
     subscription::{SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
@@ -503,13 +501,12 @@ pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
                 found.reason = Some("Its term has ended.".to_owned());
             }
             ask.begin(tx, &hub, found, to.as_ref()).await?;
-            let what = Record {
-                organization_id: job.organization_id,
-                action: if to.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" },
-                principal: AuditPrincipal::Job(job.id),
-                subject_id: Some(id.to_string()),
-                result: AuditResult::Success,
-            };
+            let what = Record::of_job(
+                job.id,
+                job.organization_id,
+                if to.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" },
+                id.to_string(),
+            );
             hub.record(tx, what).await?;
             jobs::finish(tx, &job).await
         })

@@ -2,9 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{
-    Error, Id, Instant, JsonSchema, Result,
-    audit::{AuditPrincipal, AuditResult},
-    id,
+    Error, Id, Instant, JsonSchema, Result, id,
     service::{Code, TermRules},
     subscription::SubscriptionStatus,
     term::{RenewalPreference, next_look},
@@ -123,6 +121,14 @@ async fn rules(hub: &Hub, now: &Subscription, change: &SubscriptionPatch) -> Res
     read_json(&answer.body.unwrap_or_default())
 }
 
+/// The same for a subscription as it is. What the service does not offer any more is held by what was agreed on, without windows.
+async fn present_rules(hub: &Hub, now: &Subscription) -> Result<TermRules> {
+    match rules(hub, now, &SubscriptionPatch::default()).await {
+        Err(error) if error.kind == domain::Kind::Unavailable => Err(error),
+        other => Ok(other.unwrap_or_default()),
+    }
+}
+
 fn wrong_payload() -> Error {
     Error::malformed("job_payload", "The job's payload is not what a renewal's is.")
 }
@@ -138,11 +144,7 @@ async fn subject<'a>(hub: &Hub, scope: &Scope, job: &'a Job) -> Result<(Subscrip
 pub async fn begin(hub: Hub, job: Job) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     let (subscription, _) = subject(&hub, &scope, &job).await?;
-    // What the service does not offer any more is held by what was agreed on, without windows.
-    let rules = match rules(&hub, &subscription, &SubscriptionPatch::default()).await {
-        Err(error) if error.kind == domain::Kind::Unavailable => return Err(error),
-        other => other.unwrap_or_default(),
-    };
+    let rules = present_rules(&hub, &subscription).await?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
@@ -161,10 +163,7 @@ pub async fn renewed(hub: Hub, job: Job) -> Result<()> {
     let (subscription, rest) = subject(&hub, &scope, &job).await?;
     let (ends, months) = rest.split_once(' ').ok_or_else(wrong_payload)?;
     let (ends, months): (i64, u32) = (ends.parse().map_err(|_| wrong_payload())?, months.parse().map_err(|_| wrong_payload())?);
-    let rules = match rules(&hub, &subscription, &SubscriptionPatch::default()).await {
-        Err(error) if error.kind == domain::Kind::Unavailable => return Err(error),
-        other => other.unwrap_or_default(),
-    };
+    let rules = present_rules(&hub, &subscription).await?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
@@ -227,13 +226,12 @@ pub async fn look(hub: Hub, job: Job) -> Result<()> {
             hub.audit("termEndsAt", &found.term_ends_at.to_string());
             hub.audit("daysLeft", &found.days_left.to_string());
             hub.audit("renewalPreference", found.renewal_preference.as_str());
-            let what = Record {
-                organization_id: found.organization_id,
-                action: if over { "renewals.end" } else { "renewals.notice" },
-                principal: AuditPrincipal::Job(job.id),
-                subject_id: Some(subscription.id.to_string()),
-                result: AuditResult::Success,
-            };
+            let what = Record::of_job(
+                job.id,
+                found.organization_id,
+                if over { "renewals.end" } else { "renewals.notice" },
+                subscription.id.to_string(),
+            );
             hub.record(tx, what).await?;
             let again = if over { hub.now() + TimeDelta::days(1) } else { next_look(found.term_ends_at, hub.now()) };
             jobs::again(tx, &job, again).await

@@ -120,25 +120,25 @@ impl AuditDetails {
 impl AuditDetails {
     /// The details as canonical JSON.
     pub fn canonical(&self) -> String {
-        let mut json = vec![b'{'];
+        let mut json = String::from("{");
         for (name, detail) in &self.0 {
             if json.len() > 1 {
-                json.push(b',');
+                json.push(',');
             }
             push_text(&mut json, name);
-            json.extend_from_slice(b":{");
+            json.push_str(":{");
             if let Some(from) = &detail.from {
-                json.extend_from_slice(b"\"from\":");
+                json.push_str("\"from\":");
                 push_text(&mut json, from);
             }
             if let Some(to) = &detail.to {
-                json.extend_from_slice(if detail.from.is_some() { b",\"to\":" } else { b"\"to\":" });
+                json.push_str(if detail.from.is_some() { ",\"to\":" } else { "\"to\":" });
                 push_text(&mut json, to);
             }
-            json.push(b'}');
+            json.push('}');
         }
-        json.push(b'}');
-        text(json)
+        json.push('}');
+        json
     }
 }
 
@@ -204,39 +204,35 @@ pub enum Member<'a> {
     Json(&'a str),
 }
 
-/// The canonical JSON of an entry: the text that is hashed. The members are given in the order of their names.
+/// The canonical JSON of an entry: the text that is hashed. The members are given in the order of their names, which have nothing to
+/// escape.
 pub fn canonical(members: &[(&str, Member<'_>)]) -> String {
-    let mut json = Vec::with_capacity(1024);
+    let mut json = String::with_capacity(1024);
     for (index, (name, member)) in members.iter().enumerate() {
-        json.push(if index == 0 { b'{' } else { b',' });
-        push_text(&mut json, name);
-        json.push(b':');
+        json.push_str(if index == 0 { "{\"" } else { ",\"" });
+        json.push_str(name);
+        json.push_str("\":");
         match member {
-            Member::Null => json.extend_from_slice(b"null"),
-            Member::Number(number) => json.extend_from_slice(number.to_string().as_bytes()),
+            Member::Null => json.push_str("null"),
+            Member::Number(number) => json.push_str(&number.to_string()),
             Member::Text(text) => push_text(&mut json, text),
-            Member::Json(text) => json.extend_from_slice(text.as_bytes()),
+            Member::Json(text) => json.push_str(text),
         }
     }
-    json.push(b'}');
-    text(json)
+    json.push('}');
+    json
 }
 
-/// serde_json escapes no more than it has to, and as RFC 8785 has it. Into memory it cannot fail. Nearly every text has nothing to
-/// escape, and then it goes in as it is.
-fn push_text(json: &mut Vec<u8>, text: &str) {
+/// serde_json escapes no more than it has to, and as RFC 8785 has it. Nearly every text has nothing to escape, and then it goes in as
+/// it is.
+fn push_text(json: &mut String, text: &str) {
     if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        json.push(b'"');
-        json.extend_from_slice(text.as_bytes());
-        json.push(b'"');
-        return;
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::to_string(text).unwrap_or_default());
     }
-    let _ = serde_json::to_writer(json, text);
-}
-
-/// All of it was text.
-fn text(json: Vec<u8>) -> String {
-    String::from_utf8(json).unwrap_or_default()
 }
 
 /// SHA-256 of an entry's canonical JSON, in hexadecimal.

@@ -3,7 +3,6 @@
 use crate::{Settled, Steps, Work, enqueue, told};
 use domain::{
     Error, Instant, Kind, Result,
-    audit::{AuditPrincipal, AuditResult},
     job::is_tried_again,
     task::{Next, Outcome, StepName, StepStatus, TaskType, Turn, Way, cancel, next},
 };
@@ -153,13 +152,7 @@ impl Run<'_> {
     async fn record_end(&self, tx: &Tx<'_>, after: &Task) -> Result<()> {
         let Work { hub, job, .. } = *self.work;
         told(hub, self.stored, after);
-        let what = Record {
-            organization_id: after.organization_id,
-            action: "tasks.end",
-            principal: AuditPrincipal::Job(job.id),
-            subject_id: Some(after.id.to_string()),
-            result: AuditResult::Success,
-        };
+        let what = Record::of_job(job.id, after.organization_id, "tasks.end", after.id.to_string());
         hub.record(tx, what).await
     }
 

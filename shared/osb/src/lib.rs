@@ -113,8 +113,6 @@ pub async fn ask(hub: &Hub, broker: &ServiceBroker, question: Question<'_>) -> R
     }
     if !question.body.is_empty() {
         headers.push(("content-type", "application/json".to_owned()));
-        // Else the body goes out in chunks, which servers of the WSGI kind do not read.
-        headers.push(("content-length", question.body.len().to_string()));
     }
     let url = broker.base_url.file(&question.path);
     let asked = async {

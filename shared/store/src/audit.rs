@@ -70,12 +70,19 @@ pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &N
     if ends.len() < organizations.len() {
         return Err(Error::unavailable("a chain was not updated"));
     }
+    // Most of an entry is the same in every chain.
+    let same: Vec<Columns> = subjects.iter().map(|subject| columns(new, subject)).collect();
     for end in &mut ends {
         // A request that came earlier may be done later.
         end.at = end.at.max(new.at);
-        for (subject, sequence) in subjects.iter().zip(end.sequence - count + 1..) {
-            let row = columns(end.organization_id, new, subject, sequence, end.at, std::mem::take(&mut end.hash));
-            end.hash = row.last().cloned().flatten().unwrap_or_default();
+        for (same, sequence) in same.iter().zip(end.sequence - count + 1..) {
+            let mut row = same.clone();
+            row[AT] = Some(end.at.timestamp_millis().to_string());
+            row[ORGANIZATION] = Some(end.organization_id.to_string());
+            row[PREVIOUS_HASH] = Some(std::mem::take(&mut end.hash));
+            row[SEQUENCE] = Some(sequence.to_string());
+            end.hash = audit::hash(&canonical(&row));
+            row.push(Some(end.hash.clone()));
             rows.push(row);
         }
     }
@@ -120,37 +127,30 @@ fn upsertion(ends: &[Held], change: &str) -> (String, Vec<Value>) {
     (sql.concat(), values)
 }
 
-/// An entry at its place in the chain, its hash last.
-fn columns(
-    organization_id: Id<id::Organization>,
-    new: &NewEntry<'_>,
-    subject: &Subject,
-    sequence: i64,
-    at: Instant,
-    previous_hash: String,
-) -> Columns {
+/// An entry without its place in a chain: when it was written there, the chain, the hash before it, its number and its own hash.
+fn columns(new: &NewEntry<'_>, subject: &Subject) -> Columns {
     let (resource, operation) = new.action.split_once('.').unwrap_or((new.action, ""));
-    let (at, principal) = (at.timestamp_millis(), new.principal);
+    let principal = new.principal;
     let texts: [Option<&dyn fmt::Display>; WIDTH - 1] = [
         new.acting_organization_id.as_ref().map(|id| id as _),
         new.acting_session_id.as_ref().map(|id| id as _),
         Some(&resource),
         Some(&operation),
-        Some(&at),
         None,
-        Some(&organization_id),
-        Some(&previous_hash),
+        None,
+        None,
+        None,
         Some(&principal),
         new.principal_organization_id.as_ref().map(|id| id as _),
         Some(&new.request_id),
         Some(&new.result),
-        Some(&sequence),
+        None,
         subject.id.as_ref().map(|id| id as _),
         Some(&new.trace_id),
     ];
-    let mut columns: Columns = texts.iter().map(|text| text.map(|text| text.to_string())).collect();
+    let mut columns = Columns::with_capacity(WIDTH);
+    columns.extend(texts.iter().map(|text| text.map(|text| text.to_string())));
     columns[DETAILS] = Some(subject.details.canonical());
-    columns.push(Some(audit::hash(&canonical(&columns))));
     columns
 }
 
@@ -160,10 +160,12 @@ type Columns = Vec<Option<String>>;
 const COLUMNS: &str = "acting_organization_id, acting_session_id, resource, operation, at, details, organization_id, previous_hash, principal, principal_organization_id, request_id, result, sequence, subject_id, trace_id, hash";
 /// How many that is.
 const WIDTH: usize = 16;
-/// Which of them are numbers.
+/// Where some of them are. When and the sequence are numbers.
 const AT: usize = 4;
-const SEQUENCE: usize = 12;
 const DETAILS: usize = 5;
+const ORGANIZATION: usize = 6;
+const PREVIOUS_HASH: usize = 7;
+const SEQUENCE: usize = 12;
 
 /// The JSON of an entry, from its columns but the last, as they are, whatever they hold: this is what its hash is made of.
 fn canonical(columns: &[Option<String>]) -> String {
@@ -178,8 +180,8 @@ fn canonical(columns: &[Option<String>]) -> String {
         ("action", Member::Text(&action)),
         ("at", at.as_deref().map_or(Member::Null, Member::Text)),
         ("details", column(DETAILS).map_or(Member::Null, Member::Json)),
-        ("organizationId", member(6)),
-        ("previousHash", member(7)),
+        ("organizationId", member(ORGANIZATION)),
+        ("previousHash", member(PREVIOUS_HASH)),
         ("principal", member(8)),
         ("principalOrganizationId", member(9)),
         ("requestId", member(10)),

@@ -1,7 +1,7 @@
 //! Values on their way into and out of the database. There is no floating point among them.
 
 use domain::{Currency, Date, Decimal, Error, Id, Instant, OrganizationPath, Period, Result, Text, country::Country, id::Noun};
-use std::str::FromStr;
+use std::{cell::RefCell, rc::Rc, str::FromStr};
 
 /// A parameter of a statement, or a column of a row.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -192,13 +192,26 @@ pub(crate) fn numbers(first: usize, count: usize) -> String {
     text
 }
 
-/// The same for `count` rows of `width` each: `(?3, ?4), (?5, ?6)`.
-pub(crate) fn rows_of_numbers(first: usize, width: usize, count: usize) -> String {
+/// The same for `count` rows of `width` each: `(?3, ?4), (?5, ?6)`. What is made for nearly every request is made once.
+pub(crate) fn rows_of_numbers(first: usize, width: usize, count: usize) -> Rc<str> {
+    type Made = ([usize; 3], Rc<str>);
+    thread_local! {
+        static MADE: RefCell<Vec<Made>> = const { RefCell::new(Vec::new()) };
+    }
+    const KEPT: usize = 4;
+    let key = [first, width, count];
+    if let Some(made) = MADE.with_borrow(|made| made.iter().find(|made| made.0 == key).map(|made| made.1.clone())) {
+        return made;
+    }
     let mut text = String::with_capacity((6 * width + 4) * count);
     for row in 0..count {
         text.push_str(if row == 0 { "(" } else { ", (" });
         push_numbers(&mut text, first + row * width, width);
         text.push(')');
+    }
+    let text: Rc<str> = text.into();
+    if count <= KEPT {
+        MADE.with_borrow_mut(|made| made.push((key, text.clone())));
     }
     text
 }
@@ -250,7 +263,11 @@ const SEPARATOR: u8 = 0x1f;
 const NULL: &str = "\u{1e}";
 
 /// A row, read column by column from the left.
-pub struct Row(Columns);
+pub struct Row {
+    columns: Columns,
+    /// How many have been read.
+    taken: u32,
+}
 
 enum Columns {
     Plain(std::vec::IntoIter<Value>),
@@ -260,19 +277,21 @@ enum Columns {
 
 impl Row {
     pub(crate) fn new(mut values: Vec<Value>) -> Self {
-        match values.as_mut_slice() {
-            [Value::Text(text)] if text.as_bytes().first() == Some(&SEPARATOR) => Self(Columns::Packed(std::mem::take(text), 0)),
-            _ => Self(Columns::Plain(values.into_iter())),
-        }
+        let columns = match values.as_mut_slice() {
+            [Value::Text(text)] if text.as_bytes().first() == Some(&SEPARATOR) => Columns::Packed(std::mem::take(text), 0),
+            _ => Columns::Plain(values.into_iter()),
+        };
+        Self { columns, taken: 0 }
     }
 
     /// The next column. A failure is a fault of ours, not of the caller's.
     pub fn take<T: Stored>(&mut self) -> Result<T> {
-        let value = match &mut self.0 {
-            Columns::Plain(values) => T::from_value(values.next().ok_or_else(too_few)?),
-            Columns::Packed(text, at) => T::from_text(next(text, at).ok_or_else(too_few)?),
+        self.taken += 1;
+        let value = match &mut self.columns {
+            Columns::Plain(values) => values.next().and_then(T::from_value),
+            Columns::Packed(text, at) => next(text, at).and_then(T::from_text),
         };
-        value.ok_or_else(|| unreadable(std::any::type_name::<T>()))
+        value.ok_or_else(|| unreadable(self.taken))
     }
 }
 
@@ -285,15 +304,10 @@ fn next<'t>(text: &'t str, at: &mut usize) -> Option<&'t str> {
     rest.get(..end)
 }
 
+/// By its number and not by the type that was wanted: a name of each type would be in every component.
 #[cold]
-fn too_few() -> Error {
-    Error::unavailable("a row has fewer columns than are read from it")
-}
-
-/// Apart from the type, so that it is compiled once and not for every kind of column.
-#[cold]
-fn unreadable(wanted: &str) -> Error {
-    Error::unavailable(format!("a column does not hold a {wanted}"))
+fn unreadable(number: u32) -> Error {
+    Error::unavailable(format!("column {number} of a row is missing, or is not what is read from it"))
 }
 
 #[cfg(test)]
@@ -314,7 +328,7 @@ mod tests {
     fn parameters_are_numbered_from_the_first() {
         assert_eq!(numbers(3, 2), "?3, ?4");
         assert_eq!(numbers(1, 0), "");
-        assert_eq!(rows_of_numbers(3, 2, 2), "(?3, ?4), (?5, ?6)");
-        assert_eq!(rows_of_numbers(1, 2, 0), "");
+        assert_eq!(&*rows_of_numbers(3, 2, 2), "(?3, ?4), (?5, ?6)");
+        assert_eq!(&*rows_of_numbers(1, 2, 0), "");
     }
 }

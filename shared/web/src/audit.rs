@@ -79,6 +79,14 @@ pub struct Record<'a> {
     pub result: AuditResult,
 }
 
+impl<'a> Record<'a> {
+    /// What a job has done.
+    pub fn of_job(job: Id<id::Job>, organization_id: Id<id::Organization>, action: &'a str, subject_id: String) -> Self {
+        let principal = AuditPrincipal::Job(job);
+        Self { organization_id, action, principal, subject_id: Some(subject_id), result: AuditResult::Success }
+    }
+}
+
 impl Hub {
     /// Says whose things are changed, where that is not the organization acted in: it stands in the audit of that organization
     /// too. This, as whatever is told to the audit, is said inside the transaction.

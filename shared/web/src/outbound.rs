@@ -104,7 +104,11 @@ pub async fn send(request: Outgoing<'_>) -> Result<Answered, NoAnswer> {
         _ => return Err(broken("scheme")),
     };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let headers: Vec<_> = request.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    let mut headers: Vec<_> = request.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    if !request.body.is_empty() {
+        // Else the body goes out in chunks, which servers of the WSGI kind do not read.
+        headers.push(("content-length".to_owned(), request.body.len().to_string().into_bytes()));
+    }
     let headers = Fields::from_list(&headers).map_err(|error| NoAnswer::Broken(format!("{error:?}")))?;
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
     let contents = (!request.body.is_empty()).then(wit_stream::new);
