@@ -590,6 +590,33 @@ fn a_redeployment_without_rollback_stays_and_goes_on_or_is_made_again() {
 }
 
 #[test]
+fn the_last_machine_of_a_node_is_not_taken_away_whatever_is_ignored() {
+    simulated(|| async {
+        let (world, operator, vcenter, id, environment) = Errand::Redeploy.scene().await;
+        let old = vcenter.id_of("vm-a");
+        let asked = Errand::Redeploy.ask(&world, &operator, &id, &environment, "?ignoreValidation=true").await;
+        for _ in 0..2 {
+            crate::tasks_walk::runner(&world, "deployments").await;
+        }
+        vcenter.take("vm-a");
+        run_out(&world).await;
+        let ended = task(&world, &operator, &asked).await;
+        assert_eq!(ended["status"], "SUCCESS", "{ended}");
+        let told = |step: usize| ended["steps"][step]["message"].as_str().unwrap().to_owned();
+        assert!(told(2).contains("vm-a is not there") && told(3).contains("stays"), "{ended}");
+        let left = &vcenter.machines()[0];
+        assert_eq!(vcenter.id_of(&left.name), old, "the old machine is what is left");
+        // Whoever looks once more has it made again, and then nothing is left.
+        let by = again(&world, &operator).await;
+        let path = format!("{ENVIRONMENTS}/{environment}/nodes/a/redeploy");
+        let asked = world.post(&path, json!({})).by(&by).header("if-match", "*").send().await;
+        run_out(&world).await;
+        assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        assert_eq!(names(&vcenter), ["vm-a"]);
+    });
+}
+
+#[test]
 fn an_upgrade_that_keeps_nothing_takes_no_snapshots() {
     simulated(|| async {
         let (world, operator, vcenter, id, environment) = Errand::Upgrade.scene().await;

@@ -857,9 +857,14 @@ impl Work<'_, '_> {
         if !goal.replaced {
             return self.let_go(goal).await;
         }
-        match self.called(goal, &goal.retired).await? {
-            Some(old) => self.discard(goal, &old).await,
-            None => Ok(Next::Right),
+        let Some(old) = self.called(goal, &goal.retired).await? else { return Ok(Next::Right) };
+        // Whatever was ignored on the way here: the last machine of a node is not taken away.
+        match self.current(goal).await? {
+            Some(new) if self.is_of_task(&new).await? => self.discard(goal, &old).await,
+            _ => {
+                let text = format!("{} is not there, so {} stays.", said(goal.node, "vmName"), goal.retired);
+                Err(Wrong::Settled(text).into())
+            }
         }
     }
 
@@ -949,9 +954,17 @@ fn option(key: &str, value: &str) -> String {
     )
 }
 
-/// What is found, with one more thing.
+/// The most bytes of what is said of faults.
+const FAULTS: usize = 4000;
+
+/// What is found, with one more thing, if that is not too much.
 fn joined(found: &str, why: &str) -> String {
-    if found.is_empty() { why.to_owned() } else { format!("{found} {why}") }
+    match found {
+        "" => why.to_owned(),
+        found if found.ends_with('…') => found.to_owned(),
+        found if found.len() + why.len() > FAULTS => format!("{found} …"),
+        found => format!("{found} {why}"),
+    }
 }
 
 /// What is said of faults that a validation has found, where it was said that they are to be ignored.
