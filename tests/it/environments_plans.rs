@@ -4,7 +4,7 @@ use crate::data_centers_support::{provider, registered};
 use crate::environments_support::{PASSWORD, deployed, environment, product, read};
 use crate::provisioning_support::{ATTEMPTS, break_sql, run_out, steps, task};
 use serde_json::{Value, json};
-use tests::{World, simulated};
+use tests::{Actor, World, simulated};
 
 const PATH: &str = "/v1/environments";
 
@@ -107,6 +107,130 @@ fn a_change_is_of_the_kind_of_what_it_changes() {
 }
 
 #[test]
+fn a_node_is_redeployed_by_a_plan_of_its_own_and_stays_what_it_is() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        let id = deployed(&world, &operator, "prod", &vc).await;
+        let before = read(&world, &operator, &id).await;
+        let ask = |path: String, version: Option<&'static str>, by: &Actor| {
+            let call = world.post(&path, json!({})).by(by).header("prefer", "wait=5");
+            version.into_iter().fold(call, |call, version| call.header("if-match", version)).send()
+        };
+        let path = |host: &str, query: &str| format!("{PATH}/{id}/nodes/{host}/redeploy{query}");
+        ask(path("a", ""), None, &operator).await.expect_problem(428, "if_match_required");
+        ask(path("a", ""), Some("\"9\""), &operator).await.expect_problem(412, "stale");
+        ask(path("c", ""), Some("*"), &operator).await.expect_problem(404, "node_not_found");
+        let one = provider(&world, &operator, "One").await;
+        ask(path("a", ""), Some("*"), &one).await.expect_problem(404, "environment_not_found");
+        let plan = ask(path("a", "?dryRun=true"), Some("\"2\""), &operator).await;
+        assert_eq!((plan.expect(201).text("/taskType"), plan.at("/seenVersion")), ("NODE_REDEPLOY".into(), json!(2)));
+        assert_eq!(plan.at("/changes").as_array().unwrap().len(), 1);
+        assert_eq!(
+            (plan.text("/changes/0/pointer"), plan.text("/changes/0/action"), plan.text("/changes/0/after/vmName")),
+            ("/products/vcd/nodes/a".into(), "REPLACED".into(), "vm-a".into())
+        );
+        assert!(!plan.json().to_string().contains(PASSWORD));
+        let replaced = "SELECT COUNT(*) FROM machines WHERE deployed_by IS NOT NULL";
+        assert_eq!(world.count(replaced), 0);
+        let path = plan.header("location").to_owned();
+        world.post(&format!("{path}/approve"), json!({})).by(&operator).send().await.expect(200);
+        let asked = ask(format!("{path}/apply"), None, &operator).await;
+        assert_eq!((asked.expect(200).text("/type"), asked.text("/status")), ("NODE_REDEPLOY".into(), "SUCCESS".into()));
+        assert_eq!(world.count(replaced), 1);
+        let after = read(&world, &operator, &id).await;
+        assert_eq!((after.at("/products"), after.header("etag")), (before.at("/products"), "\"3\""));
+        // Its secrets stayed, so that a certificate, for example, can be installed after it.
+        assert_eq!(world.count("SELECT COUNT(*) FROM environments WHERE secrets IS NOT NULL"), 1);
+        let again = self::path_of(&id, "b");
+        let second = ask(again.clone(), Some("*"), &operator).await;
+        assert_eq!(second.expect(200).text("/status"), "SUCCESS");
+        assert_eq!(world.count(replaced), 2);
+        assert_eq!(world.count("SELECT COUNT(DISTINCT deployed_by) FROM machines"), 2);
+    });
+}
+
+fn path_of(environment: &str, host: &str) -> String {
+    format!("{PATH}/{environment}/nodes/{host}/redeploy")
+}
+
+#[test]
+fn a_person_redeploys_a_node_where_a_person_does_everything() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let vc = registered(&world, &operator, "vc1", "MANUAL").await;
+        let asked = world.post(PATH, environment("prod", &vc, &["a"])).by(&operator).send().await;
+        let say = async |task: &tests::Answer, step: &str, word: &str| {
+            world.settle().await;
+            let path = format!("/v1/tasks/{}/steps/{step}/{word}", task.text("/id"));
+            world.post(&path, json!({ "message": "so it is" })).by(&operator).send().await.expect(200);
+        };
+        say(&asked, "APPLY", "complete").await;
+        say(&asked, "VERIFY", "complete").await;
+        world.settle().await;
+        let id = asked.text("/environmentId");
+        for (word, status) in [("fail", "ERROR"), ("complete", "SUCCESS")] {
+            let asked = world.post(&path_of(&id, "a"), json!({})).by(&operator).header("if-match", "*").send().await;
+            assert_eq!(asked.expect(202).text("/type"), "NODE_REDEPLOY");
+            say(&asked, "APPLY", "complete").await;
+            say(&asked, "VERIFY", word).await;
+            if word == "fail" {
+                say(&asked, "APPLY", "complete").await;
+            }
+            world.settle().await;
+            assert_eq!(task(&world, &operator, &asked).await["status"], status);
+        }
+        // An upgrade is backed up by a person too, unless that was not wanted.
+        for (version, query) in [("10.6", ""), ("10.7", "?disableBackup=true")] {
+            let body = json!({ "products": [product(&vc, version, &["a"])] });
+            let asked = world.put(&format!("{PATH}/{id}{query}"), body).by(&operator).header("if-match", "*").send().await;
+            asked.expect(202);
+            if query.is_empty() {
+                say(&asked, "BACKUP", "complete").await;
+            }
+            say(&asked, "APPLY", "complete").await;
+            let waiting = task(&world, &operator, &asked).await;
+            let told = waiting["steps"][1]["message"].as_str().unwrap();
+            assert!(told.contains(if query.is_empty() { "so it is" } else { "disableBackup" }), "{waiting}");
+            say(&asked, "VERIFY", "complete").await;
+            world.settle().await;
+            assert_eq!(task(&world, &operator, &asked).await["status"], "SUCCESS");
+        }
+    });
+}
+
+#[test]
+fn what_a_validation_finds_fails_a_task_unless_it_is_to_be_ignored_and_is_then_said() {
+    for (query, status) in [("", "ERROR"), ("&ignoreValidation=true", "SUCCESS")] {
+        simulated(|| async {
+            let world = World::new().await;
+            let operator = world.bootstrap().await;
+            let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+            let asked = world.post(&format!("{PATH}?action=DEPLOY{query}"), environment("prod", &vc, &["a", "b"]));
+            let asked = asked.by(&operator).send().await;
+            asked.expect(202);
+            for _ in 0..2 {
+                crate::tasks_walk::runner(&world, "deployments").await;
+            }
+            // Somebody has taken a machine away meanwhile.
+            world.database().execute("DELETE FROM machines WHERE host_name = 'a'", []).unwrap();
+            world.settle().await;
+            let ended = task(&world, &operator, &asked).await;
+            assert_eq!(ended["status"], status, "{ended}");
+            let told = ended["steps"][2]["message"].as_str().unwrap();
+            assert!(told.contains("There are 1 machines where 2 were deployed."), "{ended}");
+            assert_eq!(told.contains("ignoreValidation"), status == "SUCCESS");
+            let plans = world.get("/v1/plans").by(&operator).send().await;
+            assert_eq!(plans.at("/items/0/ignoreValidation"), json!(status == "SUCCESS"));
+            let only = world.post(&format!("{PATH}?action=VALIDATE&ignoreValidation=true"), environment("only", &vc, &["a"]));
+            only.by(&operator).send().await.expect_problem(400, "bad_query");
+        });
+    }
+}
+
+#[test]
 fn of_two_changes_of_one_version_the_second_fails_when_its_turn_comes() {
     simulated(|| async {
         let world = World::new().await;
@@ -124,7 +248,7 @@ fn of_two_changes_of_one_version_the_second_fails_when_its_turn_comes() {
         let late = task(&world, &operator, &second).await;
         assert_eq!(
             (&late["status"], steps(&late)),
-            (&json!("ERROR"), vec!["ERROR", "NOT_STARTED", "NOT_STARTED", "NOT_STARTED"])
+            (&json!("ERROR"), vec!["ERROR", "NOT_STARTED", "NOT_STARTED", "NOT_STARTED", "NOT_STARTED"])
         );
         assert!(late["message"].as_str().unwrap().contains("changed since"), "{late}");
         let found = read(&world, &operator, &id).await;

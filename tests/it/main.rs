@@ -56,6 +56,7 @@ mod store_dialect;
 mod store_lists;
 mod store_schema;
 mod store_yardstick;
+mod stored_passwords_stored_passwords;
 mod tasks_queue;
 mod tasks_walk;
 mod tasks_words;

@@ -32,6 +32,7 @@ pub fn tables() -> Vec<Routes> {
         deployments::routes(),
         certificates::routes(),
         cloud_endpoints::routes(),
+        stored_passwords::routes(),
         invitations::routes(),
         billing::routes(),
         discovery::routes(),

@@ -255,6 +255,20 @@ async fn environments(world: &World, operator: &str, caller: &Caller) {
         world.get(&format!("/v1/{list}?{query}")).bearer(operator).send().await.expect(200);
     }
     let environment = world.get("/v1/environments").bearer(operator).send().await;
+    // Redeployed, and brought back in the midst of it.
+    let redeploy = format!("/v1/environments/{}/nodes/x/redeploy", environment.text("/items/1/id"));
+    for cancelled in [false, true] {
+        let asked = world.post(&redeploy, json!({})).bearer(operator).header("if-match", "*").send().await;
+        if cancelled {
+            for _ in 0..2 {
+                crate::tasks_walk::runner(world, "deployments").await;
+            }
+            let cancel = format!("/v1/tasks/{}/cancel", asked.expect(202).text("/id"));
+            world.post(&cancel, json!({})).bearer(operator).send().await.expect(202);
+        }
+        world.settle().await;
+    }
+    stored_passwords(world, operator, &query).await;
     let gone = format!("/v1/environments/{}", environment.text("/items/0/id"));
     let plans = world.get(&format!("/v1/plans?environmentId={}", environment.text("/items/0/id"))).bearer(operator).send().await;
     world.get(&format!("/v1/plans/{}", plans.text("/items/0/id"))).bearer(operator).send().await.expect(200);
@@ -267,6 +281,24 @@ async fn environments(world: &World, operator: &str, caller: &Caller) {
     let vc = environment.text("/items/0/products/0/dataCenterId");
     world.delete(&format!("/v1/data-centers/{vc}")).bearer(operator).send().await.expect(202);
     world.settle().await;
+}
+
+/// What there is to say about stored passwords.
+async fn stored_passwords(world: &World, operator: &str, query: &str) {
+    let _vcenter = crate::vsphere_support::Vcenter::new(world);
+    let body = json!({ "alias": "vc", "password": crate::data_centers_support::PASSWORD });
+    let stored = world.post("/v1/stored-passwords", body).bearer(operator).send().await;
+    let path = format!("/v1/stored-passwords/{}", stored.expect(201).text("/id"));
+    let edit = world.patch(&path, json!({ "alias": "vcenter" })).bearer(operator).header("if-match", "*");
+    edit.send().await.expect(200);
+    for path in [&path, "/v1/stored-passwords", &format!("/v1/stored-passwords?{query}")] {
+        world.get(path).bearer(operator).send().await.expect(200);
+    }
+    let mut vc = crate::data_centers_support::component("vc", "VSPHERE");
+    vc["password"] = stored.at("/reference");
+    let asked = world.post("/v1/data-centers?action=VALIDATE", vc).bearer(operator).header("prefer", "wait=5");
+    assert_eq!(asked.send().await.expect(200).text("/status"), "SUCCESS");
+    world.delete(&path).bearer(operator).send().await.expect(204);
 }
 
 /// What organizations offer: every filter and cursor of their lists, in bulk, branded, disabled, enabled and removed.

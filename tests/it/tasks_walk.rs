@@ -111,6 +111,22 @@ const STORIES: &[Story] = &[
     },
     Story {
         component: "environments",
+        method: "POST",
+        path: "/v1/environments/{env}/nodes/a/redeploy",
+        body: |_| json!({}),
+        done: &[(ACTIVE, 1), (MACHINES, 2), (REPLACED, 1), (ASIDE, 0), (EDITED, 1), (LINKS, 1)],
+        undone: &[(ACTIVE, 1), (MACHINES, 2), (REPLACED, 0), (ASIDE, 0), (EDITED, 0), (LINKS, 1)],
+    },
+    Story {
+        component: "environments",
+        method: "PUT",
+        path: "/v1/environments/{env}?ignoreValidation=true",
+        body: |id| json!({ "products": [product(id, "10.6", &["a", "b"])] }),
+        done: &[(ACTIVE, 1), (MACHINES, 2), (EDITED, 1), (LINKS, 1)],
+        undone: &[(ACTIVE, 1), (MACHINES, 2), (EDITED, 0), (LINKS, 1)],
+    },
+    Story {
+        component: "environments",
         method: "DELETE",
         path: "/v1/environments/{env}",
         body: |_| json!({}),
@@ -190,6 +206,9 @@ const MACHINES: &str = "SELECT COUNT(*) FROM machines";
 const INSTALLED: &str = "SELECT COUNT(*) FROM machines WHERE certificate IS NOT NULL";
 const CERTIFICATES: &str = "SELECT COUNT(*) FROM certificates";
 const WARNINGS: &str = "SELECT COUNT(*) FROM jobs WHERE kind = 'certificate.warn'";
+const REPLACED: &str = "SELECT COUNT(*) FROM machines WHERE host_name = 'a' AND deployed_by LIKE 'task_%'";
+const ASIDE: &str = "SELECT COUNT(*) FROM machines WHERE replaces IS NOT NULL";
+const EDITED: &str = "SELECT COUNT(*) FROM environments WHERE version = 3";
 const LINKS: &str = "SELECT COUNT(*) FROM environment_data_centers";
 
 /// One runner: has a component run what is due.
@@ -333,7 +352,8 @@ fn breaking(step: &str, story: &Story) -> &'static str {
         ("SUSPEND" | "RESUME", _) => "UPDATE entitlements SET suspended",
         ("DEPROVISION", _) => "DELETE FROM entitlements",
         ("RECORD", "provisioning") => "UPDATE subscriptions SET status",
-        ("CHECK" | "VERIFY", "environments") => "FROM plans p JOIN",
+        ("CHECK" | "BACKUP" | "VERIFY", "environments") => "FROM plans p JOIN",
+        ("APPLY", _) if story.path.ends_with("/redeploy") => "UPDATE machines SET replaces",
         ("APPLY", _) => "DELETE FROM machines",
         ("RECORD" | "REMOVE", "environments") => "environment_data_centers",
         ("CHECK", _) => "FROM data_centers d JOIN",

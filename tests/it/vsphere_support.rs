@@ -24,6 +24,8 @@ pub enum Habit {
     Expires,
     /// Refuses for this reason.
     Refuses(&'static str),
+    /// Refuses the n-th time, and no other.
+    RefusesOnce(u32),
     /// Takes the order, and its task fails.
     Fails,
     /// Does it only when so many machines were looked for.
@@ -36,6 +38,8 @@ pub struct Machine {
     pub name: String,
     pub uuid: String,
     pub mark: String,
+    /// The task that it was deployed for.
+    pub task: String,
     pub on: bool,
     pub cpu: i64,
     pub memory: i64,
@@ -147,11 +151,22 @@ impl Vcenter {
         self.0.lock().unwrap().machines.insert(id.to_owned(), machine);
     }
 
+    /// Takes a machine away.
+    pub fn take(&self, name: &str) {
+        self.0.lock().unwrap().machines.retain(|_, machine| machine.name != name);
+    }
+
     /// Its machines by name.
     pub fn machines(&self) -> Vec<Machine> {
         let mut all: Vec<Machine> = self.0.lock().unwrap().machines.values().cloned().collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         all
+    }
+
+    /// The vCenter's own id of the machine of this name.
+    pub fn id_of(&self, name: &str) -> String {
+        let state = self.0.lock().unwrap();
+        state.machines.iter().find(|(_, machine)| machine.name == name).expect("such a machine").0.clone()
     }
 
     /// What was done, each thing with the machine that it was done to.
@@ -187,6 +202,10 @@ impl Vcenter {
             let mut state = self.0.lock().unwrap();
             state.asked.push(method.clone());
             match state.habits.get_mut(&method) {
+                Some((Habit::RefusesOnce(nth), _)) => {
+                    *nth = nth.wrapping_sub(1);
+                    (*nth == 0).then_some(Habit::Refuses("NoPermission"))
+                }
                 Some((habit, times)) if *times > 0 => {
                     *times -= 1;
                     Some(*habit)
@@ -312,10 +331,11 @@ impl State {
                         (
                             "config.extraConfig",
                             format!(
-                                "<val><OptionValue xsi:type=\"OptionValue\"><key>providerhub.node</key><value>{}</value></OptionValue></val>",
-                                machine.mark
+                                "<val><OptionValue xsi:type=\"OptionValue\"><key>providerhub.node</key><value>{}</value></OptionValue><OptionValue xsi:type=\"OptionValue\"><key>providerhub.task</key><value>{}</value></OptionValue></val>",
+                                machine.mark, machine.task
                             ),
                         ),
+                        ("config.instanceUuid", text(&machine.uuid)),
                     ];
                     if !machine.snapshots.is_empty() {
                         let list: String = machine
@@ -361,6 +381,12 @@ impl State {
 
     fn change(&mut self, method: &str, this: &str, body: &str, habit: Option<Habit>, response: &str) -> Response<Bytes> {
         let (id, snapshot) = this.split_once('/').map_or((this, ""), |(id, snapshot)| (id, snapshot));
+        let taken = |machine: &Machine| {
+            within(body, "name") == Some(&machine.name) || within(body, "instanceUuid") == Some(&machine.uuid)
+        };
+        if method == "ReconfigVM_Task" && self.machines.iter().any(|(other, machine)| other != id && taken(machine)) {
+            return fault("DuplicateName");
+        }
         let Some(machine) = self.machines.get_mut(id) else { return fault("ManagedObjectNotFound") };
         let what = format!("{} {}", method.trim_end_matches("_Task"), machine.name);
         let fails = habit == Some(Habit::Fails);
@@ -381,7 +407,14 @@ impl State {
                     (machine.cpu, machine.memory) = (number("numCPUs", machine.cpu), number("memoryMB", machine.memory));
                     let text = |tag: &str, was: &str| within(body, tag).unwrap_or(was).to_owned();
                     (machine.name, machine.uuid) = (text("name", &machine.name), text("instanceUuid", &machine.uuid));
-                    machine.mark = text("value", &machine.mark);
+                    for option in body.split("<extraConfig").skip(1) {
+                        let value = within(option, "value").unwrap().to_owned();
+                        match within(option, "key") {
+                            Some("providerhub.node") => machine.mark = value,
+                            Some("providerhub.task") => machine.task = value,
+                            other => panic!("the vCenter of the tests has no option {other:?}"),
+                        }
+                    }
                 }
                 other => panic!("the vCenter of the tests has no {other}"),
             }

@@ -222,6 +222,13 @@ const ROUTES: &[Route] = &[
     route(One(TaskWrite), "POST /v1/tasks/{taskId}/resume"),
     route(One(TaskWrite), "POST /v1/tasks/{taskId}/steps/{step}/complete"),
     route(One(TaskWrite), "POST /v1/tasks/{taskId}/steps/{step}/fail").body(r#"{"message":"no"}"#),
+    // stored-passwords
+    route(One(DataCenterWrite), "POST /v1/stored-passwords")
+        .body(r#"{"organizationId":"{organizationId}","alias":"x","password":"Secret1!"}"#),
+    route(One(DataCenterRead), "GET /v1/stored-passwords").lists("storedPasswordId"),
+    route(One(DataCenterRead), "GET /v1/stored-passwords/{storedPasswordId}"),
+    route(One(DataCenterWrite), "PATCH /v1/stored-passwords/{storedPasswordId}"),
+    route(One(DataCenterWrite), "DELETE /v1/stored-passwords/{storedPasswordId}"),
     // data-centers
     route(One(DataCenterWrite), "POST /v1/data-centers").body(
         r#"{"organizationId":"{organizationId}","componentName":"x","componentType":"VCENTER","version":"8.0.2","fqdn":"x.example.com","username":"x","password":"Pa55-of-the-tests!","target":"BUILTIN"}"#,
@@ -266,6 +273,7 @@ const ROUTES: &[Route] = &[
         .body(r#"{"organizationId":"{organizationId}"}"#),
     route(One(CloudEndpointRead), "GET /v1/cloud-endpoints/{cloudEndpointId}/assignments"),
     route(One(CloudEndpointWrite), "DELETE /v1/cloud-endpoints/{cloudEndpointId}/assignments/{customerId}"),
+    route(One(EnvironmentWrite), "POST /v1/environments/{environmentId}/nodes/{hostName}/redeploy"),
     route(One(EnvironmentRead), "GET /v1/certificates").lists("certificateId"),
     route(One(EnvironmentRead), "GET /v1/plans").lists("planId"),
     route(One(EnvironmentRead), "GET /v1/plans/{planId}"),
@@ -475,7 +483,7 @@ async fn invite_provider(world: &World, operator: &Actor, issuer: &str, service:
 }
 
 /// A data center component of an organization, an environment that is deployed to it, and the plan of another.
-async fn deploy(world: &World, operator: &Actor, organization: &str) -> [(&'static str, String); 5] {
+async fn deploy(world: &World, operator: &Actor, organization: &str) -> [(&'static str, String); 7] {
     let ask = async |path: &str, mut body: Value| {
         body["organizationId"] = organization.into();
         world.post(path, body).by(operator).header("prefer", "wait=5").send().await
@@ -488,7 +496,10 @@ async fn deploy(world: &World, operator: &Actor, organization: &str) -> [(&'stat
     let certificates = world.get(&format!("/v1/certificates?environmentId={deployed}")).by(operator).send().await;
     let certificate = certificates.expect(200).text("/items/0/id");
     let plan = ask("/v1/environments?dryRun=true", environment("two", &component, &["a"])).await.expect(201).text("/id");
+    let password = ask("/v1/stored-passwords", json!({ "alias": "vc", "password": "Secret1!" })).await.expect(201).text("/id");
     [
+        ("storedPasswordId", password),
+        ("hostName", "a".to_owned()),
         ("dataCenterId", component),
         ("environmentId", deployed),
         ("productId", "vcd".to_owned()),

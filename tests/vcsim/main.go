@@ -48,6 +48,7 @@ const appliance = `<?xml version="1.0" encoding="UTF-8"?>
 
 // What is said of a machine.
 type machine struct {
+	ID           string   `json:"id"`
 	Name         string   `json:"name"`
 	PowerState   string   `json:"powerState"`
 	InstanceUuid string   `json:"instanceUuid"`
@@ -146,6 +147,7 @@ func machines(ctx context.Context, client *govmomi.Client, given map[string]bool
 	list, others := []machine{}, 0
 	for _, vm := range all {
 		one := machine{
+			ID:           vm.Self.Value,
 			Name:         vm.Name,
 			PowerState:   string(vm.Runtime.PowerState),
 			InstanceUuid: vm.Config.InstanceUuid,

@@ -200,6 +200,16 @@ pub fn run() -> Result<()> {
         "{vm}"
     );
 
+    // Another machine, with the identity of the one before.
+    operator.succeeds(post(&format!("{path}/nodes/a/redeploy"), &json!({})).header("if-match", "*"))?;
+    expect(&["vcd-a poweredOn 2 0", "vcd-b poweredOn 2 0"])?;
+    let redeployed = &simulator.state()?["machines"][0];
+    ensure!(redeployed["id"] != vm["id"], "the machine was not replaced: {redeployed}");
+    ensure!(
+        redeployed["instanceUuid"] == vm["instanceUuid"] && redeployed["mark"] == vm["mark"],
+        "the new machine is not the node: {redeployed} after {vm}"
+    );
+
     operator.succeeds(put(&path, &products(&id, "10.5", &[node("a", 2, "OFF"), node("b", 2, "ON")])))?;
     expect(&["vcd-a poweredOff 2 0", "vcd-b poweredOn 2 0"])?;
     operator.succeeds(put(&path, &products(&id, "10.5", &[node("a", 2, "ON"), node("b", 4, "ON"), node("c", 1, "OFF")])))?;

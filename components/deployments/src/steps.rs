@@ -38,14 +38,13 @@ fn refused(error: Error) -> Result<Outcome> {
 
 async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
     match (step, turn.way) {
-        (StepName::Check, Way::Do) => check(work).await,
+        (StepName::Check, Way::Do) => check(work, turn).await,
+        (StepName::Backup, _) => backup(work, turn).await,
         (StepName::Apply, _) => apply(work, turn).await,
         (StepName::Verify, Way::Do) => verify(work, turn).await,
         // What was taken over is let go.
         (StepName::Verify, Way::Undo) if work.task_type == TaskType::EnvironmentImport => verify(work, turn).await,
-        (StepName::Record, Way::Do) if matches!(work.task_type, TaskType::Upgrade | TaskType::EnvironmentDeploy) => {
-            tidy(work, turn).await
-        }
+        (StepName::Record, Way::Do) if is_tidied(work.task_type) => tidy(work, turn).await,
         // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
         (StepName::Check | StepName::Verify, Way::Undo) | (StepName::Record | StepName::Remove, _) => Ok(Outcome::Done),
         _ => Err(Error::conflict(
@@ -53,6 +52,11 @@ async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
             format!("The task {} has the step {step}, which no {} has in this version of the hub.", work.task.id, work.task_type),
         )),
     }
+}
+
+/// Whether such a task may keep something to go back to.
+fn is_tidied(task_type: TaskType) -> bool {
+    matches!(task_type, TaskType::Upgrade | TaskType::EnvironmentDeploy | TaskType::NodeRedeploy)
 }
 
 /// What the task carries out, and on what; no environment for a question about one that is not kept.
@@ -67,14 +71,44 @@ async fn plan_and_environment(work: &Work<'_>) -> Result<(Plan, Option<Environme
 }
 
 /// Asks once more whether it can be done: other tasks may have come before this one.
-async fn check(work: &Work<'_>) -> Result<Outcome> {
+async fn check(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
-    environments::check_components(work.hub.db().await?, work.scope, &plan.products()?).await?;
-    let Some(environment) = environment.filter(|_| plan.seen_version > 0) else { return Ok(Outcome::Done) };
-    Ok(match environments::check_version(&environment, Some(plan.seen_version)) {
-        Ok(()) => Outcome::Done,
-        Err(stale) => Outcome::Failed(stale.public),
-    })
+    let after = plan.products()?;
+    let db = work.hub.db().await?;
+    environments::check_components(db, work.scope, &after).await?;
+    if let Some(environment) = environment.filter(|_| plan.seen_version > 0) {
+        environments::check_version(&environment, Some(plan.seen_version))?;
+    }
+    let looks =
+        matches!(work.task_type, TaskType::EnvironmentDeploy | TaskType::NodeAdd | TaskType::NodeRedeploy | TaskType::Upgrade);
+    let products = [&after, &Value::Null];
+    if looks && !by_person(work, products).await? && environments::uses(db, work.scope, products, Target::Vsphere).await? {
+        // Before anything is touched. What is found may be ignored.
+        return engine::ask(work, "vsphere", StepName::Check, turn).await.map(|(outcome, _)| outcome);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Keeps what is upgraded as it is, or lets go of that. With the target BUILTIN there is nothing to keep.
+async fn backup(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
+    let (plan, environment) = plan_and_environment(work).await?;
+    if plan.disable_backup {
+        return Ok(match turn.way {
+            Way::Do => Outcome::Noted("Nothing is kept to go back to, for that was asked for (disableBackup).".to_owned()),
+            Way::Undo => Outcome::Done,
+        });
+    }
+    let (before, after) = (present(environment.as_ref())?, plan.products()?);
+    if by_person(work, [&before, &after]).await? {
+        return Ok(match turn.way {
+            Way::Do => ask(work, &plan, "Back up what is upgraded by", StepName::Backup),
+            Way::Undo => Outcome::Done,
+        });
+    }
+    if environments::uses(work.hub.db().await?, work.scope, [&before, &after], Target::Vsphere).await? {
+        return engine::ask(work, "vsphere", StepName::Backup, turn).await.map(|(outcome, _)| outcome);
+    }
+    Ok(Outcome::Done)
 }
 
 fn present(environment: Option<&Environment>) -> Result<Value> {
@@ -101,7 +135,17 @@ async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     db.in_transaction(async |tx| {
         // Without this a runner that was overtaken could bring back what was undone meanwhile.
         jobs::hold(tx, work.job).await?;
-        environments::set_machines(tx, plan.environment_id, if way == Way::Do { &after } else { &before }).await
+        match (work.task_type, way) {
+            (TaskType::NodeRedeploy, Way::Do) => {
+                for host_name in &plan.replaced()? {
+                    environments::replace_machine(tx, plan.environment_id, host_name, work.task.id).await?;
+                }
+                Ok(())
+            }
+            (TaskType::NodeRedeploy, Way::Undo) => environments::bring_machines_back(tx, plan.environment_id, work.task.id).await,
+            (_, Way::Do) => environments::set_machines(tx, plan.environment_id, &after).await,
+            (_, Way::Undo) => environments::set_machines(tx, plan.environment_id, &before).await,
+        }
     })
     .await?;
     Ok(Outcome::Done)
@@ -125,17 +169,34 @@ async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     if turn.way == Way::Undo {
         return Ok(Outcome::Done);
     }
+    Ok(match verify_builtin(work, &plan, &after).await? {
+        None => Outcome::Done,
+        Some(why) if plan.ignore_validation => ignored(&why),
+        Some(why) => Outcome::Failed(why),
+    })
+}
+
+/// What is said of faults that a validation has found, where it was said that they are to be ignored.
+fn ignored(why: &str) -> Outcome {
+    Outcome::Noted(format!("Ignored, as was asked for (ignoreValidation): {why}"))
+}
+
+/// What is wrong with the machines that the target BUILTIN has noted, if anything is.
+async fn verify_builtin(work: &Work<'_>, plan: &Plan, after: &Value) -> Result<Option<String>> {
+    let db = work.hub.db().await?;
     let deployed = work.task.steps.iter().any(|step| step.name == StepName::Apply.as_str());
     let nodes = |product: &Value| product["nodes"].as_array().map_or(0, Vec::len);
     let expected: usize = after.as_array().into_iter().flatten().map(nodes).sum();
     let found = environments::count_machines(db, plan.environment_id).await?;
-    if deployed && !environments::has_certificates(db, plan.environment_id, &after).await? {
-        return Ok(Outcome::Failed("There are machines with another certificate than was installed.".to_owned()));
+    if deployed && !environments::has_certificates(db, plan.environment_id, after).await? {
+        return Ok(Some("There are machines with another certificate than was installed.".to_owned()));
     }
-    Ok(match deployed && found != expected as i64 {
-        true => Outcome::Failed(format!("There are {found} machines where {expected} were deployed.")),
-        false => Outcome::Done,
-    })
+    let replaced = plan.replaced()?.len() as i64;
+    if replaced > 0 && environments::count_replaced(db, plan.environment_id, work.task.id).await? != replaced {
+        return Ok(Some("There are machines that were to be replaced.".to_owned()));
+    }
+    let differs = deployed && found != expected as i64;
+    Ok(differs.then(|| format!("There are {found} machines where {expected} were deployed.")))
 }
 
 /// Has what was kept to go back to taken away, now that nobody will.
@@ -204,6 +265,7 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
             {
                 environments::set_machines(tx, id, &after).await?;
             }
+            environments::discard_replaced(tx, id, task.id).await?;
             let before = environments::find(tx, work.scope, id).await?;
             environments::record(tx, work.scope, &plan, now).await?;
             environments::relink(tx, id, &after).await?;

@@ -51,9 +51,13 @@ impl Present {
     /// The version that a change begins with, of what is here and nothing later; none that there is, where the caller saw
     /// another.
     pub(crate) fn version(&self, condition: Option<i64>) -> Option<i64> {
-        let seen = self.environment.version;
-        Some(condition.map_or(seen, |version| if version == seen { seen } else { -1 }))
+        begin(self.environment.version, condition)
     }
+}
+
+/// The version that a change begins with, of what is there at `seen`.
+pub(crate) fn begin(seen: i64, condition: Option<i64>) -> Option<i64> {
+    Some(condition.map_or(seen, |version| if version == seen { seen } else { -1 }))
 }
 
 /// The halves of a certificate that are secrets or, being long, are kept with them.
@@ -183,6 +187,6 @@ pub async fn replace(
     let at = present.place(&product_id).ok_or_else(|| no_product(&product_id))?;
     let version = present.version(condition.version);
     let to = Wanted::with_certificate(&hub, present, at, change.value).await?;
-    let draft = Draft::of(to, Some(TaskType::CertificateUpdate), None, query.disable_rollback, Of::Present { version });
+    let draft = Draft::of(to, Some(TaskType::CertificateUpdate), None, query.how(), Of::Present { version });
     plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
 }

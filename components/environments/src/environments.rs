@@ -46,6 +46,12 @@ pub struct CreateQuery {
     /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
     #[serde(default)]
     disable_rollback: bool,
+    /// Whether the task goes on where its validation finds faults; its steps then say what was found. Not with VALIDATE.
+    #[serde(default)]
+    ignore_validation: bool,
+    /// Whether an upgrade, where this comes to one, keeps nothing to go back to.
+    #[serde(default)]
+    disable_backup: bool,
     /// Whether an environment that has the code already becomes what is described. It is then named by its ETag, as If-Match.
     #[serde(default)]
     replace_existing: bool,
@@ -61,6 +67,19 @@ pub struct ChangeQuery {
     /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
     #[serde(default)]
     pub(crate) disable_rollback: bool,
+    /// Whether the task goes on where its validation finds faults; its steps then say what was found.
+    #[serde(default)]
+    pub(crate) ignore_validation: bool,
+    /// Whether an upgrade keeps nothing to go back to.
+    #[serde(default)]
+    pub(crate) disable_backup: bool,
+}
+
+impl ChangeQuery {
+    pub(crate) fn how(&self) -> How {
+        let Self { disable_rollback, ignore_validation, disable_backup, .. } = *self;
+        How { disable_rollback, ignore_validation, disable_backup }
+    }
 }
 
 pub async fn create(
@@ -83,6 +102,14 @@ pub async fn create(
         Some(CreateAction::Import) => TaskType::EnvironmentImport,
         Some(CreateAction::Validate) => TaskType::EnvironmentValidate,
     };
+    if query.ignore_validation && task_type == TaskType::EnvironmentValidate {
+        return Err(Error::malformed(
+            "bad_query",
+            "ignoreValidation is for what goes on after its validation; action=VALIDATE does nothing else.".to_owned(),
+        ));
+    }
+    let CreateQuery { disable_rollback, ignore_validation, disable_backup, .. } = query;
+    let how = How { disable_rollback, ignore_validation, disable_backup };
     let existing = match query.replace_existing {
         true => environments::find_by_code(hub.db().await?, &caller.scope(), owner, &code).await?,
         false => None,
@@ -90,7 +117,7 @@ pub async fn create(
     let draft = match existing {
         None => {
             let to = Wanted::new(&hub, hub.id(), new.value, &Description::SHAPE, None).await?;
-            Draft::of(to, Some(task_type), Some(name), query.disable_rollback, Of::New { owner, code })
+            Draft::of(to, Some(task_type), Some(name), how, Of::New { owner, code })
         }
         Some(id) => {
             let present = Present::find(&hub, &caller.scope(), id).await?;
@@ -101,7 +128,7 @@ pub async fn create(
             let of = Of::Present { version: present.version(condition.and_then(|condition| condition.version)) };
             // To deploy over what there is, is to change it.
             let task_type = Some(task_type).filter(|task_type| *task_type != TaskType::EnvironmentDeploy);
-            Draft::of(to, task_type, Some(name), query.disable_rollback, of)
+            Draft::of(to, task_type, Some(name), how, of)
         }
     };
     plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
@@ -128,6 +155,11 @@ impl Wanted {
         }
         let request = written(&body);
         Ok(Self { id, products: body["products"].take(), secrets: sealed(hub, id, secrets).await?, request, refused })
+    }
+
+    /// What an environment is, with its secrets as they are kept.
+    pub(crate) fn unchanged(id: Id<id::Environment>, products: Value, secrets: Option<String>, request: String) -> Self {
+        Self { id, products, secrets, request, refused: None }
     }
 
     /// What an environment is, but for the certificate of the product at this place.
@@ -178,8 +210,18 @@ pub(crate) struct Draft {
     /// What kind of change it is; by what it changes, when left out.
     task_type: Option<TaskType>,
     name: Option<String>,
-    pub(crate) disable_rollback: bool,
+    pub(crate) how: How,
     of: Of,
+    /// What it comes to, where that does not follow from the products.
+    pub(crate) changes: Option<Value>,
+}
+
+/// How to go about a change.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    pub(crate) disable_rollback: bool,
+    pub(crate) ignore_validation: bool,
+    pub(crate) disable_backup: bool,
 }
 
 /// What is changed.
@@ -191,8 +233,8 @@ pub(crate) enum Of {
 }
 
 impl Draft {
-    pub(crate) fn of(to: Wanted, task_type: Option<TaskType>, name: Option<String>, disable_rollback: bool, of: Of) -> Self {
-        Self { to, task_type, name, disable_rollback, of }
+    pub(crate) fn of(to: Wanted, task_type: Option<TaskType>, name: Option<String>, how: How, of: Of) -> Self {
+        Self { to, task_type, name, how, of, changes: None }
     }
 
     /// The plan of it, if the change can be made.
@@ -229,7 +271,10 @@ impl Draft {
     fn plan(&self, hub: &Hub, organization_id: Id<id::Organization>, code: &str, seen: i64, before: &str) -> Result<Plan> {
         let fault = |error: serde_json::Error| Error::unavailable(format!("the products of an environment: {error}"));
         let before = read(before.as_bytes()).map_err(fault)?;
-        let changes = changes(&before, &self.to.products);
+        let changes = match &self.changes {
+            Some(change) => vec![change.clone()],
+            None => changes(&before, &self.to.products),
+        };
         Ok(Plan {
             id: hub.id(),
             organization_id,
@@ -243,6 +288,8 @@ impl Draft {
             task_id: None,
             created_at: hub.now(),
             approved_at: None,
+            ignore_validation: false,
+            disable_backup: false,
             products: written(&self.to.products),
             secrets: self.to.secrets.clone(),
         })
@@ -298,7 +345,7 @@ pub async fn replace(
     };
     let version = present.as_ref().map_or(condition.version, |present| present.version(condition.version));
     let to = Wanted::new(&hub, id, change.value, &Change::SHAPE, present.as_ref()).await?;
-    let draft = Draft::of(to, None, name, query.disable_rollback, Of::Present { version });
+    let draft = Draft::of(to, None, name, query.how(), Of::Present { version });
     plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
 }
 
@@ -310,8 +357,8 @@ pub async fn remove(
     prefer: Prefer,
     Query(query): Query<ChangeQuery>,
 ) -> Result<Planned> {
-    let to = Wanted { id, products: Value::Array(Vec::new()), secrets: None, request: "{}".to_owned(), refused: None };
+    let to = Wanted::unchanged(id, Value::Array(Vec::new()), None, "{}".to_owned());
     let of = Of::Present { version: condition.version };
-    let draft = Draft::of(to, Some(TaskType::EnvironmentDelete), None, query.disable_rollback, of);
+    let draft = Draft::of(to, Some(TaskType::EnvironmentDelete), None, query.how(), of);
     plans::planned(&hub, &caller, &draft, query.dry_run, prefer).await
 }

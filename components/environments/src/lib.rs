@@ -2,6 +2,7 @@
 
 mod certificates;
 mod environments;
+mod nodes;
 mod plans;
 
 use web::Routes;
@@ -24,6 +25,7 @@ pub fn routes() -> Routes {
             certificates::replace,
             "Install a certificate for a product, or plan to",
         )
+        .post("/v1/environments/{environmentId}/nodes/{hostName}/redeploy", nodes::redeploy, "Redeploy a node, or plan to")
         .get("/v1/plans", plans::list, "List plans")
         .get("/v1/plans/{planId}", plans::show, "Read a plan")
         .post("/v1/plans/{planId}/approve", plans::approve, "Approve a plan")

@@ -1,6 +1,6 @@
 //! `/v1/plans`: what changes of environments come to, before they are made.
 
-use crate::environments::Draft;
+use crate::environments::{Draft, How};
 use domain::{
     Error, Id, JsonSchema, Result,
     environment::PlanStatus,
@@ -37,14 +37,14 @@ pub(crate) async fn planned(hub: &Hub, caller: &Identity, draft: &Draft, dry_run
         .write(caller, async |tx| {
             let plan = draft.make(tx, hub, &caller.scope()).await?;
             plans::insert(tx, &plan).await?;
-            begin(tx, hub, plan, &draft.to.request, draft.disable_rollback).await
+            begin(tx, hub, plan, &draft.to.request, draft.how).await
         })
         .await?;
     engine::waited_there(hub, caller, sent, prefer, DEPLOYMENTS).await.map(Sent::other)
 }
 
 /// Writes the task that carries out a plan.
-async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_rollback: bool) -> Result<Accepted<Task>> {
+async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, how: How) -> Result<Accepted<Task>> {
     let (id, environment_id) = (hub.id(), plan.environment_id);
     let kept = plan.task_type != TaskType::EnvironmentValidate || plan.seen_version > 0;
     if kept && plan.seen_version == 0 {
@@ -58,13 +58,14 @@ async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, disable_ro
     hub.concerns(plan.organization_id);
     hub.audit("planId", &plan.id.to_string());
     (plan.status, plan.task_id) = (PlanStatus::Applied, Some(id));
+    (plan.ignore_validation, plan.disable_backup) = (how.ignore_validation, how.disable_backup);
     plans::update(tx, &plan).await?;
     let task = NewTask {
         id,
         task_type: plan.task_type,
         organization_id: plan.organization_id,
         subject: kept.then_some(Subject::Environment(environment_id)),
-        disable_rollback,
+        disable_rollback: how.disable_rollback,
         request,
         job_id: hub.id(),
         now: hub.now(),
@@ -122,6 +123,12 @@ pub struct ApplyQuery {
     /// Whether the task stays where it is when a step fails, so that it can be resumed there, rather than being undone.
     #[serde(default)]
     disable_rollback: bool,
+    /// Whether the task goes on where its validation finds faults; its steps then say what was found.
+    #[serde(default)]
+    ignore_validation: bool,
+    /// Whether an upgrade keeps nothing to go back to.
+    #[serde(default)]
+    disable_backup: bool,
 }
 
 pub async fn apply(
@@ -147,7 +154,8 @@ pub async fn apply(
             check_up_to_date(tx, &scope, &plan).await?;
             environments::check_components(tx, &scope, &plan.products()?).await?;
             let request = format!("{{\"planId\":\"{id}\"}}");
-            begin(tx, &hub, plan, &request, query.disable_rollback).await
+            let ApplyQuery { disable_rollback, ignore_validation, disable_backup } = query;
+            begin(tx, &hub, plan, &request, How { disable_rollback, ignore_validation, disable_backup }).await
         })
         .await?;
     engine::waited_there(&hub, &caller, sent, prefer, DEPLOYMENTS).await

@@ -9,7 +9,7 @@ mod tick;
 use web::Routes;
 
 /// The components besides this one.
-const OTHERS: [&str; 31] = [
+const OTHERS: [&str; 32] = [
     "access",
     "sign-in",
     "federation",
@@ -35,6 +35,7 @@ const OTHERS: [&str; 31] = [
     "deployments",
     "certificates",
     "cloud-endpoints",
+    "stored-passwords",
     "invitations",
     "billing",
     "discovery",

@@ -20,7 +20,11 @@ use domain::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 use store::{
     data_centers, environments, jobs,
     plans::{self, Plan},
@@ -40,6 +44,8 @@ const LATE: i64 = 600_000;
 const TRIES: i64 = 60;
 /// The option of a machine that says which node it is.
 const MARK: &str = "providerhub.node";
+/// The option of a machine that says for which task it was deployed.
+const DEPLOYED_BY: &str = "providerhub.task";
 /// What of a node cannot be changed where it is.
 const FIXED: [&str; 7] =
     ["datacenterName", "clusterName", "resourcePool", "datastoreName", "deploymentOption", "nics", "gateway"];
@@ -53,9 +59,15 @@ struct Goal<'a> {
     present: bool,
     /// Whether its product is brought to another version.
     upgraded: bool,
+    /// Whether its machine is replaced.
+    replaced: bool,
+    /// Whether there was no such node before.
+    new: bool,
     uuid: String,
     /// What it is called until it is known to be there.
     provisional: String,
+    /// What a machine that was replaced is called until it is taken away.
+    retired: String,
     mark: String,
 }
 
@@ -134,6 +146,8 @@ struct There {
     vcenter: Vcenter,
     /// Its data centers, with their folders of machines.
     places: Vec<Object>,
+    /// What machines are put on in the data center that was looked at last: it stays what it is for as long as a turn goes on.
+    grounds: RefCell<Option<(Ref, Rc<Vec<Object>>)>>,
 }
 
 /// A turn at machines.
@@ -184,16 +198,29 @@ impl Work<'_, '_> {
             return Ok(Outcome::Failed(why));
         }
         let goals = self.goals(&before, &after).await?;
+        if self.turn.asked.step == StepName::Check {
+            return self.validate(&goals).await;
+        }
         let way = if self.way() == Way::Do { "DO" } else { "UNDO" };
         let place = format!("{way} {}", self.turn.asked.step);
         // Where the turn before stopped, if it was one of this kind.
-        let mut at = match self.turn.memo.text("place") == Some(&place) {
-            true => self.turn.memo.number("at").and_then(|at| usize::try_from(at).ok()).unwrap_or_default(),
-            false => 0,
+        let (mut at, mut found) = match self.turn.memo.text("place") == Some(&place) {
+            true => (
+                self.turn.memo.number("at").and_then(|at| usize::try_from(at).ok()).unwrap_or_default(),
+                self.turn.memo.text("found").unwrap_or_default().to_owned(),
+            ),
+            false => (0, String::new()),
         };
+        let ignores = self.plan.ignore_validation && (self.turn.asked.step, self.way()) == (StepName::Verify, Way::Do);
         while let Some(goal) = goals.get(at) {
             let next = match self.pending(goal).await? {
-                Next::Acted => self.look(goal).await?,
+                Next::Acted => match self.look(goal).await {
+                    Err(Stop::There(Wrong::Settled(why))) if ignores => {
+                        found = joined(&found, &why);
+                        Next::Right
+                    }
+                    looked => looked?,
+                },
                 other => other,
             };
             let stopped = match next {
@@ -207,26 +234,61 @@ impl Work<'_, '_> {
                 Next::Wait(seconds, what) => Some((seconds, what)),
             };
             if let Some((seconds, what)) = stopped {
-                self.turn.memo.set(&[("place", place.into()), ("at", at.into()), ("busy", Value::Null)]).await?;
+                let entries = [("place", place.into()), ("at", at.into()), ("found", found.into()), ("busy", Value::Null)];
+                self.turn.memo.set(&entries).await?;
                 return Ok(self.turn.later(seconds, &what));
             }
         }
         let upgraded = goals.iter().filter(|goal| goal.upgraded).map(|goal| said(goal.node, "vmName")).collect::<Vec<_>>();
         if self.turn.asked.step == StepName::Verify && !upgraded.is_empty() {
+            let (kept, back) = match self.plan.disable_backup {
+                false => ("Snapshots of them were taken.", ", and the machines go back to their snapshots"),
+                true => ("No snapshots of them were taken.", ", and what was changed in them stays changed"),
+            };
+            let found = if found.is_empty() { found } else { format!(" Ignored so far: {found}") };
             return Ok(Outcome::WaitForPerson(format!(
-                "Snapshots of {} were taken. Bring the products in them to their new versions as the plan {id} says (GET /v1/plans/{id} shows it), then say so: POST /v1/tasks/{task}/steps/VERIFY/complete, or /fail if it cannot be done, and the machines go back to their snapshots.",
+                "Bring the products in {} to their new versions as the plan {id} says (GET /v1/plans/{id} shows it), then say so: POST /v1/tasks/{task}/steps/VERIFY/complete, or /fail if it cannot be done{back}. {kept}{found}",
                 upgraded.join(", "),
                 id = self.plan.id,
                 task = self.turn.task.id
             )));
         }
-        Ok(Outcome::Done)
+        Ok(if found.is_empty() { Outcome::Done } else { ignored(&found) })
+    }
+
+    /// Sees, before anything is touched, whether it can be done; all that stands against it is said at once.
+    async fn validate(&mut self, goals: &[Goal<'_>]) -> Result<Outcome, Stop> {
+        let mut found = String::new();
+        for goal in goals.iter().filter(|goal| goal.new || goal.replaced || goal.upgraded) {
+            self.connect(goal).await?;
+            match self.can(goal).await {
+                Err(Stop::There(Wrong::Settled(why))) => found = joined(&found, &why),
+                seen => drop(seen?),
+            }
+        }
+        Ok(match (found.is_empty(), self.plan.ignore_validation) {
+            (true, _) => Outcome::Done,
+            (false, true) => ignored(&found),
+            (false, false) => Outcome::Failed(found),
+        })
+    }
+
+    /// Sees whether that can be done about a node that is to be done.
+    async fn can(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
+        if goal.new || goal.replaced {
+            return self.could(goal).await;
+        }
+        match self.find(goal).await? {
+            Some(_) => Ok(Next::Right),
+            None => Err(Wrong::Settled(format!("{} is not there to be upgraded.", said(goal.node, "vmName"))).into()),
+        }
     }
 
     /// What is to become of each node. What is taken away goes last, and first on the way back: so nothing is lost before what
     /// takes its place is there.
     async fn goals<'g>(&self, before: &'g Value, after: &'g Value) -> Result<Vec<Goal<'g>>, Stop> {
         let undo = self.way() == Way::Undo;
+        let replaced = self.plan.replaced()?;
         let (wanted, unwanted) = if undo { (before, after) } else { (after, before) };
         let verify = self.turn.asked.step != StepName::Apply;
         let here = nodes(if verify { after } else { wanted }).map(|(product, node)| (product, node, true));
@@ -250,8 +312,11 @@ impl Work<'_, '_> {
                 product,
                 node,
                 present,
+                replaced: replaced.iter().any(|host| node["hostName"] == *host),
+                new: same(before, product, node).is_none(),
                 upgraded: other.is_some_and(|((old, _), (new, _))| old["version"] != new["version"]),
                 provisional: format!("{}.{}", self.plan.environment_id, &uuid[..8]),
+                retired: format!("{}.{}.replaced", self.plan.environment_id, &uuid[..8]),
                 uuid,
                 mark,
             });
@@ -272,7 +337,7 @@ impl Work<'_, '_> {
         let sign_in = self.turn.sign_in(&access, &goal.data_center.to_string()).await?;
         let vcenter = Vcenter::sign_in(sign_in).await?;
         let places = vcenter.below(&vcenter.root(), &[("Datacenter", &["name", "vmFolder"])]).await;
-        let there = self.there.insert(There { id: goal.data_center, vcenter, places: Vec::new() });
+        let there = self.there.insert(There { id: goal.data_center, vcenter, places: Vec::new(), grounds: RefCell::default() });
         there.places = places?;
         there.places.sort_by_key(Object::name);
         Ok(())
@@ -349,32 +414,60 @@ impl Work<'_, '_> {
 
     /// The machine of a node, if there is one.
     async fn find(&self, goal: &Goal<'_>) -> Result<Option<Machine>, Stop> {
-        let vcenter = &self.there()?.vcenter;
-        let (_, folder) = self.place(goal)?;
-        let mut found = vcenter.machine(&goal.uuid).await?.map(|this| (this, false));
-        if found.is_none() {
-            found = vcenter.child(&folder, &goal.provisional).await?.map(|this| (this, true));
+        if let Some(this) = self.there()?.vcenter.machine(&goal.uuid).await? {
+            return self.seen(&this, false).await;
         }
-        if found.is_none() {
-            // One that was taken over keeps its UUID, and has only the mark.
-            let named = vcenter.child(&folder, said(goal.node, "vmName")).await?;
-            if let Some(this) = named.filter(|this| this.kind == "VirtualMachine")
-                && self.mark(&this).await? == goal.mark
-            {
-                found = Some((this, false));
-            }
+        match self.called(goal, &goal.provisional).await? {
+            Some(this) => self.seen(&this, true).await,
+            None => self.taken_over(goal).await,
         }
-        let Some((this, provisional)) = found else { return Ok(None) };
-        let properties = ["name", "config.hardware.numCPU", "config.hardware.memoryMB", "runtime.powerState", "snapshot"];
-        Ok(vcenter.look(&this, &properties).await?.map(|object| Machine { object, provisional }))
     }
 
-    /// Which node a machine says that it is.
-    async fn mark(&self, this: &Ref) -> Result<String, Stop> {
+    /// The machine that stands for a node, if one does: not one that is still to be the node's.
+    async fn current(&self, goal: &Goal<'_>) -> Result<Option<Machine>, Stop> {
+        match self.there()?.vcenter.machine(&goal.uuid).await? {
+            Some(this) => self.seen(&this, false).await,
+            None => self.taken_over(goal).await,
+        }
+    }
+
+    /// The machine of a node that was taken over: it keeps its UUID, and has only the mark.
+    async fn taken_over(&self, goal: &Goal<'_>) -> Result<Option<Machine>, Stop> {
+        match self.called(goal, said(goal.node, "vmName")).await? {
+            Some(this) if self.option(&this, MARK).await? == goal.mark => self.seen(&this, false).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The machine of this name, beside which a node's machine is or would be.
+    async fn called(&self, goal: &Goal<'_>, name: &str) -> Result<Option<Ref>, Stop> {
+        let (_, folder) = self.place(goal)?;
+        Ok(self.there()?.vcenter.child(&folder, name).await?.filter(|this| this.kind == "VirtualMachine"))
+    }
+
+    async fn seen(&self, this: &Ref, provisional: bool) -> Result<Option<Machine>, Stop> {
+        let properties = [
+            "name",
+            "config.hardware.numCPU",
+            "config.hardware.memoryMB",
+            "config.instanceUuid",
+            "runtime.powerState",
+            "snapshot",
+        ];
+        Ok(self.there()?.vcenter.look(this, &properties).await?.map(|object| Machine { object, provisional }))
+    }
+
+    /// What a machine has as this option; empty when it does not have it.
+    async fn option(&self, this: &Ref, key: &str) -> Result<String, Stop> {
         let Some(object) = self.there()?.vcenter.look(this, &["config.extraConfig"]).await? else { return Ok(String::new()) };
         let options = object.get("config.extraConfig").map(|list| list.children.as_slice()).unwrap_or_default();
-        let mark = options.iter().find(|option| option.text_of("key") == MARK);
-        Ok(mark.map_or_else(String::new, |option| option.text_of("value").to_owned()))
+        let found = options.iter().find(|option| option.text_of("key") == key);
+        Ok(found.map_or_else(String::new, |option| option.text_of("value").to_owned()))
+    }
+
+    /// Whether a machine was deployed for this task.
+    async fn is_of_task(&self, machine: &Machine) -> Result<bool, Stop> {
+        Ok(self.option(&machine.object.this, DEPLOYED_BY).await? == self.turn.task.id.to_string())
     }
 
     /// The next thing that is to be done about a node.
@@ -384,6 +477,10 @@ impl Work<'_, '_> {
             (StepName::Verify, TaskType::EnvironmentImport) => self.take_over(goal).await,
             (StepName::Verify, _) => self.see(goal).await,
             (StepName::Record, _) => self.tidy(goal).await,
+            (StepName::Backup, _) if self.way() == Way::Do => self.keep(goal).await,
+            (StepName::Backup, _) => self.let_go(goal).await,
+            _ if goal.replaced && self.way() == Way::Do => self.replace(goal).await,
+            _ if goal.replaced => self.give_back(goal).await,
             _ if goal.present => self.make(goal).await,
             _ => self.destroy(goal).await,
         }
@@ -405,14 +502,8 @@ impl Work<'_, '_> {
         if self.turn.memo.text("deploying").is_some_and(|of| of == goal.mark) {
             self.turn.memo.set(&[("deploying", Value::Null)]).await?;
         }
-        let name = self.snapshot_name();
-        match (self.way(), machine.snapshot(&name)) {
-            (Way::Do, None) if goal.upgraded => {
-                let body = tag("name", &name)
-                    + &tag("description", "Before an upgrade")
-                    + "<memory>false</memory><quiesce>false</quiesce>";
-                return self.act(goal, "CreateSnapshot_Task", &this, &body, "kept in a snapshot").await;
-            }
+        match (self.way(), machine.snapshot(&self.snapshot_name())) {
+            (Way::Do, None) if goal.upgraded && self.keeps_itself() => return self.snap(goal, &this).await,
             (Way::Undo, Some(snapshot)) => return self.revert(goal, &snapshot).await,
             _ => {}
         }
@@ -444,6 +535,103 @@ impl Work<'_, '_> {
         }
     }
 
+    /// Whether this step has to take the snapshots of an upgrade: no step before it did.
+    fn keeps_itself(&self) -> bool {
+        !self.plan.disable_backup && !self.turn.task.steps.iter().any(|step| step.name == StepName::Backup.as_str())
+    }
+
+    async fn snap(&mut self, goal: &Goal<'_>, this: &Ref) -> Result<Next, Stop> {
+        let body = tag("name", &self.snapshot_name())
+            + &tag("description", "Before an upgrade")
+            + "<memory>false</memory><quiesce>false</quiesce>";
+        self.act(goal, "CreateSnapshot_Task", this, &body, "kept in a snapshot").await
+    }
+
+    /// Keeps a machine that is upgraded as it is.
+    async fn keep(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
+        let Some(machine) = self.find(goal).await?.filter(|_| goal.upgraded) else { return Ok(Next::Right) };
+        match machine.snapshot(&self.snapshot_name()) {
+            Some(_) => Ok(Next::Right),
+            None => self.snap(goal, &machine.object.this).await,
+        }
+    }
+
+    /// Puts a new machine in the place of a node's. The new one is there before the old one makes way; and that is kept under
+    /// another name until there is no way back.
+    async fn replace(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
+        let Some(machine) = self.current(goal).await? else { return self.make(goal).await };
+        if self.is_of_task(&machine).await? {
+            return self.make(goal).await;
+        }
+        if let Some(left) = self.called(goal, &goal.retired).await? {
+            // An earlier task that was not undone has left it.
+            return self.discard(goal, &left).await;
+        }
+        if self.called(goal, &goal.provisional).await?.is_none() {
+            return self.deploy(goal).await;
+        }
+        let this = machine.object.this.clone();
+        if machine.is_on() {
+            return self.act(goal, "PowerOffVM_Task", &this, "", "powered off").await;
+        }
+        let mut spec = tag("name", &goal.retired);
+        if machine.object.text("config.instanceUuid") == goal.uuid {
+            spec += &tag("instanceUuid", &uuid(&goal.retired));
+        }
+        self.act(goal, "ReconfigVM_Task", &this, &format!("<spec>{spec}</spec>"), "put aside").await
+    }
+
+    /// Gives a node the machine back that was replaced.
+    async fn give_back(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
+        if let Some(new) = self.called(goal, &goal.provisional).await? {
+            return self.discard(goal, &new).await;
+        }
+        let retired = self.called(goal, &goal.retired).await?;
+        match (retired, self.current(goal).await?) {
+            (Some(_), Some(new)) if self.is_of_task(&new).await? => return self.discard(goal, &new.object.this).await,
+            (Some(old), None) => {
+                let mut spec = tag("name", said(goal.node, "vmName"));
+                let aside = self.seen(&old, false).await?;
+                if aside.is_some_and(|aside| aside.object.text("config.instanceUuid") == uuid(&goal.retired)) {
+                    spec += &tag("instanceUuid", &goal.uuid);
+                }
+                return self.act(goal, "ReconfigVM_Task", &old, &format!("<spec>{spec}</spec>"), "given its name back").await;
+            }
+            // It is as it was, but for having been switched off.
+            (_, Some(old)) if !old.is_on() && goal.node["powerState"] != "OFF" => {
+                return self.act(goal, "PowerOnVM_Task", &old.object.this, "", "powered on").await;
+            }
+            (_, Some(_)) => {}
+            // There was none before.
+            (None, None) => {}
+        }
+        Ok(self.late(goal).unwrap_or(Next::Right))
+    }
+
+    /// Takes a machine away that is the hub's and no node's.
+    async fn discard(&mut self, goal: &Goal<'_>, this: &Ref) -> Result<Next, Stop> {
+        let Some(machine) = self.seen(this, false).await? else { return Ok(Next::Acted) };
+        if machine.is_on() {
+            return self.act(goal, "PowerOffVM_Task", this, "", "powered off").await;
+        }
+        let next = self.act(goal, "Destroy_Task", this, "", "destroyed").await?;
+        if self.turn.memo.text("deploying").is_some_and(|of| of == goal.mark) {
+            self.turn.memo.set(&[("deploying", Value::Null)]).await?;
+        }
+        Ok(next)
+    }
+
+    /// Waits for a machine whose deployment was never answered.
+    fn late(&self, goal: &Goal<'_>) -> Option<Next> {
+        let announced = self.turn.memo.text("deploying").is_some_and(|of| of == goal.mark);
+        let waits = announced && self.now() - self.turn.memo.number("sent").unwrap_or_default() < LATE;
+        waits.then(|| {
+            let vm_name = said(goal.node, "vmName");
+            let what = format!("{vm_name} was to be deployed, which was never answered: it is waited for, to be taken back.");
+            Next::Wait(3 * LOOK, what)
+        })
+    }
+
     /// Takes a machine back to its snapshot, and then the snapshot away.
     async fn revert(&mut self, goal: &Goal<'_>, snapshot: &Ref) -> Result<Next, Stop> {
         if self.turn.memo.text("reverted") == Some(&goal.mark) {
@@ -461,13 +649,9 @@ impl Work<'_, '_> {
     /// Refuses a name that another machine has.
     async fn free(&self, goal: &Goal<'_>) -> Result<(), Stop> {
         let (_, folder) = self.place(goal)?;
-        let name = said(goal.node, "vmName");
-        match self.there()?.vcenter.child(&folder, name).await? {
+        match self.there()?.vcenter.child(&folder, said(goal.node, "vmName")).await? {
             None => Ok(()),
-            Some(_) => Err(Wrong::Settled(format!(
-                "The vCenter has something else with the name {name}. Give the node another vmName, or take that away."
-            ))
-            .into()),
+            Some(_) => Err(taken(goal)),
         }
     }
 
@@ -485,20 +669,32 @@ impl Work<'_, '_> {
         spec += &tag("annotation", &note);
         spec += &size_of("numCPUs", goal.node["cpuNum"].as_i64());
         spec += &size_of("memoryMB", goal.node["ramMemory"].as_i64());
-        format!("<spec>{spec}{}</spec>", option(&goal.mark))
+        format!("<spec>{spec}{}{}</spec>", option(MARK, &goal.mark), option(DEPLOYED_BY, &self.turn.task.id.to_string()))
     }
 
-    /// Where a node is to be deployed: the resource pool and the datastore, if one is named.
-    async fn target(&self, goal: &Goal<'_>) -> Result<(Ref, Option<Ref>, Vec<Object>), Stop> {
+    /// What a node can be put on: what there is of clusters, pools, datastores and networks in its data center, by name.
+    async fn grounds(&self, goal: &Goal<'_>) -> Result<Rc<Vec<Object>>, Stop> {
         let (place, _) = self.place(goal)?;
+        let known = self.there()?.grounds.borrow().as_ref().filter(|(of, _)| *of == place).map(|(_, known)| known.clone());
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let kinds: [(&str, &[&str]); 4] = [
             ("ClusterComputeResource", &["name", "resourcePool"]),
             ("ResourcePool", &["name", "owner"]),
             ("Datastore", &["name"]),
             ("Network", &["name"]),
         ];
-        let mut there = self.there()?.vcenter.below(&place, &kinds).await?;
-        there.sort_by_key(Object::name);
+        let mut found = self.there()?.vcenter.below(&place, &kinds).await?;
+        found.sort_by_key(Object::name);
+        let found = Rc::new(found);
+        *self.there()?.grounds.borrow_mut() = Some((place, found.clone()));
+        Ok(found)
+    }
+
+    /// Where a node is to be deployed: the resource pool and the datastore, if one is named.
+    async fn target(&self, goal: &Goal<'_>) -> Result<(Ref, Option<Ref>, Rc<Vec<Object>>), Stop> {
+        let there = self.grounds(goal).await?;
         let named = |kind: &str, name: &str| {
             there.iter().filter(|one| one.this.kind == kind).find(|one| name.is_empty() || one.name() == name)
         };
@@ -562,7 +758,9 @@ impl Work<'_, '_> {
                 Wrong::Settled(format!("{vm_name} was to be deployed {times} times, and the vCenter never answered.")).into()
             );
         }
-        self.free(goal).await?;
+        if !goal.replaced {
+            self.free(goal).await?;
+        }
         let (pool, datastore, there) = self.target(goal).await?;
         let item = self.item(goal).await?;
         let (_, folder) = self.place(goal)?;
@@ -602,7 +800,7 @@ impl Work<'_, '_> {
             }
             Err(wrong) => {
                 // It may refuse because it is at it already.
-                if times > 0 && self.find(goal).await?.is_some() {
+                if times > 0 && self.called(goal, &goal.provisional).await?.is_some() {
                     return Ok(Next::Acted);
                 }
                 self.turn.memo.set(&[("deploying", Value::Null)]).await?;
@@ -614,25 +812,15 @@ impl Work<'_, '_> {
     /// Takes a machine away.
     async fn destroy(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
         let Some(machine) = self.find(goal).await? else {
-            let announced = self.turn.memo.text("deploying").is_some_and(|of| of == goal.mark);
-            if announced && self.now() - self.turn.memo.number("sent").unwrap_or_default() < LATE {
-                let what = format!(
-                    "{} was to be deployed, which was never answered: it is waited for, to be taken back.",
-                    said(goal.node, "vmName")
-                );
-                return Ok(Next::Wait(3 * LOOK, what));
+            if let Some(next) = self.late(goal) {
+                return Ok(next);
             }
-            return Ok(Next::Right);
+            return match self.called(goal, &goal.retired).await? {
+                Some(left) => self.discard(goal, &left).await,
+                None => Ok(Next::Right),
+            };
         };
-        let this = machine.object.this.clone();
-        if machine.is_on() {
-            return self.act(goal, "PowerOffVM_Task", &this, "", "powered off").await;
-        }
-        let next = self.act(goal, "Destroy_Task", &this, "", "destroyed").await?;
-        if self.turn.memo.text("deploying").is_some_and(|of| of == goal.mark) {
-            self.turn.memo.set(&[("deploying", Value::Null)]).await?;
-        }
-        Ok(next)
+        self.discard(goal, &machine.object.this).await
     }
 
     /// Sees whether a machine is what it is to be.
@@ -650,16 +838,38 @@ impl Work<'_, '_> {
         if machine.is_on() == (goal.node["powerState"] == "OFF") {
             return wrong(if machine.is_on() { "is on" } else { "is off" });
         }
-        let (_, folder) = self.place(goal)?;
         // A deployment that was asked for twice, and was answered late.
-        if let Some(stray) = self.there()?.vcenter.child(&folder, &goal.provisional).await? {
+        if let Some(stray) = self.called(goal, &goal.provisional).await? {
             return self.act(goal, "Destroy_Task", &stray, "", "freed of its double").await;
         }
-        Ok(Next::Right)
+        if goal.replaced {
+            return if self.is_of_task(&machine).await? { Ok(Next::Right) } else { wrong("is still the machine that was there") };
+        }
+        // A redeployment that was not undone may have left one.
+        match self.called(goal, &goal.retired).await? {
+            Some(left) => self.discard(goal, &left).await,
+            None => Ok(Next::Right),
+        }
     }
 
     /// Takes away what was only kept to go back to.
     async fn tidy(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
+        if !goal.replaced {
+            return self.let_go(goal).await;
+        }
+        let Some(old) = self.called(goal, &goal.retired).await? else { return Ok(Next::Right) };
+        // Whatever was ignored on the way here: the last machine of a node is not taken away.
+        match self.current(goal).await? {
+            Some(new) if self.is_of_task(&new).await? => self.discard(goal, &old).await,
+            _ => {
+                let text = format!("{} is not there, so {} stays.", said(goal.node, "vmName"), goal.retired);
+                Err(Wrong::Settled(text).into())
+            }
+        }
+    }
+
+    /// Takes the snapshot of a machine away.
+    async fn let_go(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
         let snapshot = self.find(goal).await?.and_then(|machine| machine.snapshot(&self.snapshot_name()));
         let Some(snapshot) = snapshot.filter(|_| goal.upgraded) else { return Ok(Next::Right) };
         self.act(goal, "RemoveSnapshot_Task", &snapshot, "<removeChildren>false</removeChildren>", "freed of its snapshot").await
@@ -667,7 +877,12 @@ impl Work<'_, '_> {
 
     /// Sees whether a node could be deployed.
     async fn could(&mut self, goal: &Goal<'_>) -> Result<Next, Stop> {
-        self.free(goal).await?;
+        let (_, folder) = self.place(goal)?;
+        if let Some(this) = self.there()?.vcenter.child(&folder, said(goal.node, "vmName")).await?
+            && (this.kind != "VirtualMachine" || self.option(&this, MARK).await? != goal.mark)
+        {
+            return Err(taken(goal));
+        }
         self.target(goal).await?;
         self.item(goal).await?;
         Ok(Next::Right)
@@ -685,7 +900,7 @@ impl Work<'_, '_> {
             }
             return Err(Wrong::Settled(format!("The vCenter has no machine {vm_name} in its folder of machines.")).into());
         };
-        let mark = self.mark(&this).await?;
+        let mark = self.option(&this, MARK).await?;
         let (is, to) = match self.way() {
             Way::Do => (mark == goal.mark, goal.mark.as_str()),
             Way::Undo => (mark != goal.mark, ""),
@@ -696,8 +911,15 @@ impl Work<'_, '_> {
         if !mark.is_empty() && mark != goal.mark {
             return Err(Wrong::Settled(format!("{vm_name} is the node {mark} of another environment.")).into());
         }
-        self.act(goal, "ReconfigVM_Task", &this, &format!("<spec>{}</spec>", option(to)), "taken over").await
+        self.act(goal, "ReconfigVM_Task", &this, &format!("<spec>{}</spec>", option(MARK, to)), "taken over").await
     }
+}
+
+/// The refusal of a name that somebody else's machine has.
+fn taken(goal: &Goal<'_>) -> Stop {
+    let name = said(goal.node, "vmName");
+    let text = format!("The vCenter has something else with the name {name}. Give the node another vmName, or take that away.");
+    Wrong::Settled(text).into()
 }
 
 /// What is asked for that cannot be changed where it is.
@@ -724,12 +946,30 @@ fn size_of(name: &str, size: Option<i64>) -> String {
     size.map_or_else(String::new, |size| tag(name, &size.to_string()))
 }
 
-/// The option by which a machine says which node it is.
-fn option(mark: &str) -> String {
+/// An option of a machine.
+fn option(key: &str, value: &str) -> String {
     format!(
-        "<extraConfig xsi:type=\"OptionValue\"><key>{MARK}</key><value xsi:type=\"xsd:string\">{}</value></extraConfig>",
-        escape(mark)
+        "<extraConfig xsi:type=\"OptionValue\"><key>{key}</key><value xsi:type=\"xsd:string\">{}</value></extraConfig>",
+        escape(value)
     )
+}
+
+/// The most bytes of what is said of faults.
+const FAULTS: usize = 4000;
+
+/// What is found, with one more thing, if that is not too much.
+fn joined(found: &str, why: &str) -> String {
+    match found {
+        "" => why.to_owned(),
+        found if found.ends_with('…') => found.to_owned(),
+        found if found.len() + why.len() > FAULTS => format!("{found} …"),
+        found => format!("{found} {why}"),
+    }
+}
+
+/// What is said of faults that a validation has found, where it was said that they are to be ignored.
+fn ignored(found: &str) -> Outcome {
+    Outcome::Noted(format!("Ignored, as was asked for (ignoreValidation): {found}"))
 }
 
 fn network(there: &[Object], name: &str) -> Option<Ref> {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use store::{
     Scope,
     data_centers::{self, Access},
+    stored_passwords,
     tasks::{self, Task},
 };
 use web::{Body, Hub, Internal, Shown};
@@ -78,7 +79,7 @@ impl Turn<'_> {
     async fn go(&mut self) -> Result<(Outcome, Value), Stop> {
         match self.asked.step {
             StepName::Contact => self.contact().await,
-            StepName::Apply | StepName::Verify | StepName::Record => {
+            StepName::Check | StepName::Backup | StepName::Apply | StepName::Verify | StepName::Record => {
                 machines::go(self).await.map(|outcome| (outcome, Value::Null))
             }
             other => {
@@ -113,12 +114,9 @@ impl Turn<'_> {
     /// What comes of a turn that cannot be taken: of what changes machines, some may have been changed.
     pub fn end(&self, why: String) -> Outcome {
         match (self.asked.step, self.asked.way) {
-            (StepName::Apply, Way::Do) => Outcome::GaveUp(why),
+            (StepName::Backup | StepName::Apply, Way::Do) => Outcome::GaveUp(why),
             // What is still there to go back to harms nobody, and what was done is right.
-            (StepName::Record, _) => {
-                self.hub.warn("a snapshot was not taken away", &Error::unavailable(why));
-                Outcome::Done
-            }
+            (StepName::Record, _) => Outcome::Noted(format!("What was kept to go back to could not be taken away: {why}")),
             _ => Outcome::Failed(why),
         }
     }
@@ -152,13 +150,24 @@ impl Turn<'_> {
         Ok((outcome, json!(null)))
     }
 
+    /// The password that a vCenter refers to, as it is now.
+    async fn stored(&self, access: &Access, reference: &str) -> Result<String, Stop> {
+        let found = stored_passwords::find_sealed(self.hub.db().await?, access.organization_id, reference).await?;
+        let Some((id, sealed)) = found else {
+            let text = format!(
+                "Its organization has no stored password with the reference {reference}. Store it (POST /v1/stored-passwords) and give its reference, or give the password itself."
+            );
+            return Err(Wrong::Settled(text).into());
+        };
+        Ok(self.hub.unseal(&id.to_string(), &sealed).await?)
+    }
+
     /// Where a vCenter is, and who the hub is to it. `owner` is what its password was sealed for.
     pub async fn sign_in(&self, access: &Access, owner: &str) -> Result<SignIn, Stop> {
-        let Some(sealed) = &access.password_sealed else {
-            let text = "Its password is kept elsewhere, where the hub cannot read it. Give the password itself.";
-            return Err(Wrong::Settled(text.to_owned()).into());
+        let password = match (&access.password_sealed, &access.password_reference) {
+            (Some(sealed), _) => self.hub.unseal(owner, sealed).await?,
+            (None, reference) => self.stored(access, reference.as_deref().unwrap_or_default()).await?,
         };
-        let password = self.hub.unseal(owner, sealed).await?;
         let base = base(&web::variable("vcenter_hosts").await?, &access.fqdn);
         Ok(SignIn { base, username: access.username.clone(), password })
     }

@@ -501,6 +501,35 @@ pub fn kind_of(changes: &[Value]) -> TaskType {
     if kinds.all(|kind| kind == first) { first } else { TaskType::EnvironmentDeploy }
 }
 
+/// What it comes to when a node is redeployed: its machine is replaced, and what is known of it stays. None where no product has
+/// the node.
+pub fn redeployment(products: &Value, host_name: &str) -> Option<Value> {
+    let products = products.as_array().map(Vec::as_slice).unwrap_or_default();
+    let nodes = products.iter().flat_map(|product| items(product, "nodes").iter().map(move |node| (product, node)));
+    let (product, node) = nodes.into_iter().find(|(_, node)| node["hostName"] == host_name)?;
+    let pointer = format!("/products/{}/nodes/{host_name}", product["productId"].as_str().unwrap_or_default());
+    let mut change = Map::new();
+    for (name, value) in
+        [("pointer", pointer.into()), ("action", REPLACED.into()), ("before", node.clone()), ("after", node.clone())]
+    {
+        change.insert(name.to_owned(), value);
+    }
+    Some(Value::Object(change))
+}
+
+/// The action of changes that replace machines.
+const REPLACED: &str = "REPLACED";
+
+/// The host names of the nodes whose machines these changes replace.
+pub fn replaced(changes: &Value) -> Vec<&str> {
+    let changes = changes.as_array().map(Vec::as_slice).unwrap_or_default();
+    changes
+        .iter()
+        .filter(|change| change["action"] == REPLACED)
+        .filter_map(|change| change["after"]["hostName"].as_str())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -665,6 +694,17 @@ mod tests {
         ] {
             assert_eq!(kind_between(&one, &other), kind, "{one} {other}");
         }
+    }
+
+    #[test]
+    fn a_redeployment_names_the_node_whose_machine_is_replaced() {
+        let products = json!([product("vcd", &["a", "b"]), product("two", &["c"])]);
+        let change = redeployment(&products, "c").unwrap();
+        assert_eq!(change["pointer"], "/products/two/nodes/c");
+        assert_eq!((&change["before"], &change["after"]), (&products[1]["nodes"][0], &products[1]["nodes"][0]));
+        assert_eq!(replaced(&json!([change])), ["c"]);
+        assert_eq!(redeployment(&products, "d"), None);
+        assert_eq!(replaced(&Value::Array(changes(&Value::Null, &products))), [""; 0]);
     }
 
     proptest! {

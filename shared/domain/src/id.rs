@@ -60,6 +60,8 @@ nouns! {
     DataCenter "dtc" "data center component";
     /// Infrastructure that a provider lets customers at.
     CloudEndpoint "cep" "cloud endpoint";
+    /// A password that is stored apart from what is reached with it.
+    StoredPassword "pwd" "stored password";
     /// A certificate of a product of an environment.
     Certificate "crt" "certificate";
     /// An environment: products that were deployed together.

@@ -37,6 +37,7 @@ pub mod role;
 pub mod service;
 pub mod service_broker;
 pub mod sign_in;
+pub mod stored_password;
 pub mod subdivision;
 pub mod subscription;
 pub mod table;

@@ -54,6 +54,8 @@ text_enum! {
         NodeAdd = "NODE_ADD",
         /// Changes nodes of an environment.
         NodeUpdate = "NODE_UPDATE",
+        /// Replaces the machines of nodes of an environment, which stay what they are.
+        NodeRedeploy = "NODE_REDEPLOY",
         /// Deletes nodes of an environment.
         NodeDelete = "NODE_DELETE",
         /// Powers nodes of an environment on or off.
@@ -100,6 +102,8 @@ text_enum! {
         Record = "RECORD",
         /// Removes it from the hub.
         Remove = "REMOVE",
+        /// Keeps what is upgraded as it is, to go back to; undone by letting go of that.
+        Backup = "BACKUP",
         /// Makes the machines what they are to be; undone by making them what they were.
         Apply = "APPLY",
         /// Sees whether the machines are, or can become, what they are said to be.
@@ -125,10 +129,11 @@ impl TaskType {
                 &[Check, Contact, Record]
             }
             Self::DatacenterDelete => &[Check, Remove],
+            Self::Upgrade => &[Check, Backup, Apply, Verify, Record],
             Self::EnvironmentDeploy
-            | Self::Upgrade
             | Self::NodeAdd
             | Self::NodeUpdate
+            | Self::NodeRedeploy
             | Self::NodeDelete
             | Self::NodePower
             | Self::CertificateUpdate
@@ -144,7 +149,11 @@ impl TaskType {
     /// The version of the list above and of what its steps mean. Whoever changes either raises it, and keeps the steps
     /// of the versions before for the tasks that were written with them.
     pub const fn version(self) -> u32 {
-        1
+        match self {
+            // Its APPLY kept what there was itself, in version 1.
+            Self::Upgrade => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -264,6 +273,8 @@ pub enum Next {
 pub enum Outcome {
     /// It is done, or undone.
     Done,
+    /// It is done, or undone, and the text says what is to be known of that.
+    Noted(String),
     /// A person has to take the turn; the text says what they have to do.
     WaitForPerson(String),
     /// It cannot be done, and nothing of it remains; or it cannot be undone. The text says why.
@@ -279,7 +290,11 @@ impl Outcome {
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Done => None,
-            Self::WaitForPerson(text) | Self::Failed(text) | Self::GaveUp(text) | Self::LookAgain(_, text) => Some(text),
+            Self::Noted(text)
+            | Self::WaitForPerson(text)
+            | Self::Failed(text)
+            | Self::GaveUp(text)
+            | Self::LookAgain(_, text) => Some(text),
         }
     }
 }
@@ -291,12 +306,12 @@ impl Turn {
             (Way::Do, Outcome::LookAgain(..)) => StepStatus::InProgress,
             // What is still to be undone is found by where it stands.
             (Way::Undo, Outcome::LookAgain(..)) => status,
-            (Way::Do, Outcome::Done) => StepStatus::Success,
+            (Way::Do, Outcome::Done | Outcome::Noted(_)) => StepStatus::Success,
             (Way::Do, Outcome::WaitForPerson(_)) => StepStatus::Manual,
             (Way::Do, Outcome::Failed(_)) => StepStatus::Error,
             (Way::Do, Outcome::GaveUp(_)) => StepStatus::InDoubt,
-            (Way::Undo, Outcome::Done) if status == StepStatus::InDoubt => StepStatus::Error,
-            (Way::Undo, Outcome::Done) => StepStatus::Undone,
+            (Way::Undo, Outcome::Done | Outcome::Noted(_)) if status == StepStatus::InDoubt => StepStatus::Error,
+            (Way::Undo, Outcome::Done | Outcome::Noted(_)) => StepStatus::Undone,
             (Way::Undo, Outcome::WaitForPerson(_)) => StepStatus::UndoManual,
             (Way::Undo, Outcome::Failed(_) | Outcome::GaveUp(_)) => StepStatus::UndoFailed,
         }
@@ -402,6 +417,7 @@ mod tests {
                 (1, _) => Outcome::Failed("no".into()),
                 (2, false) => Outcome::WaitForPerson("please".into()),
                 (3, false) => Outcome::GaveUp("silence".into()),
+                (5, _) => Outcome::Noted("mind this".into()),
                 (4, false) => Outcome::LookAgain(Instant::default(), "half-way".into()),
                 _ => Outcome::Done,
             };

@@ -39,6 +39,7 @@ pub async fn ask(work: &Work<'_>, component: &str, step: StepName, turn: Turn) -
     let message = text(&said, "message");
     let outcome = match said["outcome"].as_str() {
         Some("DONE") => Outcome::Done,
+        Some("NOTED") => Outcome::Noted(message),
         Some("WAIT_FOR_PERSON") => Outcome::WaitForPerson(message),
         Some("FAILED") => Outcome::Failed(message),
         Some("GAVE_UP") => Outcome::GaveUp(message),
@@ -60,6 +61,7 @@ pub fn taken(outcome: &Outcome, found: Value) -> Value {
     let mut said = Map::new();
     let word = match outcome {
         Outcome::Done => "DONE",
+        Outcome::Noted(_) => "NOTED",
         Outcome::WaitForPerson(_) => "WAIT_FOR_PERSON",
         Outcome::Failed(_) => "FAILED",
         Outcome::GaveUp(_) => "GAVE_UP",

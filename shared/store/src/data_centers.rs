@@ -357,9 +357,13 @@ pub struct Access {
     pub fqdn: String,
     /// Who the hub is to it.
     pub username: String,
+    /// Whose it is.
+    pub organization_id: Id<id::Organization>,
     /// The password, sealed for the component's id, or for the task's where the component is only asked about. None where it
-    /// is kept elsewhere.
+    /// is referred to.
     pub password_sealed: Option<String>,
+    /// The reference to the password, where it is not kept here.
+    pub password_reference: Option<String>,
     /// The version of the product that it is said to run.
     pub version: Option<String>,
     /// The IP settings of its port groups, as JSON.
@@ -370,7 +374,9 @@ fn read_access(row: &mut Row) -> Result<Access> {
     Ok(Access {
         fqdn: row.take()?,
         username: row.take()?,
+        organization_id: row.take()?,
         password_sealed: row.take()?,
+        password_reference: row.take()?,
         version: row.take()?,
         networks: row.take()?,
     })
@@ -379,10 +385,11 @@ fn read_access(row: &mut Row) -> Result<Access> {
 /// What it takes to sign in to the component that a task works on: as the task is to make it. Whose task it is was decided
 /// before.
 pub async fn access_of_task(db: &Db, task_id: Id<id::Task>, id: Option<Id<id::DataCenter>>) -> Result<Option<Access>> {
-    let sql = "SELECT COALESCE(x.fqdn, d.fqdn), COALESCE(x.username, d.username),
+    let sql = "SELECT COALESCE(x.fqdn, d.fqdn), COALESCE(x.username, d.username), COALESCE(d.organization_id, t.organization_id),
              CASE WHEN COALESCE(x.password_ref, x.password_sealed) IS NULL THEN d.password_sealed ELSE x.password_sealed END,
+             CASE WHEN COALESCE(x.password_ref, x.password_sealed) IS NULL THEN d.password_ref ELSE x.password_ref END,
              COALESCE(x.product_version, d.product_version), COALESCE(x.networks, d.networks, '[]')
-         FROM data_center_edits x LEFT JOIN data_centers d ON d.id = ?2 WHERE x.task_id = ?1";
+         FROM data_center_edits x JOIN tasks t ON t.id = x.task_id LEFT JOIN data_centers d ON d.id = ?2 WHERE x.task_id = ?1";
     db.query_opt(sql, params![task_id, id], read_access).await
 }
 
@@ -390,7 +397,7 @@ pub async fn access_of_task(db: &Db, task_id: Id<id::Task>, id: Option<Id<id::Da
 pub async fn access(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<Access> {
     let values = scope.after(params![id]);
     let sql = format!(
-        "SELECT d.fqdn, d.username, d.password_sealed, d.product_version, d.networks FROM {FROM}
+        "SELECT d.fqdn, d.username, d.organization_id, d.password_sealed, d.password_ref, d.product_version, d.networks FROM {FROM}
          WHERE d.id = ?1 AND o.path >= ?2 AND o.path < ?3"
     );
     db.query_opt(&sql, values, read_access)

@@ -257,6 +257,37 @@ pub async fn set_machines(tx: &Tx<'_>, id: Id<id::Environment>, products: &Value
     Ok(())
 }
 
+/// Has a machine of an environment replaced for a task; what it replaces is kept in mind. Done again it changes nothing.
+pub async fn replace_machine(tx: &Tx<'_>, id: Id<id::Environment>, host_name: &str, task_id: Id<id::Task>) -> Result<()> {
+    tx.exec(
+        "UPDATE machines SET replaces = COALESCE(deployed_by, ''), deployed_by = ?3
+         WHERE environment_id = ?1 AND host_name = ?2 AND COALESCE(deployed_by, '') <> ?3",
+        params![id, host_name, task_id],
+    )
+    .await
+}
+
+/// Brings the machines back that were replaced for a task. Done again it changes nothing.
+pub async fn bring_machines_back(tx: &Tx<'_>, id: Id<id::Environment>, task_id: Id<id::Task>) -> Result<()> {
+    tx.exec(
+        "UPDATE machines SET deployed_by = NULLIF(replaces, ''), replaces = NULL
+         WHERE environment_id = ?1 AND deployed_by = ?2 AND replaces IS NOT NULL",
+        params![id, task_id],
+    )
+    .await
+}
+
+/// Takes the machines of an environment away that were replaced for a task: there is no way back to them any more.
+pub async fn discard_replaced(tx: &Tx<'_>, id: Id<id::Environment>, task_id: Id<id::Task>) -> Result<()> {
+    tx.exec("UPDATE machines SET replaces = NULL WHERE environment_id = ?1 AND deployed_by = ?2", params![id, task_id]).await
+}
+
+/// How many machines of an environment were deployed in the place of others, for a task.
+pub async fn count_replaced(db: &Db, id: Id<id::Environment>, task_id: Id<id::Task>) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM machines WHERE environment_id = ?1 AND deployed_by = ?2";
+    Ok(db.query_opt(sql, params![id, task_id], |row| row.take()).await?.unwrap_or_default())
+}
+
 /// How many machines there are of an environment.
 pub async fn count_machines(db: &Db, id: Id<id::Environment>) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM machines WHERE environment_id = ?1";

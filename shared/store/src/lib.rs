@@ -48,6 +48,7 @@ pub mod service_brokers;
 pub mod service_roles;
 pub mod services;
 pub mod sessions;
+pub mod stored_passwords;
 pub mod subscriptions;
 pub mod tasks;
 pub mod usage;

@@ -43,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     19 "0019_certificates",
     20 "0020_approvals",
     21 "0021_cloud_endpoints",
+    22 "0022_redeployments",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

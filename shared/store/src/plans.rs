@@ -1,7 +1,12 @@
 //! Plans: what changes of environments come to.
 
 use crate::{Db, Row, Scope, Tx, environments::json, params, value::start};
-use domain::{Error, Id, Instant, JsonSchema, Result, environment::PlanStatus, form, id, task::TaskType};
+use domain::{
+    Error, Id, Instant, JsonSchema, Result,
+    environment::{PlanStatus, replaced},
+    form, id,
+    task::TaskType,
+};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
@@ -25,7 +30,8 @@ pub struct Plan {
     pub code: String,
     /// The name that it is to be known by.
     pub name: String,
-    /// What would be created, changed and destroyed: `pointer`, `action` (CREATED, CHANGED, DESTROYED), `before` and `after`.
+    /// What would be created, changed, destroyed and replaced: `pointer`, `action` (CREATED, CHANGED, DESTROYED, REPLACED), `before`
+    /// and `after`. What is replaced is another machine for the same node.
     /// Products are known by their ids and nodes by their host names; secrets are not compared.
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     pub changes: Box<RawValue>,
@@ -35,6 +41,10 @@ pub struct Plan {
     pub created_at: Instant,
     /// When it was approved.
     pub approved_at: Option<Instant>,
+    /// Whether the task that carries it out goes on where its validation finds faults.
+    pub ignore_validation: bool,
+    /// Whether the task that carries it out keeps nothing to go back to.
+    pub disable_backup: bool,
     /// The products as they are to be.
     #[serde(skip)]
     pub products: String,
@@ -48,9 +58,16 @@ impl Plan {
     pub fn products(&self) -> Result<Value> {
         form::read(self.products.as_bytes()).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
     }
+
+    /// The host names of the nodes whose machines are replaced.
+    pub fn replaced(&self) -> Result<Vec<String>> {
+        let changes = form::read(self.changes.get().as_bytes());
+        let changes = changes.map_err(|error| Error::unavailable(format!("the changes of a plan: {error}")))?;
+        Ok(replaced(&changes).into_iter().map(str::to_owned).collect())
+    }
 }
 
-const COLUMNS: &str = "p.id, p.organization_id, p.environment_id, p.task_type, p.status, p.seen_version, p.code, p.name, p.changes, p.task_id, p.created_at, p.approved_at, p.products, p.secrets";
+const COLUMNS: &str = "p.id, p.organization_id, p.environment_id, p.task_type, p.status, p.seen_version, p.code, p.name, p.changes, p.task_id, p.created_at, p.approved_at, p.ignore_validation, p.disable_backup, p.products, p.secrets";
 const FROM: &str = "plans p JOIN organizations o ON o.id = p.organization_id";
 
 fn read(row: &mut Row) -> Result<Plan> {
@@ -67,6 +84,8 @@ fn read(row: &mut Row) -> Result<Plan> {
         task_id: row.take()?,
         created_at: row.take()?,
         approved_at: row.take()?,
+        ignore_validation: row.take::<i64>()? != 0,
+        disable_backup: row.take::<i64>()? != 0,
         products: row.take()?,
         secrets: row.take()?,
     })
@@ -133,8 +152,15 @@ pub async fn list(
 /// Moves a plan that the caller found within its scope on: to be approved, or to be carried out by a task.
 pub async fn update(tx: &Tx<'_>, plan: &Plan) -> Result<()> {
     tx.exec(
-        "UPDATE plans SET status = ?2, task_id = ?3, approved_at = ?4 WHERE id = ?1",
-        params![plan.id, plan.status, plan.task_id, plan.approved_at],
+        "UPDATE plans SET status = ?2, task_id = ?3, approved_at = ?4, ignore_validation = ?5, disable_backup = ?6 WHERE id = ?1",
+        params![
+            plan.id,
+            plan.status,
+            plan.task_id,
+            plan.approved_at,
+            i64::from(plan.ignore_validation),
+            i64::from(plan.disable_backup)
+        ],
     )
     .await
 }
