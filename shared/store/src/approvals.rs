@@ -174,8 +174,8 @@ pub async fn list(
 ) -> Result<Vec<Approval>> {
     // What is shown as lapsed may still be written as pending, so that the two are found by more than what is written.
     let standing = match status {
-        Some(Status::Pending) => "a.status = 'PENDING' AND a.lapses_at > ?1",
-        Some(Status::Lapsed) => "(a.status = 'LAPSED' OR (a.status = 'PENDING' AND a.lapses_at <= ?1))",
+        Some(Status::Pending) => "a.status = ?3 AND a.lapses_at > ?1",
+        Some(Status::Lapsed) => "(a.status = ?3 OR (a.status = 'PENDING' AND a.lapses_at <= ?1))",
         Some(_) => "a.status = ?3",
         None => "(a.status = ?3 OR ?3 IS NULL)",
     };
