@@ -1,10 +1,12 @@
 //! `/v1/approvals`
 
-use domain::{Error, Id, JsonSchema, Kind, Result, Text, approval::ApprovalStatus, id, task::Subject};
+use domain::{
+    Error, Id, JsonSchema, Kind, Permission, Result, Text, access_level::AccessLevel, approval::ApprovalStatus, id, task::Subject,
+};
 use serde::Deserialize;
 use std::pin::Pin;
 use store::{
-    Scope, Tx,
+    Scope, Tx, access_levels,
     approvals::{self, Approval},
     jobs::{self, Job, NewJob},
     tasks,
@@ -82,7 +84,7 @@ pub async fn reject(
 /// For whoever asked, and whoever may ask where it was asked.
 pub async fn withdraw(
     hub: Hub,
-    caller: Caller<permit::SubscriptionWrite>,
+    caller: Caller<permit::Managing>,
     Path(id): Path<Id<id::Approval>>,
     Body(note): Body<Note>,
 ) -> Result<Sent<Shown<Approval>>> {
@@ -106,6 +108,12 @@ fn decide<'a>(
             let mut approval = approvals::find(tx, &caller.scope(), id, hub.now()).await?;
             if status == ApprovalStatus::Withdrawn {
                 check_asking_side(caller, &approval)?;
+                match approval.subscription_id {
+                    Some(subscription_id) => access_levels::check(tx, &caller.scope(), subscription_id).await?,
+                    // Nobody asks for what is not there yet by a level.
+                    None if caller.permissions().has(Permission::SubscriptionWrite) => {}
+                    None => return Err(access_levels::too_low(AccessLevel::Manage)),
+                }
             } else {
                 check_customer_side(caller, approval.organization_id)?;
             }

@@ -136,12 +136,7 @@ pub async fn change(
     send(&ask, &hub, &caller, asking.prefer, what).await
 }
 
-pub async fn renew(
-    hub: Hub,
-    caller: Caller<permit::Managing>,
-    asking: Asking,
-    Body(further): Body<Further>,
-) -> Result<Begun> {
+pub async fn renew(hub: Hub, caller: Caller<permit::Managing>, asking: Asking, Body(further): Body<Further>) -> Result<Begun> {
     let ask = asking.ask(&hub, ApprovalAction::Renew, &further)?;
     let what = What::renew(&hub, &caller.scope(), asking.id, further.term_months).await;
     send(&ask, &hub, &caller, asking.prefer, what).await
@@ -158,12 +153,7 @@ pub async fn resume(hub: Hub, caller: Caller<permit::Managing>, asking: Asking) 
     send(&ask, &hub, &caller, asking.prefer, What::Why(asking.id, why)).await
 }
 
-pub async fn terminate(
-    hub: Hub,
-    caller: Caller<permit::Managing>,
-    asking: Asking,
-    Body(why): Body<Why>,
-) -> Result<Begun> {
+pub async fn terminate(hub: Hub, caller: Caller<permit::Managing>, asking: Asking, Body(why): Body<Why>) -> Result<Begun> {
     let ask = asking.ask(&hub, ApprovalAction::Terminate, &why)?;
     send(&ask, &hub, &caller, asking.prefer, What::Why(asking.id, why)).await
 }

@@ -3,6 +3,7 @@
 use crate::{Db, Row, Scope, Tx, params, value::start};
 use domain::{
     Decimal, Error, Id, Instant, JsonSchema, PrincipalId, Result,
+    access_level::AccessLevel,
     approval::{ApprovalAction, ApprovalStatus as Status},
     id,
 };
@@ -155,10 +156,10 @@ pub async fn insert(tx: &Tx<'_>, new: &Approval) -> Result<Option<Id<id::Approva
 
 /// One approval within the scope, as it stands at `now`.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Approval>, now: Instant) -> Result<Approval> {
-    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE a.id = ?2 AND o.path >= ?3 AND o.path < ?4");
-    db.query_opt(&sql, scope.after(params![now, id]), read)
-        .await?
-        .ok_or_else(|| Error::not_found("approval_not_found", "approval", id))
+    let mut values = scope.after(params![now, id]);
+    let seen = scope.level(AccessLevel::View, "a.organization_id", "a.service_id", &mut values);
+    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE a.id = ?2 AND o.path >= ?3 AND o.path < ?4{seen}");
+    db.query_opt(&sql, values, read).await?.ok_or_else(|| Error::not_found("approval_not_found", "approval", id))
 }
 
 /// A page of the approvals within the scope, as they stand at `now`, in the order of the tree and those of one customer oldest
@@ -174,22 +175,26 @@ pub async fn list(
 ) -> Result<Vec<Approval>> {
     // What is shown as lapsed may still be written as pending, so that the two are found by more than what is written.
     let standing = match status {
-        Some(Status::Pending) => "a.status = 'PENDING' AND a.lapses_at > ?1",
-        Some(Status::Lapsed) => "(a.status = 'LAPSED' OR (a.status = 'PENDING' AND a.lapses_at <= ?1))",
+        Some(Status::Pending) => "a.status = ?3 AND a.lapses_at > ?1",
+        Some(Status::Lapsed) => "(a.status = ?3 OR (a.status = 'PENDING' AND a.lapses_at <= ?1))",
         Some(_) => "a.status = ?3",
         None => "(a.status = ?3 OR ?3 IS NULL)",
     };
     // Each has its own statement, so that its index is used.
     if let Some(customer) = customer {
+        let mut values = scope.after(params![now, limit, status, customer, start(after)]);
+        let seen = scope.level(AccessLevel::View, "a.organization_id", "a.service_id", &mut values);
         let sql = format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE a.organization_id = ?4 AND {standing} AND a.id > ?5 AND o.path >= ?6 AND o.path < ?7
+            "SELECT {COLUMNS} FROM {FROM} WHERE a.organization_id = ?4 AND {standing} AND a.id > ?5 AND o.path >= ?6 AND o.path < ?7{seen}
              ORDER BY a.id LIMIT ?2"
         );
-        return db.query_all(&sql, scope.after(params![now, limit, status, customer, start(after)]), read).await;
+        return db.query_all(&sql, values, read).await;
     }
     let mut values = params![now, limit, status];
     let page = scope.page("approvals", "a", after.map(|id| id.to_string()), &mut values);
-    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE {standing} AND {page} ORDER BY a.organization_path, a.id LIMIT ?2");
+    let seen = scope.level(AccessLevel::View, "a.organization_id", "a.service_id", &mut values);
+    let sql =
+        format!("SELECT {COLUMNS} FROM {FROM} WHERE {standing} AND {page}{seen} ORDER BY a.organization_path, a.id LIMIT ?2");
     db.query_all(&sql, values, read).await
 }
 
