@@ -94,9 +94,9 @@ fn config() -> Config {
         .max_tables_per_component(20)
         .max_memory_size(MEMORY_BYTES)
         .max_unused_warm_slots(64)
-        // What a request usually touches stays mapped, so reuse costs no page faults; the rest goes back.
-        .linear_memory_keep_resident(64 << 10)
-        .table_keep_resident(16 << 10);
+        // An instance serves many requests, so what its slot's next one finds mapped is worth little.
+        .linear_memory_keep_resident(16 << 10)
+        .table_keep_resident(4 << 10);
     let mut config = Config::new();
     config
         .wasm_component_model_async(true)

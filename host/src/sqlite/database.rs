@@ -22,7 +22,7 @@ const IDLE_CONNECTIONS: usize = 32;
 const CACHED_STATEMENTS: usize = 256;
 /// What each connection keeps of the database. SQLite's own 2 MB, for every pooled connection, would be most of the
 /// hub's memory; what is not in here is in the operating system's cache.
-const CACHE_KIB: i32 = 512;
+const CACHE_KIB: i32 = 256;
 /// The same for the one connection that writes: a write touches a page of every index of its tables, and each page that has
 /// to be read again is read with the gate held.
 const WRITER_CACHE_KIB: i32 = 2 << 10;
