@@ -1,3 +1,13 @@
+CREATE TABLE access_levels (
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+person_id TEXT NOT NULL,
+service_id TEXT NOT NULL,
+level BIGINT CHECK (level BETWEEN 0 AND 3),
+version BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+PRIMARY KEY (organization_id, person_id, service_id)
+);
+
 CREATE TABLE access_tokens (
 hash TEXT PRIMARY KEY,
 principal_id TEXT NOT NULL,
@@ -197,6 +207,31 @@ noted_at BIGINT NOT NULL,
 UNIQUE (environment_id, product_id)
 );
 
+CREATE TABLE cloud_endpoint_assignments (
+cloud_endpoint_id TEXT NOT NULL REFERENCES cloud_endpoints (id),
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+access_url TEXT,
+created_at BIGINT NOT NULL,
+PRIMARY KEY (cloud_endpoint_id, organization_id)
+);
+
+CREATE TABLE cloud_endpoints (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+organization_path TEXT NOT NULL,
+display_name TEXT NOT NULL,
+kind TEXT NOT NULL,
+url TEXT NOT NULL,
+region TEXT NOT NULL,
+description TEXT,
+data_center_id TEXT REFERENCES data_centers (id) ON DELETE SET NULL,
+environment_id TEXT REFERENCES environments (id) ON DELETE SET NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+UNIQUE (organization_id, display_name)
+);
+
 CREATE TABLE contract_uses (
 contract_id TEXT NOT NULL REFERENCES contracts (id),
 period TEXT NOT NULL,
@@ -394,7 +429,7 @@ CREATE TABLE machines (
 environment_id TEXT NOT NULL REFERENCES environments (id),
 host_name TEXT NOT NULL,
 product_id TEXT NOT NULL,
-node TEXT NOT NULL, certificate TEXT,
+node TEXT NOT NULL, certificate TEXT, deployed_by TEXT, replaces TEXT,
 PRIMARY KEY (environment_id, host_name)
 );
 
@@ -534,7 +569,7 @@ changes TEXT NOT NULL,
 task_id TEXT,
 created_at BIGINT NOT NULL,
 approved_at BIGINT
-);
+, ignore_validation BIGINT NOT NULL DEFAULT 0, disable_backup BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE prospective_providers (
 issuer_id TEXT NOT NULL REFERENCES organizations (id),
@@ -629,6 +664,20 @@ email_hash TEXT PRIMARY KEY,
 failures BIGINT NOT NULL,
 locked_until BIGINT NOT NULL,
 expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE stored_passwords (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+alias TEXT NOT NULL,
+reference TEXT NOT NULL UNIQUE,
+username TEXT,
+description TEXT,
+sealed TEXT NOT NULL,
+version BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+updated_at BIGINT NOT NULL,
+UNIQUE (organization_id, alias)
 );
 
 CREATE TABLE subscription_changes (
@@ -779,6 +828,14 @@ CREATE INDEX certificates_organization ON certificates (organization_id, valid_t
 
 CREATE INDEX certificates_valid_to ON certificates (valid_to, id);
 
+CREATE INDEX cloud_endpoint_assignments_organization ON cloud_endpoint_assignments (organization_id, cloud_endpoint_id);
+
+CREATE INDEX cloud_endpoints_data_center ON cloud_endpoints (data_center_id);
+
+CREATE INDEX cloud_endpoints_environment ON cloud_endpoints (environment_id);
+
+CREATE INDEX cloud_endpoints_path ON cloud_endpoints (organization_path, id);
+
 CREATE UNIQUE INDEX contracts_default ON contracts (provider_id, service_id) WHERE is_default = 1;
 
 CREATE INDEX contracts_issuer ON contracts (issuer_id, id);
@@ -797,7 +854,11 @@ CREATE INDEX contracts_service ON contracts (service_id, organization_path, id);
 
 CREATE INDEX contracts_status ON contracts (status, organization_path, id);
 
+CREATE INDEX data_center_edits_password ON data_center_edits (password_ref) WHERE password_ref IS NOT NULL;
+
 CREATE INDEX data_centers_organization ON data_centers (organization_id, id);
+
+CREATE INDEX data_centers_password ON data_centers (password_ref) WHERE password_ref IS NOT NULL;
 
 CREATE INDEX data_centers_type ON data_centers (component_type, id);
 
@@ -888,6 +949,8 @@ CREATE INDEX sessions_identity_provider ON sessions (identity_provider_id) WHERE
 CREATE INDEX sessions_person ON sessions (person_id);
 
 CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
+
+CREATE INDEX stored_passwords_organization ON stored_passwords (organization_id, id);
 
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 
