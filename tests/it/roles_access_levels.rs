@@ -201,6 +201,81 @@ fn who_manages_a_service_changes_it_and_nothing_else() {
     });
 }
 
+/// Who manages a service by a level asks as one by a role does, and is asked about again when it is begun.
+#[test]
+fn what_is_asked_by_a_level_is_approved_and_begun_by_that_level() {
+    simulated(|| async {
+        let ground = Ground::new().await;
+        let (world, user, admin) = (&ground.world, &ground.user.actor, &ground.admin.actor);
+        let path = format!("/v1/subscriptions/{}", ground.builtin);
+        let managing = json!({ "services": [{ "serviceId": ground.shop.builtin, "level": "MANAGE" }] });
+        ground.say_of_customer(managing.clone()).await.expect(200);
+        ground.say_of(&ground.user, managing.clone()).await.expect(200);
+        let policy = format!("/v1/approval-policies/{}", ground.shop.customer);
+        let rules = json!({ "rules": [{ "action": "CHANGE" }] });
+        world.put(&policy, rules).by(admin).header("if-match", "*").send().await.expect(200);
+        let asked = async |quantity: &str| {
+            let asked = ground.ask(user, "PATCH", &path, json!({ "quantity": quantity })).await;
+            assert_eq!(asked.expect(202).text("/status"), "PENDING");
+            format!("/v1/approvals/{}", asked.text("/id"))
+        };
+        let decided = async |by: &Actor, approval: &str, word: &str| {
+            world.post(&format!("{approval}/{word}"), json!({})).by(by).send().await.expect(200);
+            world.settle().await;
+            world.get(approval).by(admin).send().await
+        };
+        assert_eq!(decided(admin, &asked("7").await, "approve").await.text("/status"), "BEGUN");
+        assert_eq!(world.get(&path).by(user).send().await.text("/quantity"), "7");
+        // They take back what they asked for.
+        assert_eq!(decided(user, &asked("8").await, "withdraw").await.text("/status"), "WITHDRAWN");
+        // Who sees nothing of the service sees nothing that is asked of it, and takes nothing back.
+        let approval = asked("9").await;
+        ground
+            .say_of(&ground.user, json!({ "services": [{ "serviceId": ground.shop.builtin, "level": "NONE" }] }))
+            .await
+            .expect(200);
+        world.get(&approval).by(user).send().await.expect_problem(404, "approval_not_found");
+        assert_eq!(world.get("/v1/approvals").by(user).send().await.expect(200).at("/items"), json!([]));
+        ground.say_of(&ground.user, json!({ "level": "VIEW" })).await.expect(200);
+        world.get(&approval).by(user).send().await.expect(200);
+        world.post(&format!("{approval}/withdraw"), json!({})).by(user).send().await.expect_problem(403, "permission_missing");
+        // Nor is it begun for them any more.
+        let failed = decided(admin, &approval, "approve").await;
+        assert_eq!(failed.text("/status"), "FAILED");
+        assert!(failed.text("/message").contains("may not ask for it any more"), "{}", failed.json());
+        assert_eq!(world.get(&path).by(admin).send().await.text("/quantity"), "7");
+    });
+}
+
+/// A role that the provider granted is lowered only by what is said.
+#[test]
+fn a_role_that_manages_is_lowered_only_by_what_is_said() {
+    simulated(|| async {
+        let ground = Ground::new().await;
+        let (world, shop) = (&ground.world, &ground.shop);
+        let roles = ["CUSTOMER_OPERATIONS_ADMINISTRATOR"];
+        let operator = world.member(&shop.admin, &shop.customer, "ops@fabrikam.example", &roles).await;
+        let path = format!("/v1/subscriptions/{}", ground.builtin);
+        let change = async |quantity: &str| {
+            let changed = ground.ask(&operator.actor, "PATCH", &path, json!({ "quantity": quantity })).await;
+            world.settle().await;
+            changed
+        };
+        change("7").await.expect(202);
+        let own = world.get("/v1/me/access-levels").by(&operator.actor).send().await;
+        assert_eq!(own.expect(200).at("/level"), "MANAGE");
+        ground.say_of_customer(json!({ "level": "USE" })).await.expect(200);
+        change("8").await.expect_problem(403, "access_level_too_low");
+        ground.say_of_customer(json!({ "level": "MANAGE" })).await.expect(200);
+        change("8").await.expect(202);
+        ground.say_of(&operator, json!({ "level": "VIEW" })).await.expect(200);
+        change("9").await.expect_problem(403, "access_level_too_low");
+        ground.say_of(&operator, json!({})).await.expect(200);
+        change("9").await.expect(202);
+        assert_eq!(world.get(&path).by(&operator.actor).send().await.text("/quantity"), "9");
+    });
+}
+
 #[test]
 fn credentials_and_bindings_take_the_level_for_them() {
     simulated(|| async {

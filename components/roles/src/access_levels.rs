@@ -1,7 +1,10 @@
 //! `/v1/access-levels` and `/v1/me/access-levels`
 
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result, access_level::AccessLevel, id, role::Permissions,
+    Error, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result,
+    access_level::{AccessLevel, OF_CUSTOMERS},
+    id,
+    role::Permissions,
 };
 use serde::Serialize;
 use store::{
@@ -65,7 +68,7 @@ async fn view(db: &Db, id: Id<id::Organization>, person: Option<Id<id::Person>>)
     let of_customer = access_levels::find(db, id, None).await?;
     let (said, effective) = match person {
         None => {
-            let effective = Effective::of(&of_customer, &AccessLevels::default(), AccessLevel::Manage);
+            let effective = Effective::of(&of_customer, &of_customer, OF_CUSTOMERS);
             (of_customer, effective)
         }
         Some(person) => {
