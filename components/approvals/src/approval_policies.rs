@@ -1,6 +1,5 @@
 //! `/v1/approval-policies`
 
-use crate::approvals::check_customer_side;
 use domain::{
     Error, Id, JsonSchema, List, OrganizationKind, Permission, Result,
     approval::{ApprovalRule, LAPSE_DAYS, MOST_RULES, check_policy},
@@ -12,30 +11,17 @@ use store::{
     approval_policies::{self, ApprovalPolicy},
     organizations, services,
 };
-use web::{Answer, Body, Caller, Edited, Hub, IfMatch, Path, Reply, Sent, permit};
+use web::{Body, Caller, Edited, Hub, IfMatch, OfCustomer, Path, Sent, permit};
 
-pub async fn show(hub: Hub, caller: Caller<permit::SubscriptionRead>, Path(id): Path<Id<id::Organization>>) -> Result<Found> {
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Path(id): Path<Id<id::Organization>>,
+) -> Result<OfCustomer<Edited<ApprovalPolicy>>> {
     let db = hub.db().await?;
     check_customer(db, &caller.scope(), id).await?;
     let policy = approval_policies::find(db, id).await?;
-    Ok(Found(Edited { version: policy.version, value: policy }))
-}
-
-/// A customer's policy. Another organization has none, which a 404 would not say: it is there.
-pub struct Found(Edited<ApprovalPolicy>);
-
-impl Reply for Found {
-    fn into_answer(self) -> Result<Answer> {
-        self.0.into_answer()
-    }
-}
-
-#[cfg(not(target_family = "wasm"))]
-impl web::Describe for Found {
-    fn describe(operation: &mut web::openapi::Operation<'_>) {
-        Edited::<ApprovalPolicy>::describe(operation);
-        operation.problem(409, "The organization is no customer.");
-    }
+    Ok(OfCustomer(Edited { version: policy.version, value: policy }))
 }
 
 /// What is to hold.
@@ -62,7 +48,7 @@ pub async fn replace(
     let text = serde_json::to_string(rules).map_err(|error| Error::unavailable(error.to_string()))?;
     hub.write(&caller, async |tx| {
         check_customer(tx, &caller.scope(), id).await?;
-        check_customer_side(&caller, id)?;
+        caller.check_acts_in(id)?;
         for (number, rule) in rules.iter().enumerate() {
             if let Some(service_id) = rule.service_id {
                 let found = services::find(tx, service_id).await;

@@ -1,6 +1,5 @@
 //! `/v1/acting-policies`
 
-use crate::acting_sessions::check_customer_side;
 use domain::{Error, Id, JsonSchema, OrganizationKind, Result, acting::ActingPolicy as Policy, id};
 use serde::Deserialize;
 use store::{
@@ -9,29 +8,16 @@ use store::{
     acting_sessions,
     organizations::{self, Organization},
 };
-use web::{Answer, Body, Caller, Edited, Hub, IfMatch, Path, Reply, Sent, permit};
+use web::{Body, Caller, Edited, Hub, IfMatch, OfCustomer, Path, Sent, permit};
 
-pub async fn show(hub: Hub, caller: Caller<permit::ActingSessionRead>, Path(id): Path<Id<id::Organization>>) -> Result<Found> {
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::ActingSessionRead>,
+    Path(id): Path<Id<id::Organization>>,
+) -> Result<OfCustomer<Edited<ActingPolicy>>> {
     let db = hub.db().await?;
     let policy = acting_policies::find(db, &customer(db, &caller.scope(), id).await?).await?;
-    Ok(Found(Edited { version: policy.version, value: policy }))
-}
-
-/// A customer's policy. Another organization has none, which a 404 would not say: it is there.
-pub struct Found(Edited<ActingPolicy>);
-
-impl Reply for Found {
-    fn into_answer(self) -> Result<Answer> {
-        self.0.into_answer()
-    }
-}
-
-#[cfg(not(target_family = "wasm"))]
-impl web::Describe for Found {
-    fn describe(operation: &mut web::openapi::Operation<'_>) {
-        Edited::<ActingPolicy>::describe(operation);
-        operation.problem(409, "The organization is no customer.");
-    }
+    Ok(OfCustomer(Edited { version: policy.version, value: policy }))
 }
 
 /// What is to hold.
@@ -52,7 +38,7 @@ pub async fn replace(
 ) -> Result<Sent<Edited<ActingPolicy>>> {
     hub.write(&caller, async |tx| {
         let customer = customer(tx, &caller.scope(), id).await?;
-        check_customer_side(&caller, id)?;
+        caller.check_acts_in(id)?;
         let before = acting_policies::find(tx, &customer).await?;
         let policy = acting_policies::replace(tx, &customer, condition.version, new.policy, hub.now()).await?;
         hub.audit_change("policy", Some(before.policy.as_str()), Some(policy.policy.as_str()));

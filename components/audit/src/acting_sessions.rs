@@ -1,7 +1,7 @@
 //! `/v1/acting-sessions`
 
 use domain::{
-    Error, Id, JsonSchema, Kind, OrganizationKind, Result, Text,
+    Error, Id, JsonSchema, OrganizationKind, Result, Text,
     acting::{ActingSessionStatus, LONGEST_MINUTES},
     id,
 };
@@ -205,7 +205,7 @@ pub async fn end(
 /// A session that this caller is to answer, with the answer's author.
 async fn asked(tx: &Tx<'_>, hub: &Hub, caller: &Identity, id: Id<id::ActingSession>) -> Result<ActingSession> {
     let mut session = acting_sessions::find(tx, &caller.scope(), id, hub.now()).await?;
-    check_customer_side(caller, session.organization_id)?;
+    caller.check_acts_in(session.organization_id)?;
     session.status.answered()?;
     session.answered_by = Some(caller.principal());
     Ok(session)
@@ -215,19 +215,6 @@ async fn write(tx: &Tx<'_>, hub: &Hub, session: ActingSession) -> Result<Shown<A
     acting_sessions::update(tx, &session).await?;
     told(hub, &session);
     Ok(Shown(session))
-}
-
-/// Refuses whoever does not stand in the customer itself: nobody lets themselves in. Who acts there by a session has not the
-/// permission for any of this.
-pub fn check_customer_side(caller: &Identity, customer: Id<id::Organization>) -> Result<()> {
-    if caller.acting().id == customer {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Forbidden,
-        "not_the_customer",
-        format!("This is for {customer} itself to decide. Ask one of its administrators."),
-    ))
 }
 
 /// Writes down that a session is over, if it is. Run twice it does nothing the second time.

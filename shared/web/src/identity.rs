@@ -117,6 +117,18 @@ impl Identity {
         self.acting.kind == OrganizationKind::Customer && self.acting_session.is_none() && self.principal.bindings.iter().any(own)
     }
 
+    /// Refuses whoever does not act in the customer itself: what it wants to be asked about, and what it says then, is its own business.
+    pub fn check_acts_in(&self, customer: Id<id::Organization>) -> Result<()> {
+        if self.acting.id == customer {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Forbidden,
+            "not_the_customer",
+            format!("This is for {customer} itself to decide. Ask one of its administrators."),
+        ))
+    }
+
     /// What the caller may do in an organization within their scope: nobody grants more than that.
     pub fn authority_in(&self, place: &OrganizationPath) -> Authority {
         // Whoever acts for a customer has no more to give than the session lets them do.

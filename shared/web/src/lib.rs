@@ -46,7 +46,7 @@ pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
 pub use paging::{Page, PageQuery};
 pub use reply::{
-    Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, Reply, Sent, Shown, Written,
+    Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, OfCustomer, Reply, Sent, Shown, Written,
 };
 pub use route::{Handler, Routes};
 pub use serve::serve;

@@ -68,6 +68,23 @@ impl<T: Serialize + JsonSchema> Reply for Edited<T> {
     }
 }
 
+/// What only a customer has, such as a policy. Another organization has none, which a 404 would not say: it is there.
+pub struct OfCustomer<T>(pub T);
+
+impl<T: Reply> Reply for OfCustomer<T> {
+    fn into_answer(self) -> Result<Answer> {
+        self.0.into_answer()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl<T: crate::Describe> crate::Describe for OfCustomer<T> {
+    fn describe(operation: &mut crate::openapi::Operation<'_>) {
+        T::describe(operation);
+        operation.problem(409, "The organization is no customer.");
+    }
+}
+
 fn etag(version: i64) -> String {
     format!("\"{version}\"")
 }
