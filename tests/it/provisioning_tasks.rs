@@ -328,6 +328,7 @@ pub async fn patient(world: &mut World) {
         .data_dir(world.dir())
         .variable("internal_secret", INTERNAL_SECRET)
         .variable("data_key", tests::DATA_KEY)
+        .variable("service_broker", "https://broker.example")
         .tick("/internal/tick", "internal_secret")
         .request_timeout(Duration::from_secs(100_000))
         .simulated(77, now)

@@ -2,7 +2,9 @@
 
 use crate::{
     provisioning_support::{again, subscription, task},
+    provisioning_tasks::patient,
     service_brokers_support::{Broker, Habit, Stall, run_out},
+    tasks_walk::runner,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use host::{Fault, Kind, Target};
@@ -421,6 +423,7 @@ fn a_deletion_that_fails_for_ever_ends_with_what_the_customer_has() {
 /// What is done to what a customer has of a broker.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
+    Bind,
     Unbind,
     Change,
     Terminate,
@@ -446,6 +449,10 @@ async fn ask(
     binding: &str,
 ) -> Result<Answer, host::RequestError> {
     let call = match deed {
+        Deed::Bind => {
+            let id = subscription.rsplit('/').next();
+            world.post("/v1/service-bindings", json!({ "subscriptionId": id, "name": "second" }))
+        }
         Deed::Unbind => world.delete(binding),
         Deed::Change => world.patch(subscription, json!({ "planCode": "large" })),
         Deed::Terminate => world.post(&format!("{subscription}/terminate"), json!({})),
@@ -473,6 +480,7 @@ fn check_agreed(world: &World, stall: &Stall, at: &str) {
 
 fn check_done(world: &World, deed: Deed, at: &str) {
     let sql = match deed {
+        Deed::Bind => "SELECT COUNT(*) = 2 FROM service_bindings WHERE status = 'ACTIVE'",
         Deed::Unbind => "SELECT COUNT(*) = 0 FROM service_bindings",
         Deed::Change => "SELECT COUNT(*) FROM subscriptions WHERE status = 'ACTIVE' AND plan_code = 'large'",
         Deed::Terminate => "SELECT COUNT(*) FROM subscriptions WHERE status = 'TERMINATED'",
@@ -530,8 +538,44 @@ fn wherever_the_hub_dies_what_is_done_at_a_broker_is_done_once_and_wholly() {
 }
 
 #[test]
+fn a_runner_that_wakes_up_after_its_lease_does_nothing_twice_at_a_broker() {
+    for deed in [Deed::Bind, Deed::Unbind, Deed::Change, Deed::Terminate] {
+        let component = if matches!(deed, Deed::Bind | Deed::Unbind) { "service-bindings" } else { "provisioning" };
+        let mut overtaken = 0;
+        for nth in (1..=40).step_by(3) {
+            overtaken += simulated(|| async {
+                let mut world = World::new().await;
+                let (stall, subscription, binding) = owned(&world).await;
+                patient(&mut world).await;
+                stall.broker.listen(&world);
+                let by = again(&world, &stall.shop.admin).await;
+                ask(&world, &by, deed, &subscription, &binding).await.unwrap().expect(202);
+                world.hub.faults().push(Fault::on(Target::Sql).nth(nth).delay(Duration::from_secs(90)));
+                let run = async || {
+                    for _ in 0..4 {
+                        runner(&world, component).await;
+                    }
+                };
+                let second = async {
+                    tokio::time::sleep(Duration::from_secs(61)).await;
+                    run().await;
+                };
+                futures::join!(run(), second);
+                run_out(&world).await;
+                let at = format!("{deed:?} {nth}");
+                assert_eq!(world.count("SELECT COUNT(*) FROM tasks WHERE ended_at IS NULL"), 0, "{at}");
+                check_done(&world, deed, &at);
+                check_agreed(&world, &stall, &at);
+                usize::from(world.hub.logs().iter().any(|line| line.contains("job_fenced")))
+            });
+        }
+        assert!(overtaken >= 2, "{deed:?}: only {overtaken} of the delays let a second runner in");
+    }
+}
+
+#[test]
 fn whichever_step_keeps_failing_hub_and_broker_agree() {
-    for deed in [Deed::Unbind, Deed::Change, Deed::Terminate] {
+    for deed in [Deed::Bind, Deed::Unbind, Deed::Change, Deed::Terminate] {
         for text in ["UPDATE subscriptions SET", "broker_resources", "service_bindings", "FROM broker_plans", "UPDATE tasks"] {
             simulated(|| async {
                 let world = World::new().await;
