@@ -12,7 +12,7 @@ use store::{
     access_levels::{self, AccessLevels, NewAccessLevels, PersonLevel, ServiceLevel},
     bindings, members,
 };
-use web::{Body, Caller, Edited, Hub, IfMatch, Listing, Page, PageQuery, Path, Paths, Query, Sent, Shown, permit};
+use web::{Body, Caller, Edited, Hub, IfMatch, Listing, OfCustomer, Page, PageQuery, Path, Paths, Query, Sent, Shown, permit};
 
 /// Levels that hold.
 #[derive(Serialize, JsonSchema)]
@@ -87,10 +87,10 @@ pub async fn show(
     hub: Hub,
     caller: Caller<permit::SubscriptionRead>,
     Path(id): Path<Id<id::Organization>>,
-) -> Result<Edited<AccessLevelsView>> {
+) -> Result<OfCustomer<Edited<AccessLevelsView>>> {
     let db = hub.db().await?;
     customer(db, &caller.scope(), id).await?;
-    view(db, id, None).await
+    view(db, id, None).await.map(OfCustomer)
 }
 
 /// Says up to what a customer uses what it has. That is decided by those above it.
@@ -135,23 +135,23 @@ pub async fn list_people(
     caller: Caller<permit::MemberRead>,
     Path(id): Path<Id<id::Organization>>,
     Query(query): Query<PageQuery<id::Person>>,
-) -> Result<Listing<PersonLevel>> {
+) -> Result<OfCustomer<Listing<PersonLevel>>> {
     let page = Page::new(query.limit)?;
     let db = hub.db().await?;
     customer(db, &caller.scope(), id).await?;
     let found = access_levels::people(db, id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |one| one.person_id.to_string()))
+    Ok(OfCustomer(Listing::new(&page, found, hub.target(), |one| one.person_id.to_string())))
 }
 
 pub async fn show_person(
     hub: Hub,
     caller: Caller<permit::MemberRead>,
     Paths(id, person): Paths<Id<id::Organization>, Id<id::Person>>,
-) -> Result<Edited<AccessLevelsView>> {
+) -> Result<OfCustomer<Edited<AccessLevelsView>>> {
     let db = hub.db().await?;
     members::find(db, &caller.scope(), id, person).await?;
     customer(db, &caller.scope(), id).await?;
-    view(db, id, Some(person)).await
+    view(db, id, Some(person)).await.map(OfCustomer)
 }
 
 /// Says up to what a member uses what the customer has: never more than the customer does.
