@@ -20,7 +20,7 @@ use store::{
     organizations,
     plans::Plan,
 };
-use web::{Caller, Edited, Filled, Hub, IfMatch, Listing, Page, Path, Prefer, Query, permit};
+use web::{Caller, Edited, Filled, Hub, IfMatch, Listing, OrganizationPageQuery, Page, Path, Prefer, Query, permit};
 
 text_enum! {
     /// What is to be done with a description of an environment.
@@ -296,23 +296,10 @@ impl Draft {
     }
 }
 
-/// Which environments to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
-    /// Only those of this organization.
-    organization_id: Option<Id<id::Organization>>,
-    /// How many a page holds: 1 to 200, 50 when left out.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Environment>>,
-}
-
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::EnvironmentRead>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<OrganizationPageQuery<id::Environment>>,
 ) -> Result<Listing<Environment>> {
     let page = Page::new(query.limit)?;
     let found = environments::list(hub.db().await?, &caller.scope(), query.organization_id, query.cursor, page.rows()).await?;

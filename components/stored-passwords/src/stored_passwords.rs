@@ -1,18 +1,19 @@
 //! `/v1/stored-passwords`. None of these answers has a password in it.
 
 use domain::{
-    Error, Id, JsonSchema, OrganizationKind, Result,
+    Error, Id, OrganizationKind, Result,
     form::{Form, Shape},
     id,
     stored_password::{NewStoredPassword, StoredPasswordPatch, reference},
 };
-use serde::Deserialize;
 use serde_json::Value;
 use store::{
     organizations,
     stored_passwords::{self, Edit, StoredPassword},
 };
-use web::{Caller, Created, Edited, Filled, Hub, IfMatch, Listing, NoContent, Page, Path, Query, Sent, permit};
+use web::{
+    Caller, Created, Edited, Filled, Hub, IfMatch, Listing, NoContent, OrganizationPageQuery, Page, Path, Query, Sent, permit,
+};
 
 /// A field of a body that was found right.
 fn said(body: &Value, field: &str) -> Option<String> {
@@ -64,23 +65,10 @@ pub async fn create(
     .await
 }
 
-/// Which stored passwords to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
-    /// Only those of this organization.
-    organization_id: Option<Id<id::Organization>>,
-    /// How many a page holds: 1 to 200, 50 when left out.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::StoredPassword>>,
-}
-
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::DataCenterRead>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<OrganizationPageQuery<id::StoredPassword>>,
 ) -> Result<Listing<StoredPassword>> {
     let page = Page::new(query.limit)?;
     let scope = caller.scope();

@@ -1,8 +1,8 @@
 //! Whether a customer lets others act in it.
 
-use crate::{Db, Row, Tx, organizations::Organization, params};
+use crate::{Db, Row, Tx, organizations::Organization, params, set_anew};
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, Result,
+    Error, Id, Instant, JsonSchema, Result,
     acting::{ActingPolicy as Policy, DEFAULT_POLICY},
     id,
 };
@@ -44,11 +44,7 @@ pub async fn replace(
 ) -> Result<ActingPolicy> {
     let current = find(tx, customer).await?;
     if version.is_some_and(|version| version != current.version) {
-        return Err(Error::new(
-            Kind::Stale,
-            "stale",
-            "The policy was set anew since you read it. Read it again and send its new ETag as If-Match.",
-        ));
+        return Err(set_anew());
     }
     tx.query_opt(
         "INSERT INTO acting_policies (organization_id, policy, version, updated_at) VALUES (?1, ?2, 1, ?3)

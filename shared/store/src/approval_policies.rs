@@ -1,8 +1,8 @@
 //! What customers want to be asked about before it is begun.
 
-use crate::{Db, Row, Tx, params};
+use crate::{Db, Row, Tx, params, set_anew};
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, Result,
+    Error, Id, Instant, JsonSchema, Result,
     approval::{ApprovalRule, LAPSE_DAYS},
     id,
 };
@@ -51,11 +51,7 @@ pub async fn replace(
 ) -> Result<ApprovalPolicy> {
     let current = find(tx, customer).await?;
     if version.is_some_and(|version| version != current.version) {
-        return Err(Error::new(
-            Kind::Stale,
-            "stale",
-            "The policy was set anew since you read it. Read it again and send its new ETag as If-Match.",
-        ));
+        return Err(set_anew());
     }
     tx.query_opt(
         "INSERT INTO approval_policies (organization_id, rules, lapse_days, version, updated_at) VALUES (?1, ?2, ?3, 1, ?4)

@@ -70,3 +70,12 @@ fn stale(noun: &str) -> domain::Error {
         ),
     )
 }
+
+/// The same of what is set as a whole, such as a policy: there is no change to apply again.
+fn set_anew() -> domain::Error {
+    domain::Error::new(
+        domain::Kind::Stale,
+        "stale",
+        "The policy was set anew since you read it. Read it again and send its new ETag as If-Match.",
+    )
+}

@@ -44,7 +44,7 @@ pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
-pub use paging::{Page, PageQuery};
+pub use paging::{OrganizationPageQuery, Page, PageQuery};
 pub use reply::{
     Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, OfCustomer, Reply, Sent, Shown, Written,
 };

@@ -1,7 +1,10 @@
 //! Pages of lists. A list is sorted by id, and its cursor is the id of the last item seen.
 
 use crate::limits;
-use domain::{Error, Id, JsonSchema, Result, id::Noun};
+use domain::{
+    Error, Id, JsonSchema, Result,
+    id::{self, Noun},
+};
 use serde::Deserialize;
 
 /// Which page of a list that has no filters.
@@ -9,6 +12,20 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase", deny_unknown_fields, bound = "")]
 #[schemars(bound = "")]
 pub struct PageQuery<N: Noun> {
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    pub cursor: Option<Id<N>>,
+}
+
+/// Which page of a list that can be narrowed to one organization and has no other filter.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, bound = "")]
+#[schemars(bound = "")]
+pub struct OrganizationPageQuery<N: Noun> {
+    /// Only those of this organization.
+    pub organization_id: Option<Id<id::Organization>>,
     /// How many a page holds: 1 to 200, 50 when left out.
     #[schemars(range(min = 1, max = 200))]
     pub limit: Option<u32>,
