@@ -10,6 +10,7 @@
 
 mod database;
 mod gate;
+mod group;
 mod guest;
 mod rows;
 mod session;
@@ -24,6 +25,7 @@ pub use session::Session;
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What a statement left behind.
+#[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<crate::bindings::spin::sqlite::sqlite::RowResult>,

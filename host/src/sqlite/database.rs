@@ -13,6 +13,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
 use tokio::sync::Notify;
 
 use super::gate::Gate;
+use super::group::{Committed, Group};
 use super::session::{State, has_threads};
 use super::sync::{Syncer, Written};
 
@@ -44,6 +45,8 @@ pub(crate) struct Database {
     inner: Mutex<Inner>,
     /// The connection on which whoever holds the gate writes.
     writer: Mutex<Option<Pooled>>,
+    /// What is done on that connection and not yet committed.
+    pub(super) group: Group,
     /// What brings commits to the disk that SQLite itself does not. With one thread SQLite does.
     syncer: Option<Arc<Syncer>>,
     checkpointer: Mutex<Checkpointer>,
@@ -112,6 +115,7 @@ impl Database {
             gate: Gate::default(),
             inner: Mutex::default(),
             writer: Mutex::default(),
+            group: Group::default(),
             checkpointer: Mutex::default(),
             checkpointed: Notify::new(),
         })
@@ -194,6 +198,8 @@ impl Database {
                 writer
             }
             None => {
+                // Were something open on the one before, it would have gone with it.
+                self.group.lost();
                 let writer = self.connect()?;
                 writer.connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
                 // That was ours, as in `share_syncs`.
@@ -224,7 +230,8 @@ impl Database {
     /// Takes a connection back. What it has open is rolled back; what cannot be undone closes it.
     pub(super) fn give_back(&self, pooled: Pooled) {
         let connection = &pooled.connection;
-        if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+        let kept_open = pooled.is_writer && self.group.is_open();
+        if !kept_open && !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
         if self.path.is_none() || pooled.marked.load(Relaxed) {
@@ -244,6 +251,65 @@ impl Database {
         }
     }
 
+    /// Whether a transaction that is done on this connection, the one for writing, shall be committed with those to come.
+    pub(super) fn gathers(&self, writer: &Pooled) -> bool {
+        writer.only_writes && !writer.is_marked() && self.group.gathers(self.gate.waiting())
+    }
+
+    /// Leaves a transaction that is done to be committed with those to come.
+    pub(super) fn leave_open(self: &Arc<Self>) -> Committed {
+        if self.group.needs_closer() {
+            let database = self.clone();
+            // Usually the last who waited has done it by then; but whoever waits may also go away.
+            tokio::spawn(async move {
+                let _gate = database.gate.enter().await;
+                database.group.closer_came();
+                database.settle();
+            });
+        }
+        self.group.add()
+    }
+
+    /// Commits what is left open on the connection for writing, for whoever holds the gate and does not have that connection.
+    pub(super) fn settle(self: &Arc<Self>) {
+        if !self.group.is_open() {
+            return;
+        }
+        let writer = lock(&self.writer).take();
+        match writer {
+            Some(writer) => {
+                self.settle_on(&writer);
+                self.give_back(writer);
+            }
+            None => self.group.lost(),
+        }
+    }
+
+    /// Commits what is left open on this connection, the one for writing.
+    pub(super) fn settle_on(self: &Arc<Self>, writer: &Pooled) {
+        let result = writer.connection.execute_batch("COMMIT");
+        self.group.end(match result {
+            Ok(()) => self.committed(writer.only_writes).ok_or_else(|| "disk I/O error: nothing syncs the log".to_owned()),
+            Err(error) => {
+                // Where COMMIT itself rolled back there is nothing left to.
+                _ = writer.connection.execute_batch("ROLLBACK");
+                Err(error.to_string())
+            }
+        });
+    }
+
+    /// The same for what a statement has ended that was not known for one that does, or that SQLite rolled back.
+    pub(super) fn settled_by_itself(self: &Arc<Self>) {
+        match LOGGED.get() {
+            0 => self.group.lost(),
+            _ => {
+                if let Some(written) = self.committed(true) {
+                    self.group.end(Ok(written));
+                }
+            }
+        }
+    }
+
     /// What brings to the disk what commits have written.
     pub(super) fn syncer(&self) -> Option<&Arc<Syncer>> {
         self.syncer.as_ref()
@@ -255,6 +321,12 @@ impl Database {
         let pages = LOGGED.take();
         self.limit_log(pages);
         self.syncer.as_ref().map(|syncer| if pages > 0 && only_wrote { syncer.wrote() } else { syncer.written() })
+    }
+
+    /// How often something was committed.
+    #[cfg(test)]
+    pub(super) fn commits(&self) -> u64 {
+        self.syncer.as_ref().map_or(0, |syncer| syncer.written().0)
     }
 
     fn limit_log(self: &Arc<Self>, pages: u32) {
@@ -284,6 +356,9 @@ impl Database {
                 true => Some(self.gate.enter().await),
                 false => None,
             };
+            if alone {
+                self.settle();
+            }
             let database = self.clone();
             let run = move || {
                 database.checkpoint_once(if alone { "RESTART" } else { "PASSIVE" });

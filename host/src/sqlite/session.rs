@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::database::{Database, Pooled};
 use super::gate::Held;
+use super::group::{self, Committed};
 use super::sync::Written;
 use super::{BUSY_TIMEOUT, Outcome};
 use crate::bindings::spin::sqlite::sqlite::{RowResult, Value};
@@ -45,6 +46,8 @@ pub(super) struct State {
     pooled: Option<Pooled>,
     /// This guest's own connection while `pooled` is the database's writer.
     aside: Option<Pooled>,
+    /// Whether this guest's transaction is one of several on the writer that are committed at once, and not the first.
+    joined: bool,
     /// The write gate, from the statement that begins to write until the transaction ends.
     gate: Option<Held>,
     closed: bool,
@@ -69,6 +72,8 @@ pub(crate) type Turn = OwnedMutexGuard<()>;
 /// What one try at a statement came to.
 enum Attempt {
     Done(Outcome),
+    /// It ended a transaction that is committed with others.
+    Grouped(Committed),
     NeedsGate,
     /// It would write, on a connection that is not for that.
     NeedsWriter,
@@ -107,6 +112,7 @@ impl Session {
             }
             let failure = match attempt {
                 Attempt::Done(outcome) => return self.durable(outcome).await,
+                Attempt::Grouped(committed) => return self.committed(committed).await,
                 Attempt::Syncs | Attempt::NeedsWriter => "a statement was handed on twice".to_owned(),
                 Attempt::Closed => std::future::pending().await,
                 Attempt::NeedsGate => {
@@ -132,6 +138,19 @@ impl Session {
                 }
             };
             return Outcome::failed(failure);
+        }
+    }
+
+    /// The outcome of a COMMIT, once those that it is one of are committed and on the disk.
+    async fn committed(&self, committed: Committed) -> Outcome {
+        match committed.await {
+            Ok(Ok(written)) => {
+                self.lock().written = Some(written);
+                self.durable(Outcome::default()).await
+            }
+            Ok(Err(text)) => Outcome::failed(text),
+            // Only the end of the hub takes the group away.
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -191,6 +210,7 @@ impl Drop for Inner {
         self.database.unregister(self.id);
         let mut state = lock(&self.state);
         let state = &mut *state;
+        state.leave_group(&self.database);
         for pooled in state.pooled.take().into_iter().chain(state.aside.take()) {
             self.database.give_back(pooled);
         }
@@ -265,13 +285,80 @@ impl State {
                 Err(error) => Attempt::failed(&error, true),
             };
         }
+        if self.joined && self.gate.is_none() {
+            self.gate = gate.take();
+        }
         let waits = matches!(attempt, Attempt::NeedsGate | Attempt::Syncs);
-        if !waits && self.pooled.as_ref().is_some_and(|pooled| pooled.connection.is_autocommit()) {
+        if !waits && self.is_through(database) {
             self.go_back(database);
             self.gate = None;
             *gate = None;
         }
         attempt
+    }
+
+    /// Whether this guest has no transaction under way.
+    fn is_through(&self, database: &Database) -> bool {
+        let among_others = self.aside.is_some() && database.group.is_open();
+        match &self.pooled {
+            Some(_) if among_others => !self.joined,
+            Some(pooled) => pooled.connection.is_autocommit(),
+            None => false,
+        }
+    }
+
+    /// Begins or ends a transaction that is committed with others; `None` for any other statement. Only on the writer.
+    fn grouped(&mut self, database: &Arc<Database>, sql: &str) -> Option<Attempt> {
+        let writer = self.pooled.as_ref()?;
+        let connection = &writer.connection;
+        let ends = says(sql, "COMMIT") || says(sql, "END");
+        let run = |sql: &str| match connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])) {
+            Ok(_) => None,
+            Err(error) => Some(Attempt::Done(Outcome::failed(error.to_string()))),
+        };
+        match (self.joined, database.group.is_open()) {
+            (false, false) if ends && !connection.is_autocommit() && database.gathers(writer) => {
+                Some(Attempt::Grouped(database.leave_open()))
+            }
+            (false, true) if says(sql, "BEGIN IMMEDIATE") => {
+                let failed = run(group::BEGIN);
+                self.joined = failed.is_none();
+                Some(failed.unwrap_or_else(|| Attempt::Done(Outcome::default())))
+            }
+            (false, true) => {
+                // What is no transaction of its own, or of another kind, may not run within one.
+                database.settle_on(writer);
+                None
+            }
+            (true, _) if ends => {
+                if let Some(failed) = run(group::END) {
+                    return Some(failed);
+                }
+                self.joined = false;
+                let committed = database.leave_open();
+                if !database.gathers(writer) {
+                    database.settle_on(writer);
+                }
+                Some(Attempt::Grouped(committed))
+            }
+            (true, _) if says(sql, "ROLLBACK") && !sql.split_whitespace().any(|word| word.eq_ignore_ascii_case("TO")) => {
+                self.leave_group(database);
+                Some(Attempt::Done(Outcome::default()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Rolls back this guest's transaction alone, if it is one of several.
+    fn leave_group(&mut self, database: &Arc<Database>) {
+        let (true, Some(writer)) = (std::mem::take(&mut self.joined), &self.pooled) else { return };
+        if writer.connection.execute_batch(group::UNDO).is_err() {
+            // With what it wrote still there, nothing of it may be committed.
+            _ = writer.connection.execute_batch("ROLLBACK");
+            database.group.lost();
+        } else if !database.gathers(writer) {
+            database.settle_on(writer);
+        }
     }
 
     /// Tries a statement on the connection that the session has.
@@ -283,6 +370,11 @@ impl State {
         gate: &mut Option<Held>,
         may_block: bool,
     ) -> Attempt {
+        if self.aside.is_some()
+            && let Some(attempt) = self.grouped(database, sql)
+        {
+            return attempt;
+        }
         let Some(pooled) = &self.pooled else { return Attempt::Closed };
         let connection = &pooled.connection;
         let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
@@ -304,6 +396,13 @@ impl State {
             if self.aside.is_none() && connection.is_autocommit() && !pooled.is_marked() {
                 return Attempt::NeedsWriter;
             }
+            if self.aside.is_none() {
+                database.settle();
+            }
+        }
+        if writes && before == TransactionState::Read && database.is_shared() && self.gate.is_none() {
+            // What was read may be written to now, unless what is left open is in the way.
+            let _gate = database.gate.try_enter().inspect(|_| database.settle());
         }
         let commits = match before {
             TransactionState::None => writes && connection.is_autocommit() && !says(sql, "BEGIN"),
@@ -317,7 +416,10 @@ impl State {
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
         self.changed |= writes && CHANGES.iter().any(|word| says(sql, word));
-        if commits {
+        if self.joined && connection.is_autocommit() {
+            self.joined = false;
+            database.settled_by_itself();
+        } else if commits {
             // Before the gate opens: whoever goes in next then waits for this as well.
             self.written = database.committed(pooled.only_writes());
         }

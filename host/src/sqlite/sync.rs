@@ -47,7 +47,7 @@ enum Next {
 
 /// What has been written so far, and must be on the disk before anybody is told.
 #[derive(Clone, Copy)]
-pub(super) struct Written(u64);
+pub(super) struct Written(pub(super) u64);
 
 impl Syncer {
     /// For the write-ahead log of the database at this path.

@@ -37,8 +37,7 @@ pub struct Principal {
 pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>> {
     let rows: Vec<String> = db
         .query_all(
-            "SELECT a.principal_id || ' ' || o.kind || ' ' || o.status || ' ' || o.path || ' ' || b.role || ' ' || p.path
-                 || ' ' || COALESCE(b.bound_by, '') AS found
+            "SELECT format('%s %s %s %s %s %s %s', a.principal_id, o.kind, o.status, o.path, b.role, p.path, COALESCE(b.bound_by, '')) AS found
              FROM access_tokens a
              JOIN organizations o ON o.id = a.organization_id
              JOIN bindings b ON b.principal_id = a.principal_id

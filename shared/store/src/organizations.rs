@@ -373,7 +373,7 @@ fn read(row: &mut Row) -> Result<Organization> {
 /// One organization within the scope, removed or not.
 pub async fn find(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Organization> {
     db.query_opt(
-        &format!("SELECT {COLUMNS} FROM organizations WHERE id = ?1 AND path >= ?2 AND path < ?3"),
+        &["SELECT ", COLUMNS, " FROM organizations WHERE id = ?1 AND path >= ?2 AND path < ?3"].concat(),
         vec![id.to_value(), scope.from(), scope.until()],
         read,
     )

@@ -258,13 +258,19 @@ pub(crate) fn batch_of(count: usize) -> usize {
 /// every request's path, or a page at a time, comes as one. [`Row`] takes it apart again.
 macro_rules! packed {
     ($first:literal $(, $column:literal)* $(,)?) => {
+        // One function of all, where `||` would make a text of all before it for each of them.
         concat!(
+            "format('",
             $crate::value::packed!(@ $first)
-            $(, " || ", $crate::value::packed!(@ $column))*,
-            " AS packed"
+            $(, $crate::value::packed!(@ $column))*,
+            "'",
+            $crate::value::packed!(: $first)
+            $(, $crate::value::packed!(: $column))*,
+            ") AS packed"
         )
     };
-    (@ $column:literal) => { concat!("'\u{1f}' || COALESCE(CAST(", $column, " AS TEXT), '\u{1e}')") };
+    (@ $column:literal) => { "\u{1f}%s" };
+    (: $column:literal) => { concat!(", COALESCE(CAST(", $column, " AS TEXT), '\u{1e}')") };
 }
 pub(crate) use packed;
 

@@ -129,7 +129,7 @@ impl Hub {
 
     /// A new id.
     pub fn id<N: Noun>(&self) -> Id<N> {
-        Id::new(self.0.now, random())
+        Id::new(self.0.now, distinct())
     }
 
     /// Seals a secret that the hub has to know again, for a row: with the hub's `data_key`, which is not in the database.
@@ -287,6 +287,25 @@ pub fn random<const N: usize>() -> [u8; N] {
     // WASI's random source cannot fail; a trap is the only honest answer if it ever does.
     getrandom::fill(&mut bytes).expect("the host has a random source");
     bytes
+}
+
+/// Random bytes for ids and traces, which must differ and are no secrets. They come from the host by the hundred, for each
+/// time that it is asked costs as much as a small request to the database.
+pub(crate) fn distinct<const N: usize>() -> [u8; N] {
+    const FETCHED: usize = 384;
+    thread_local! {
+        /// What was fetched, and how much of it is used.
+        static POOL: RefCell<([u8; FETCHED], usize)> = const { RefCell::new(([0; FETCHED], FETCHED)) };
+    }
+    POOL.with_borrow_mut(|(pool, used)| {
+        if *used + N > FETCHED {
+            (*pool, *used) = (random(), 0);
+        }
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&pool[*used..*used + N]);
+        *used += N;
+        bytes
+    })
 }
 
 async fn seal_key(owner: &str) -> Result<[u8; 32]> {

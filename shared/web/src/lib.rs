@@ -19,6 +19,9 @@ mod identity;
 mod internal;
 pub mod jobs;
 pub mod json;
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "an allocator hands out raw memory")]
+mod memory;
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
 pub mod outbound;

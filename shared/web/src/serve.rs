@@ -82,7 +82,10 @@ fn response(answer: Answer) -> Result<Response, ErrorCode> {
     let (mut body, reader) = wit_stream::new();
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
     let (response, _sent) = Response::new(headers, Some(reader), no_trailers);
-    response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(Some("no such status".into())))?;
+    // It is 200 without a call.
+    if answer.status != 200 {
+        response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(Some("no such status".into())))?;
+    }
     let bytes = answer.body.unwrap_or_default();
     // Goes on after the answer was given: the host reads the body at its own pace.
     spawn(async move {

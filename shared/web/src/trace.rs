@@ -2,7 +2,7 @@
 
 use crate::{
     Headers,
-    hub::{random, wall_clock},
+    hub::{distinct, wall_clock},
 };
 use domain::{Id, Instant, id};
 
@@ -53,7 +53,7 @@ impl Trace {
     }
 
     fn begun(now: Instant) -> Self {
-        let bytes = random::<24>();
+        let bytes = distinct::<24>();
         let (trace_id, span_id) = bytes.split_at(16);
         let mut id = [0; 10];
         // The request's own bits may be those of a trace that begins with it.
