@@ -100,7 +100,6 @@ fn what_is_not_as_described_is_not_registered() {
             ("/version", json!("7.0"), "8.0.2"),
             ("/networks/0/portGroupName", json!("nowhere"), "nowhere"),
             ("/fqdn", json!("vc.example.net"), "vcenter_hosts"),
-            ("/password", json!("ref:password:abcdefghij0123456789"), "no stored password"),
         ] {
             let mut wrong = wrong.clone();
             *wrong.pointer_mut(pointer).unwrap() = value;
