@@ -155,10 +155,9 @@ impl InteropTable {
                 let upgrade = Upgrade { code: one.product.code.clone(), from: from.clone(), to: one.product.version.clone() };
                 match known.path(&upgrade, |_| true) {
                     None => found.push(upgrade.refused("")),
-                    Some(path) if path.len() > 2 => found.push(upgrade.refused(&format!(
-                        " in one step; it goes by {}",
-                        path[1..path.len() - 1].iter().map(|version| &**version).collect::<Vec<_>>().join(", ")
-                    ))),
+                    Some(path) if path.len() > 2 => {
+                        found.push(upgrade.refused(&format!(" in one step: upgrade it to {} first", path[1])));
+                    }
                     Some(_) => {}
                 }
             }
@@ -424,7 +423,7 @@ mod tests {
         assert_eq!(against(&example, "10.5", "10.4", "4.0"), "VCD cannot be upgraded from 10.5 to 10.4.");
         assert_eq!(
             against(&example, "10.3", "10.6", "3.2"),
-            "VCD cannot be upgraded from 10.3 to 10.6 in one step; it goes by 10.4, 10.5. VCD 10.6 is not listed as working with NSXT 3.2."
+            "VCD cannot be upgraded from 10.3 to 10.6 in one step: upgrade it to 10.4 first. VCD 10.6 is not listed as working with NSXT 3.2."
         );
         // It says which versions work together, and of upgrades nothing.
         let silent = InteropTable { upgrades: List::new(Vec::new()).unwrap(), ..example };
