@@ -384,7 +384,7 @@ mod tests {
         let found = coming(&before, &after);
         let said: Vec<_> = found
             .iter()
-            .map(|one| (codes(&[one.product.clone()]).remove(0), one.from.as_ref().map(|from| from.to_string())))
+            .map(|one| (codes(std::slice::from_ref(&one.product)).remove(0), one.from.as_ref().map(|from| from.to_string())))
             .collect();
         let from = |version: &str| Some(version.to_owned());
         assert_eq!(said, [("RMQ 3.10".into(), from("3.9")), ("VCD 10.5".into(), from("10.4")), ("USAGE 4.6".into(), None)]);
