@@ -216,7 +216,7 @@ fn who_may_approve_need_not_ask() {
         let both = world.member(&shop.admin, &shop.customer, "both@example.com", &both).await;
         let changed = change(&world, &both.actor, &path, "20").send().await;
         assert_eq!(changed.expect(202).text("/type"), "SUBSCRIPTION_CHANGE");
-        // The role that asks is its provider's to grant, and permits no more than to ask.
+        // The role that asks is its provider's to grant.
         let grant = json!({ "name": "x", "organizationId": shop.customer, "roles": ["CUSTOMER_OPERATIONS_ADMINISTRATOR"] });
         world.post("/v1/api-tokens", grant).by(&customer).send().await.expect_problem(403, "role_above_own");
     });

@@ -231,6 +231,78 @@ fn what_a_validation_finds_fails_a_task_unless_it_is_to_be_ignored_and_is_then_s
 }
 
 #[test]
+fn what_the_interop_table_stands_against_is_not_begun_unless_that_is_to_be_ignored() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let body = json!({ "version": "8.0", "networks": [] });
+        let vc = registered(&world, &operator, "vc1", "BUILTIN").await;
+        world.patch(&format!("/v1/data-centers/{vc}"), body).by(&operator).header("if-match", "*").send().await.expect(202);
+        world.settle().await;
+        let say = async |compatibilities: Value, upgrades: Value| {
+            let table = json!({ "compatibilities": compatibilities, "upgrades": upgrades });
+            world.put("/v1/interop", table).by(&operator).header("if-match", "*").send().await.expect(200);
+        };
+        let works = |code: &str, version: &str, other: &str, versions: &[&str]| json!({ "product": { "code": code, "version": version }, "worksWith": other, "versions": versions });
+        let step = |from: &str, to: &str| json!({ "code": "VCD", "from": from, "to": to });
+        let mut products = json!([product(&vc, "10.5", &["a"]), product(&vc, "3.9", &["b"])]);
+        (products[1]["productType"], products[1]["productId"]) = (json!("RMQ"), json!("rmq"));
+        products[1]["properties"] = json!({});
+        products[0]["integrations"] = json!([{ "integrationId": "NSXT", "version": "4.1" }]);
+        let deploy = async |name: &str, query: &str| {
+            let body = json!({ "name": name, "products": products });
+            let call = world.post(&format!("{PATH}?{query}"), body).by(&operator).header("prefer", "wait=5");
+            let asked = call.send().await;
+            (asked.expect(200).at("/environmentId"), asked.json())
+        };
+        // Of what was deployed before it is not asked.
+        say(json!([works("VCD", "10.6", "VCENTER", &["8.0"])]), json!([])).await;
+        let (_, refused) = deploy("new", "").await;
+        assert_eq!((&refused["status"], steps(&refused)[0]), (&json!("ERROR"), "ERROR"));
+        let told = refused["steps"][0]["message"].as_str().unwrap();
+        assert!(told.contains("VCD 10.5 is not listed as working with VCENTER 8.0."), "{told}");
+        assert_eq!(deploy("only", "action=VALIDATE").await.1["status"], "ERROR");
+        let (id, taken) = deploy("prod", "action=IMPORT").await;
+        assert_eq!(taken["status"], "SUCCESS");
+        assert_eq!(deploy("all-the-same", "ignoreValidation=true").await.1["status"], "SUCCESS");
+
+        let upgrade = async |to: &str, query: &str| {
+            let mut products = products.clone();
+            products[0]["version"] = json!(to);
+            let path = format!("{PATH}/{}{query}", id.as_str().unwrap());
+            let call = world.put(&path, json!({ "products": products })).by(&operator);
+            let asked = call.header("if-match", "*").header("prefer", "wait=5").send().await;
+            assert_eq!(asked.expect(200).text("/type"), "UPGRADE");
+            let message = asked.at("/steps/0/message").as_str().unwrap_or_default().to_owned();
+            (asked.text("/status"), message, read(&world, &operator, id.as_str().unwrap()).await.text("/products/0/version"))
+        };
+        // With what it stands in an environment: the vCenter, the other products, what it is integrated with.
+        for (other, detail) in [("VCENTER", "VCENTER 8.0"), ("RMQ", "RMQ 3.9"), ("NSXT", "NSXT 4.1")] {
+            say(json!([works("VCD", "10.6", other, &["1"])]), json!([])).await;
+            let (status, message, version) = upgrade("10.6", "").await;
+            assert_eq!((&*status, &*version), ("ERROR", "10.5"), "{message}");
+            assert!(message.contains(&format!("VCD 10.6 is not listed as working with {detail}.")), "{message}");
+            assert!(message.contains("/v1/interop") && message.contains("ignoreValidation"), "{message}");
+        }
+        // Where it lists upgrades it lists all there are.
+        say(json!([]), json!([step("10.5", "10.5.1"), step("10.5.1", "10.6")])).await;
+        let (status, message, version) = upgrade("10.6", "").await;
+        assert_eq!((&*status, &*version), ("ERROR", "10.5"));
+        assert!(
+            message.contains("VCD cannot be upgraded from 10.5 to 10.6 in one step: upgrade it to 10.5.1 first."),
+            "{message}"
+        );
+        assert_eq!(upgrade("10.5.1", "").await, ("SUCCESS".into(), String::new(), "10.5.1".into()));
+        let (status, message, version) = upgrade("10.7", "?ignoreValidation=true").await;
+        assert_eq!((&*status, &*version), ("SUCCESS", "10.7"));
+        assert!(message.contains("Ignored") && message.contains("from 10.5.1 to 10.7."), "{message}");
+        // And what it is silent about it lets through.
+        say(json!([works("VCD", "1", "OTHER", &["1"])]), json!([{ "code": "RMQ", "from": "1", "to": "2" }])).await;
+        assert_eq!(upgrade("10.8", "").await, ("SUCCESS".into(), String::new(), "10.8".into()));
+    });
+}
+
+#[test]
 fn of_two_changes_of_one_version_the_second_fails_when_its_turn_comes() {
     simulated(|| async {
         let world = World::new().await;

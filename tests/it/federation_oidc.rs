@@ -290,6 +290,17 @@ fn a_sign_in_is_good_once_for_ten_minutes_and_for_whoever_began_it() {
 }
 
 #[test]
+fn an_address_may_be_a_host_and_a_query() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        idp.set(|state| state.discovery["jwks_uri"] = json!(format!("{ISSUER}?show=keys")));
+        sign_in(&world, &idp, &provider, json!({})).await.expect(201);
+        assert_eq!(idp.asked("/?show=keys"), 1);
+    });
+}
+
+#[test]
 fn an_identity_provider_that_misbehaves_keeps_nobody_waiting_for_long() {
     simulated(|| async {
         let world = World::new().await;

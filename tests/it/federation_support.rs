@@ -170,7 +170,7 @@ impl Idp {
 
 /// `None` when it never answers.
 fn answer(state: &mut State, request: &Request<Bytes>) -> Option<Response<Bytes>> {
-    let path = request.uri().path().to_owned();
+    let path = request.uri().path_and_query().unwrap().to_string();
     *state.asked.entry(path.clone()).or_default() += 1;
     let respond = |status: u16, body: String| Some(Response::builder().status(status).body(Bytes::from(body)).unwrap());
     match state.modes.get(path.as_str()).cloned().unwrap_or(Mode::Well) {
@@ -180,7 +180,7 @@ fn answer(state: &mut State, request: &Request<Bytes>) -> Option<Response<Bytes>
     }
     match path.as_str() {
         "/.well-known/openid-configuration" => respond(200, state.discovery.to_string()),
-        "/keys" => respond(200, json!({ "keys": state.keys }).to_string()),
+        "/keys" | "/?show=keys" => respond(200, json!({ "keys": state.keys }).to_string()),
         "/token" => {
             let authorization = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
             let form: BTreeMap<String, String> = serde_urlencoded::from_bytes(request.body()).unwrap();

@@ -284,6 +284,8 @@ fn credentials_and_bindings_take_the_level_for_them() {
         let (shop, service) = (&stall.shop, stall.service.clone());
         let admin = world.member(&shop.admin, &shop.customer, "admin@fabrikam.example", &["CUSTOMER_ADMINISTRATOR"]).await.actor;
         let user = world.member(&shop.admin, &shop.customer, "user@fabrikam.example", &["CUSTOMER_USER"]).await;
+        let roles = ["CUSTOMER_OPERATIONS_ADMINISTRATOR"];
+        let operations = world.member(&shop.admin, &shop.customer, "ops@fabrikam.example", &roles).await.actor;
         let subscription = stall.subscribed(&world).await;
         stall.bind(&world, &subscription, "app").await.expect(202);
         world.settle().await;
@@ -296,13 +298,17 @@ fn credentials_and_bindings_take_the_level_for_them() {
             world.put(&path, said).by(by).header("if-match", "*").send().await.expect(200);
         };
         let people = format!("/people/{}", user.id);
-        world.get(&credentials).by(&admin).send().await.expect(200);
+        // Who manages it by a role uses it too, as the levels say of them.
+        for (by, level) in [(&admin, "USE"), (&operations, "MANAGE")] {
+            assert_eq!(world.get("/v1/me/access-levels").by(by).send().await.expect(200).at("/level"), level);
+            world.get(&credentials).by(by).send().await.expect(200);
+        }
         world.get(&credentials).by(&user.actor).send().await.expect_problem(403, "permission_missing");
         say(&people, &admin, "USE").await;
         assert!(world.get(&credentials).by(&user.actor).send().await.expect(200).at("/credentials").is_object());
         world.delete(&path).by(&user.actor).send().await.expect_problem(403, "permission_missing");
         say("", &shop.admin, "VIEW").await;
-        for by in [&admin, &user.actor] {
+        for by in [&admin, &operations, &user.actor] {
             world.get(&credentials).by(by).send().await.expect_problem(403, "access_level_too_low");
             world.get(&path).by(by).send().await.expect(200);
         }

@@ -131,6 +131,41 @@ fn a_password_that_is_replaced_reaches_all_that_refer_to_it() {
 }
 
 #[test]
+fn a_reference_to_nothing_is_refused_where_the_hub_is_to_sign_in_with_it() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        Vcenter::new(&world);
+        let (none, known) =
+            ("ref:password:abcdefghij0123456789", stored(&world, &operator, "vc", PASSWORD).await.text("/reference"));
+        let refused = world.post("/v1/data-centers", referring("vc", none)).by(&operator).send().await;
+        refused.expect_problem(422, "invalid_request");
+        assert_eq!(refused.text("/errors/0/pointer"), "/password");
+        assert!(refused.text("/errors/0/detail").contains("POST /v1/stored-passwords"), "{}", refused.json());
+        // What a person reaches may be kept where only they look.
+        let mut by_hand = referring("by-hand", none);
+        by_hand["target"] = json!("BUILTIN");
+        let id = world.post("/v1/data-centers", by_hand).by(&operator).send().await.expect(202).text("/dataCenterId");
+        world.settle().await;
+        let edit = async |body: Value| {
+            let call = world.patch(&format!("/v1/data-centers/{id}"), body).by(&again(&world, &operator).await);
+            call.header("if-match", "*").header("prefer", "wait=5").send().await
+        };
+        edit(json!({ "password": none })).await.expect(200);
+        edit(json!({ "password": none, "target": "VSPHERE" })).await.expect_problem(422, "invalid_request");
+        // Who says another target and nothing of the password is told when it is reached.
+        let asked = edit(json!({ "target": "VSPHERE", "fqdn": "vc.example.com" })).await;
+        assert!(asked.expect(200).text("/message").contains("no stored password"), "{}", asked.json());
+        assert_eq!(
+            edit(json!({ "target": "VSPHERE", "fqdn": "vc.example.com", "password": known })).await.text("/status"),
+            "SUCCESS"
+        );
+        edit(json!({ "password": none })).await.expect_problem(422, "invalid_request");
+        assert_eq!(read(&world, &operator, &id).await.text("/passwordReference"), known);
+    });
+}
+
+#[test]
 fn a_password_that_a_task_is_about_to_use_stays() {
     simulated(|| async {
         let world = World::new().await;
@@ -178,11 +213,23 @@ fn passwords_are_stored_for_one_organization() {
             theirs.expect_problem(404, "stored_password_not_found");
             assert_eq!(theirs.text("/detail").replace(&id, missing), none.text("/detail"));
         }
-        // Who has learned a reference of another organization gets nothing for it.
-        let asked = world.post("/v1/data-centers", referring("vc", &password.text("/reference"))).by(&other).send().await;
-        run_out(&world).await;
-        let ended = task(&world, &other, &asked).await;
-        assert!(ended["message"].as_str().unwrap().contains("no stored password"), "{ended}");
+        // Who has learned a reference of another organization gets nothing for it, and does not learn that it is one. Whoever sees
+        // both organizations does not mix them up either.
+        let (learned, none) = (password.text("/reference"), "ref:password:abcdefghij0123456789");
+        for action in ["VALIDATE", "REGISTER"] {
+            let ask = async |by: &Actor, owner: &str, reference: &str| {
+                let mut body = referring("vc", reference);
+                body["organizationId"] = json!(owner);
+                let asked = world.post(&format!("/v1/data-centers?action={action}"), body).by(by).send().await;
+                (asked.status(), asked.text("/code"), asked.at("/errors"))
+            };
+            let (theirs, unknown) =
+                (ask(&other, &other.organization, &learned).await, ask(&other, &other.organization, none).await);
+            assert_eq!((theirs.0, theirs.2[0]["pointer"].as_str()), (422, Some("/password")), "{theirs:?}");
+            assert_eq!(theirs, unknown);
+            assert_eq!(ask(&operator, &other.organization, &learned).await, unknown);
+        }
+        assert_eq!(world.count("SELECT COUNT(*) FROM data_centers") + world.count("SELECT COUNT(*) FROM tasks"), 0);
         let customer = world.organization(&operator, "CUSTOMER", "Customer", Some(&one.organization)).await;
         let by = again(&world, &operator).await;
         let body = json!({ "alias": "x", "password": PASSWORD, "organizationId": customer });

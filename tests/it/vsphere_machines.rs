@@ -100,7 +100,6 @@ fn what_is_not_as_described_is_not_registered() {
             ("/version", json!("7.0"), "8.0.2"),
             ("/networks/0/portGroupName", json!("nowhere"), "nowhere"),
             ("/fqdn", json!("vc.example.net"), "vcenter_hosts"),
-            ("/password", json!("ref:password:abcdefghij0123456789"), "no stored password"),
         ] {
             let mut wrong = wrong.clone();
             *wrong.pointer_mut(pointer).unwrap() = value;
@@ -672,11 +671,15 @@ fn what_stands_against_a_deployment_is_said_at_once_and_can_be_ignored() {
         assert!(vcenter.machines()[0].mark.ends_with("/b"));
         // A fault that a deployment does not meet does not keep it: here, another has just given the name up.
         let by = again(&world, &operator).await;
+        let works = json!({ "product": { "code": "VCD", "version": "10.4" }, "worksWith": "VCENTER", "versions": ["8.0.2"] });
+        let table = json!({ "compatibilities": [works], "upgrades": [] });
+        world.put("/v1/interop", table).by(&by).header("if-match", "*").send().await.expect(200);
         let path = format!("{ENVIRONMENTS}?ignoreValidation=true");
         let asked = world.post(&path, environment("more", &id, &["b"])).by(&by).send().await;
         crate::tasks_walk::runner(&world, "deployments").await;
         let checked = task(&world, &operator, &asked).await;
-        assert!(checked["steps"][0]["message"].as_str().unwrap().contains("vm-b"), "{checked}");
+        let told = checked["steps"][0]["message"].as_str().unwrap();
+        assert!(told.contains("VCD 10.5 is not listed as working with VCENTER 8.0.2.") && told.contains("vm-b"), "{checked}");
         vcenter.take("vm-b");
         run_out(&world).await;
         let ended = task(&world, &operator, &asked).await;

@@ -1,54 +1,13 @@
 //! The stage `brokers`: a customer gets a service from a real service broker, through a running hub: registered, imported,
 //! provisioned, changed, bound, unbound and taken away, all of it in the broker's own time.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::ground::Ground;
 use crate::http::{Call, Client};
+use crate::peer::Peer;
 use crate::{shell, tools};
-
-/// The service broker's process. Dropping it ends it: it reads its end from a closed pipe.
-struct Broker {
-    child: Child,
-    to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
-    url: String,
-}
-
-impl Broker {
-    fn start() -> Result<Self> {
-        let mut python = shell::command(tools::service_broker()?);
-        python.arg(shell::root().join("tests/broker/broker.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = python.spawn().context("the service broker cannot be started")?;
-        let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().context("stdout is piped")?));
-        let mut broker = Self { child, to, from, url: String::new() };
-        broker.url = broker.line()?["url"].as_str().context("the service broker does not say where it is")?.to_owned();
-        Ok(broker)
-    }
-
-    fn line(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        self.from.read_line(&mut line)?;
-        serde_json::from_str(&line).with_context(|| format!("the service broker said {line:?}"))
-    }
-
-    /// What it has, and what it saw.
-    fn told(&mut self) -> Result<Value> {
-        writeln!(self.to.as_mut().context("stdin is piped")?)?;
-        self.line()
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.to = None;
-        let _ = self.child.wait();
-    }
-}
 
 /// Somebody who asks the hub.
 struct Asker<'a> {
@@ -82,12 +41,14 @@ fn id(of: &Value) -> Result<String> {
 
 /// Runs the stage.
 pub fn run() -> Result<()> {
-    let mut broker = Broker::start()?;
-    let ground = Ground::start_with("brokers", vec![("SPIN_VARIABLE_SERVICE_BROKER", broker.url.clone())])?;
+    let mut python = shell::command(tools::service_broker()?);
+    python.arg(shell::root().join("tests/broker/broker.py"));
+    let (mut broker, url) = Peer::start("the service broker", &mut python, "url")?;
+    let ground = Ground::start_with("brokers", vec![("SPIN_VARIABLE_SERVICE_BROKER", url.clone())])?;
     let client = ground.hub.client();
     let operator = Asker { client: &client, name: "OPERATOR", token: ground.sign_in()? };
 
-    let body = json!({ "displayName": "openbrokerapi", "baseUrl": broker.url, "username": "hub", "password": "secret" });
+    let body = json!({ "displayName": "openbrokerapi", "baseUrl": url, "username": "hub", "password": "secret" });
     let registered = id(&operator.post("/v1/service-brokers", &body, 201)?)?;
     let body = json!({ "status": "PUBLISHED", "productFamily": "ISV" });
     let imported = operator.post(&format!("/v1/service-brokers/{registered}/import"), &body, 200)?;
@@ -108,7 +69,7 @@ pub fn run() -> Result<()> {
         refused["message"].as_str().is_some_and(|text| text.contains("bad luck")),
         "the broker's words are not there: {refused}"
     );
-    ensure!(broker.told()?["instances"] == json!({}), "something is left at the broker");
+    ensure!(told(&mut broker)?["instances"] == json!({}), "something is left at the broker");
 
     let task = provider.task(order(3), "SUCCESS")?;
     let subscription = task["subscriptionId"].as_str().context("it is of a subscription")?.to_owned();
@@ -133,7 +94,7 @@ pub fn run() -> Result<()> {
     // The other binding goes with the service.
     provider.task(Call::post(format!("{path}/terminate")).json("{}"), "SUCCESS")?;
 
-    let told = broker.told()?;
+    let told = told(&mut broker)?;
     ensure!(told["instances"] == json!({}) && told["bindings"] == 0, "something is left at the broker: {told}");
     check_seen(&told, &customer)?;
     ground.stop()
@@ -165,9 +126,14 @@ fn customer<'a>(operator: &Asker<'a>, service: &str) -> Result<(Asker<'a>, Strin
     Ok((Asker { client: operator.client, name: "PROVIDER", token }, customer))
 }
 
+/// What the broker has, and what it saw.
+fn told(broker: &mut Peer) -> Result<Value> {
+    broker.ask("")
+}
+
 /// The broker has one instance, like this, and so many bindings.
-fn expect(broker: &mut Broker, plan: &str, size: u32, bindings: u32) -> Result<()> {
-    let told = broker.told()?;
+fn expect(broker: &mut Peer, plan: &str, size: u32, bindings: u32) -> Result<()> {
+    let told = told(broker)?;
     let instances: Vec<&Value> = told["instances"].as_object().into_iter().flat_map(|all| all.values()).collect();
     let wanted = json!({ "plan": plan, "parameters": { "size": size } });
     ensure!(instances == [&wanted] && told["bindings"] == bindings, "the broker has {told}");

@@ -12,6 +12,7 @@ mod hub;
 mod ledger;
 mod load;
 mod oidc;
+mod peer;
 mod postgres;
 mod provisioning_load;
 mod secrets;

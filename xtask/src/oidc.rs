@@ -3,67 +3,32 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ground::Ground;
 use crate::http::{Call, Client};
+use crate::peer::Peer;
 use crate::{shell, tools};
 
 const EMAIL: &str = "ada@example.com";
 const REDIRECT: &str = "http://localhost:9/signed-in";
 
-/// The OpenID provider's process. Dropping it ends it: it reads its end from a closed pipe.
-struct Provider {
-    child: Child,
-    to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
-    issuer: String,
-}
-
-impl Provider {
-    fn start() -> Result<Self> {
-        let folder = tools::oidc_provider()?;
-        // Beside its modules, which is where node looks for them.
-        let script = folder.join("identity-provider.mjs");
-        fs::copy(shell::root().join("xtask/oidc/identity-provider.mjs"), &script)?;
-        let mut node = shell::command("node");
-        node.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = node.spawn().context("node cannot be started: it comes with npm")?;
-        let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().context("stdout is piped")?));
-        let mut provider = Self { child, to, from, issuer: String::new() };
-        let first = provider.line()?;
-        provider.issuer = first["issuer"].as_str().context("the OpenID provider does not say where it is")?.to_owned();
-        Ok(provider)
-    }
-
-    fn line(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        self.from.read_line(&mut line)?;
-        serde_json::from_str(&line).with_context(|| format!("the OpenID provider said {line:?}"))
-    }
-
-    /// Has it be like this from now on.
-    fn be(&mut self, how: &Value) -> Result<()> {
-        writeln!(self.to.as_mut().context("stdin is piped")?, "{how}")?;
-        self.line().map(drop)
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        self.to = None;
-        let _ = self.child.wait();
-    }
+/// Starts the OpenID provider; gives its issuer too.
+fn provider() -> Result<(Peer, String)> {
+    let folder = tools::oidc_provider()?;
+    // Beside its modules, which is where node looks for them.
+    let script = folder.join("identity-provider.mjs");
+    fs::copy(shell::root().join("xtask/oidc/identity-provider.mjs"), &script)?;
+    let mut node = shell::command("node");
+    Peer::start("the OpenID provider (node, which comes with npm)", node.arg(script), "issuer")
 }
 
 /// Runs the stage.
 pub fn run() -> Result<()> {
-    let mut provider = Provider::start()?;
-    let hosts = ("SPIN_VARIABLE_IDENTITY_PROVIDER_HOSTS", provider.issuer.clone());
+    let (mut provider, issuer) = provider()?;
+    let hosts = ("SPIN_VARIABLE_IDENTITY_PROVIDER_HOSTS", issuer.clone());
     let ground = Ground::start_with("oidc", vec![hosts])?;
     let client = ground.hub.client();
     let operator = ground.sign_in()?;
@@ -71,14 +36,14 @@ pub fn run() -> Result<()> {
     let home = me["organizationId"].as_str().context("the operator has an organization")?;
     join(&client, &operator, home)?;
     let trusted =
-        json!({ "name": "Test", "organizationId": home, "issuer": provider.issuer, "clientId": "hub", "clientSecret": "secret" });
+        json!({ "name": "Test", "organizationId": home, "issuer": issuer, "clientId": "hub", "clientSecret": "secret" });
     let call = Call::post("/v1/identity-providers").json(trusted.to_string()).bearer("OPERATOR", &operator);
     let id = client.expect(&call, 201)?.json()?["id"].as_str().context("it has an id")?.to_owned();
 
     // Every key in turn, so both algorithms.
     let mut algorithms = BTreeSet::new();
     for _ in 0..3 {
-        let answer = flow(&client, &mut provider, &id, &mut algorithms)?;
+        let answer = flow(&client, &mut provider, &issuer, &id, &mut algorithms)?;
         ensure!(answer.status == 201, "a good sign-in answered {}", answer.brief());
         let token = answer.json()?["accessToken"].as_str().context("there is an accessToken")?.to_owned();
         let me = client.expect(&Call::get("/v1/me").bearer("ADA", &token), 200)?.json()?;
@@ -102,24 +67,30 @@ pub fn run() -> Result<()> {
         (json!({ "status": 400 }), "code_refused"),
         (json!({ "status": 500 }), "identity_provider_unavailable"),
     ] {
-        provider.be(&how)?;
-        let answer = flow(&client, &mut provider, &id, &mut algorithms)?;
+        provider.ask(&how)?;
+        let answer = flow(&client, &mut provider, &issuer, &id, &mut algorithms)?;
         ensure!(answer.json()?["code"] == code, "with {how} a sign-in answered {}", answer.brief());
         println!("    {how}: {code}");
     }
-    provider.be(&json!({}))?;
-    let answer = flow(&client, &mut provider, &id, &mut algorithms)?;
+    provider.ask(json!({}))?;
+    let answer = flow(&client, &mut provider, &issuer, &id, &mut algorithms)?;
     ensure!(answer.status == 201, "a good sign-in after all that answered {}", answer.brief());
     ground.stop()
 }
 
 /// From the hub to the OpenID provider and back, as a browser and its client go.
-fn flow(client: &Client, provider: &mut Provider, id: &str, algorithms: &mut BTreeSet<String>) -> Result<crate::http::Answer> {
+fn flow(
+    client: &Client,
+    provider: &mut Peer,
+    issuer: &str,
+    id: &str,
+    algorithms: &mut BTreeSet<String>,
+) -> Result<crate::http::Answer> {
     let begin = Call::post("/v1/sign-in/oidc").json(json!({ "identityProviderId": id, "redirectUri": REDIRECT }).to_string());
     let begun = client.expect(&begin, 201)?.json()?;
     let url = begun["authorizationUrl"].as_str().context("there is an authorizationUrl")?;
-    let path = url.strip_prefix(&provider.issuer).with_context(|| format!("{url} is not at the OpenID provider"))?;
-    let redirect = Client::new(&provider.issuer).expect(&Call::get(path), 302)?;
+    let path = url.strip_prefix(issuer).with_context(|| format!("{url} is not at the OpenID provider"))?;
+    let redirect = Client::new(issuer).expect(&Call::get(path), 302)?;
     let location = redirect.header("location").context("a redirect has a location")?;
     let query = location.strip_prefix(REDIRECT).and_then(|rest| rest.strip_prefix('?'));
     let query = query.with_context(|| format!("the OpenID provider sends the browser to {location}"))?;

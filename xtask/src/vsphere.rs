@@ -1,8 +1,7 @@
 //! The stage `vsphere`: a running hub discovers VMware's simulator of a vCenter and has an environment live and die there;
 //! what came of it is looked up in the simulator.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,27 +9,23 @@ use serde_json::{Value, json};
 
 use crate::ground::Ground;
 use crate::http::{Call, Client};
+use crate::peer::Peer;
 use crate::{shell, tools};
 
 /// As long as any task may take here.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The simulator's process. Dropping it ends it: it reads its end from a closed pipe.
+/// The simulator, which ends with its process.
 struct Simulator {
-    child: Child,
+    _process: Peer,
     client: Client,
 }
 
 impl Simulator {
     fn start() -> Result<Self> {
         let mut vcsim = shell::command(tools::vcsim()?);
-        vcsim.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = vcsim.spawn().context("the simulator cannot be started")?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
-        let said: Value = serde_json::from_str(&line).with_context(|| format!("the simulator said {line:?}"))?;
-        let client = Client::new(said["url"].as_str().context("the simulator does not say where it is")?);
-        Ok(Self { child, client })
+        let (process, url) = Peer::start("the simulator", vcsim.stderr(Stdio::null()), "url")?;
+        Ok(Self { _process: process, client: Client::new(&url) })
     }
 
     /// What there is in it.
@@ -48,13 +43,6 @@ impl Simulator {
             format!("{} {} {} {snapshots}", text("name"), text("powerState"), vm["numCpu"])
         };
         Ok(state["machines"].as_array().context("there is a list of machines")?.iter().map(line).collect())
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
     }
 }
 

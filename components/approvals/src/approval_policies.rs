@@ -1,7 +1,7 @@
 //! `/v1/approval-policies`
 
 use domain::{
-    Error, Id, JsonSchema, List, OrganizationKind, Permission, Result,
+    Error, Id, JsonSchema, List, Permission, Result,
     approval::{ApprovalRule, LAPSE_DAYS, MOST_RULES, check_policy},
     id,
 };
@@ -71,11 +71,5 @@ pub async fn replace(
 
 /// Only customers have such a policy.
 async fn check_customer(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<()> {
-    match organizations::find(db, scope, id).await?.kind {
-        OrganizationKind::Customer => Ok(()),
-        kind => Err(Error::conflict(
-            "not_a_customer",
-            format!("{id} is of the kind {kind}, and only a CUSTOMER has something provisioned to it that it could approve."),
-        )),
-    }
+    organizations::find(db, scope, id).await?.kind.check_customer(id, "a policy on what needs its approval")
 }

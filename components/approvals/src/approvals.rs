@@ -1,7 +1,8 @@
 //! `/v1/approvals`
 
 use domain::{
-    Error, Id, JsonSchema, Kind, Permission, Result, Text, access_level::AccessLevel, approval::ApprovalStatus, id, task::Subject,
+    Error, Id, JsonSchema, Kind, Permission, Result, Text, access_level::AccessLevel, approval::ApprovalStatus, id,
+    subscription::CARRIES_OUT, task::Subject,
 };
 use serde::Deserialize;
 use std::pin::Pin;
@@ -138,7 +139,7 @@ fn decide<'a>(
                 let trace = hub.traceparent();
                 let job = NewJob {
                     id: job_id,
-                    queue: "provisioning",
+                    queue: CARRIES_OUT,
                     kind: approvals::BEGIN,
                     organization_id: approval.organization_id,
                     payload: id.to_string(),

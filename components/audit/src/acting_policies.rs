@@ -1,6 +1,6 @@
 //! `/v1/acting-policies`
 
-use domain::{Error, Id, JsonSchema, OrganizationKind, Result, acting::ActingPolicy as Policy, id};
+use domain::{Id, JsonSchema, Result, acting::ActingPolicy as Policy, id};
 use serde::Deserialize;
 use store::{
     Db, Scope,
@@ -54,13 +54,6 @@ pub async fn replace(
 /// The customer whose policy it is. Other organizations have none.
 async fn customer(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<Organization> {
     let found = organizations::find(db, scope, id).await?;
-    match found.kind {
-        OrganizationKind::Customer => Ok(found),
-        kind => Err(Error::conflict(
-            "not_a_customer",
-            format!(
-                "{id} is of the kind {kind}, and only a CUSTOMER has a policy on who may act in it; elsewhere you act by your roles."
-            ),
-        )),
-    }
+    found.kind.check_customer(id, "a policy on who may act in it")?;
+    Ok(found)
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use store::{
     Scope, Tx,
     data_centers::{self, DataCenter, KeptPassword},
-    organizations,
+    organizations, stored_passwords,
     tasks::{self, NewTask, Task},
 };
 use web::{Accepted, Caller, Edited, Filled, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
@@ -66,6 +66,9 @@ pub async fn create(
                 ));
             }
             hub.concerns(owner.id);
+            if let Some(reference) = ask.reference(None) {
+                stored_passwords::check_reference(tx, owner.id, reference).await?;
+            }
             if registers {
                 hub.audit_subject(id.to_string());
             }
@@ -113,6 +116,16 @@ impl Ask {
         Self::new(hub, task_type, Some(id), Value::Object(Default::default()), &Shape::Object(&[], &[])).await
     }
 
+    /// The reference that the hub itself is to sign in with, where one is named. `present` is how the component is reached, where that
+    /// is not said anew. What only people reach may refer to what they keep elsewhere.
+    fn reference(&self, present: Option<Target>) -> Option<&str> {
+        let target = self.body["target"].as_str().and_then(|target| target.parse().ok()).or(present);
+        match &self.password {
+            Some(KeptPassword::Reference(reference)) if target == Some(Target::Vsphere) => Some(reference),
+            _ => None,
+        }
+    }
+
     async fn begin(
         &self,
         tx: &Tx<'_>,
@@ -147,6 +160,9 @@ impl Ask {
                 data_centers::check_version(&found, ask.seen_version)?;
                 if let Some(Ok(target)) = ask.body["target"].as_str().map(str::parse) {
                     check_target(found.component_type, target)?;
+                }
+                if let Some(reference) = ask.reference(Some(found.target)) {
+                    stored_passwords::check_reference(tx, found.organization_id, reference).await?;
                 }
                 if ask.task_type == TaskType::DatacenterDelete {
                     data_centers::check_unused(tx, id).await?;

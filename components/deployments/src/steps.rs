@@ -6,13 +6,15 @@ use domain::{
     data_center::Target,
     environment::EnvironmentStatus,
     form::read,
+    interop::coming,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
 use engine::{Boxed, Settled, Work};
 use serde_json::Value;
 use store::{
-    Tx,
+    Tx, data_centers,
     environments::{self, Environment},
+    interop,
     jobs::{self, NewJob},
     plans::{self, Plan},
 };
@@ -76,17 +78,49 @@ async fn check(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let after = plan.products()?;
     let db = work.hub.db().await?;
     environments::check_components(db, work.scope, &after).await?;
-    if let Some(environment) = environment.filter(|_| plan.seen_version > 0) {
-        environments::check_version(&environment, Some(plan.seen_version))?;
+    if let Some(environment) = environment.as_ref().filter(|_| plan.seen_version > 0) {
+        environments::check_version(environment, Some(plan.seen_version))?;
+    }
+    let against = match work.task_type {
+        // What was deployed before is there, whatever stands against it.
+        TaskType::EnvironmentImport => None,
+        _ => interop_against(work, &present(environment.as_ref())?, &after).await?,
+    };
+    if let Some(why) = against.as_ref().filter(|_| !plan.ignore_validation) {
+        return Ok(Outcome::Failed(format!(
+            "{why} Ask for other versions; with ignoreValidation=true a change goes on all the same."
+        )));
     }
     let looks =
         matches!(work.task_type, TaskType::EnvironmentDeploy | TaskType::NodeAdd | TaskType::NodeRedeploy | TaskType::Upgrade);
     let products = [&after, &Value::Null];
+    let mut outcome = Outcome::Done;
     if looks && !by_person(work, products).await? && environments::uses(db, work.scope, products, Target::Vsphere).await? {
         // Before anything is touched. What is found may be ignored.
-        return engine::ask(work, "vsphere", StepName::Check, turn).await.map(|(outcome, _)| outcome);
+        outcome = engine::ask(work, "vsphere", StepName::Check, turn).await?.0;
     }
-    Ok(Outcome::Done)
+    Ok(match (against, outcome) {
+        (Some(why), Outcome::Done) => ignored(&why),
+        // Which says of itself that it was ignored.
+        (Some(why), Outcome::Noted(more)) => ignored(&format!("{why} {more}")),
+        (_, outcome) => outcome,
+    })
+}
+
+/// What the interop table says against the products that are new in an environment or get another version, if it does.
+async fn interop_against(work: &Work<'_>, before: &Value, after: &Value) -> Result<Option<String>> {
+    let mut coming = coming(before, after);
+    if coming.is_empty() {
+        return Ok(None);
+    }
+    let db = work.hub.db().await?;
+    for one in &mut coming {
+        if let Ok(id) = one.data_center.parse() {
+            one.beside.extend(data_centers::find_product(db, work.scope, id).await?);
+        }
+    }
+    let (table, _) = interop::find(db).await?;
+    Ok(table.against(&coming).map(|why| format!("The interop table (GET /v1/interop) stands against it. {why}")))
 }
 
 /// Keeps what is upgraded as it is, or lets go of that. With the target BUILTIN there is nothing to keep.

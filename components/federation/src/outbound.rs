@@ -1,14 +1,14 @@
 //! Asking an identity provider something, with an end to how long and how much.
 
 use domain::{Error, Kind, Result};
-use http_body_util::BodyExt;
-use spin_sdk::http::FullBody;
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use http::Method;
+use std::time::Duration;
+use web::outbound::{self, NoAnswer, Outgoing};
 
 /// How long an identity provider may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
-const LIMIT: usize = 256 * 1024;
+const LIMIT: u64 = 256 * 1024;
 
 /// It did not answer, or not what it must: nobody can sign in there just now. What is told the caller says nothing of the
 /// network; the log does.
@@ -23,29 +23,27 @@ pub fn fault(internal: impl Into<String>) -> Error {
 
 /// Status and body of the answer to a GET, or to a POST of a form, of which the header is the Authorization.
 pub async fn ask(url: &str, form: Option<(String, Option<String>)>) -> Result<(u16, Vec<u8>)> {
-    let mut request = http::Request::builder().uri(url).header("accept", "application/json");
-    let body = match form {
-        None => String::new(),
+    let mut headers = vec![("accept", "application/json".to_owned())];
+    let (method, body) = match form {
+        None => (Method::GET, Vec::new()),
         Some((form, authorization)) => {
-            request = request.method("POST").header("content-type", "application/x-www-form-urlencoded");
-            if let Some(authorization) = authorization {
-                request = request.header("authorization", authorization);
-            }
-            form
+            headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
+            headers.extend(authorization.map(|authorization| ("authorization", authorization)));
+            (Method::POST, form.into_bytes())
         }
     };
-    let request = request.body(FullBody::new(bytes::Bytes::from(body))).map_err(|error| fault(format!("{url}: {error}")))?;
-    let mut exchange = pin!(async {
-        let response = spin_sdk::http::send(request).await.map_err(|error| fault(format!("{url}: {error:?}")))?;
-        let status = response.status().as_u16();
-        let body = http_body_util::Limited::new(response.into_body(), LIMIT);
-        let body = body.collect().await.map_err(|error| fault(format!("{url}: {error:?}")))?;
-        Ok((status, body.to_bytes().to_vec()))
-    });
-    let mut timeout = pin!(spin_sdk::time::sleep(TIMEOUT));
-    poll_fn(|context| match exchange.as_mut().poll(context) {
-        Poll::Ready(answer) => Poll::Ready(answer),
-        Poll::Pending => timeout.as_mut().poll(context).map(|()| Err(fault(format!("{url}: no answer within {TIMEOUT:?}")))),
-    })
-    .await
+    let asked = async {
+        let answered = outbound::send(Outgoing { method, url, headers, body }).await?;
+        let (status, mut body) = (answered.status(), Vec::new());
+        let length = answered.read(LIMIT, |piece| body.extend_from_slice(piece)).await?;
+        Ok((status, body, length))
+    };
+    let (status, body, length) = outbound::within(TIMEOUT, asked).await.map_err(|error| match error {
+        NoAnswer::TimeOut => fault(format!("{url}: no answer within {TIMEOUT:?}")),
+        error => fault(format!("{url}: {error:?}")),
+    })?;
+    if length > LIMIT {
+        return Err(fault(format!("{url}: more than {LIMIT} bytes")));
+    }
+    Ok((status, body))
 }

@@ -8,16 +8,8 @@ use store::interop;
 use web::{Body, Caller, Edited, Hub, IfMatch, Sent, Shown, permit};
 
 pub async fn show(hub: Hub, _: Caller<permit::ServiceRead>) -> Result<Edited<InteropTable>> {
-    let (value, version) = current(&hub).await?;
+    let (value, version) = interop::find(hub.db().await?).await?;
     Ok(Edited { value, version })
-}
-
-/// An empty table, of no edits, before the first.
-async fn current(hub: &Hub) -> Result<(InteropTable, i64)> {
-    let Some((content, version)) = interop::find(hub.db().await?).await? else { return Ok((InteropTable::default(), 0)) };
-    let table = serde_json::from_slice(content.as_bytes())
-        .map_err(|error| Error::unavailable(format!("the interop table cannot be read: {error}")))?;
-    Ok((table, version))
 }
 
 pub async fn replace(
@@ -41,5 +33,5 @@ pub async fn check(
     _: Caller<permit::ServiceRead>,
     Body(request): Body<InteropRequest>,
 ) -> Result<Shown<InteropResult>> {
-    current(&hub).await?.0.judge(&request).map(Shown)
+    interop::find(hub.db().await?).await?.0.judge(&request).map(Shown)
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, JsonSchema, Result, id,
     service::{Code, TermRules},
-    subscription::SubscriptionStatus,
+    subscription::{CARRIES_OUT, SubscriptionStatus},
     term::{RenewalPreference, next_look},
 };
 use serde::{Deserialize, Serialize};
@@ -221,7 +221,7 @@ pub async fn look(hub: Hub, job: Job) -> Result<()> {
             if over {
                 let change = found.change.as_deref().map_or("{}", RawValue::get);
                 let payload = format!("{} {ends} {}", subscription.id, if renews { change } else { "" });
-                enqueue(tx, &hub, "provisioning", TERM_OVER, found.organization_id, payload, hub.now()).await?;
+                enqueue(tx, &hub, CARRIES_OUT, TERM_OVER, found.organization_id, payload, hub.now()).await?;
             }
             hub.audit("termEndsAt", &found.term_ends_at.to_string());
             hub.audit("daysLeft", &found.days_left.to_string());

@@ -1,7 +1,7 @@
 //! `/v1/access-levels` and `/v1/me/access-levels`
 
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result,
+    Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result,
     access_level::{AccessLevel, OF_CUSTOMERS},
     id,
     role::Permissions,
@@ -55,13 +55,7 @@ pub struct AccessLevelsView {
 
 /// The organization within the scope, if it is a customer.
 async fn customer(db: &Db, scope: &Scope, id: Id<id::Organization>) -> Result<()> {
-    match members::place(db, scope, id).await?.kind {
-        OrganizationKind::Customer => Ok(()),
-        kind => Err(Error::conflict(
-            "not_a_customer",
-            format!("{id} is of the kind {kind}, and only a CUSTOMER has access levels; elsewhere roles say what people do."),
-        )),
-    }
+    members::place(db, scope, id).await?.kind.check_customer(id, "access levels")
 }
 
 async fn view(db: &Db, id: Id<id::Organization>, person: Option<Id<id::Person>>) -> Result<Edited<AccessLevelsView>> {

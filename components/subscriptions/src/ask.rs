@@ -1,11 +1,12 @@
 //! Sending what is asked for: the customer is asked first where it wants to be.
 
-use asks::{Ask, CARRIES_OUT, Ready, What};
+use asks::{Ask, Ready, What};
 use chrono::TimeDelta;
 use domain::{
     Decimal, Error, Id, Permission, Result,
     approval::{ApprovalStatus, Asked, AskedBy, is_needed},
     id,
+    subscription::CARRIES_OUT,
 };
 use engine::Boxed;
 use serde_json::value::RawValue;

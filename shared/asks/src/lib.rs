@@ -10,7 +10,7 @@ use domain::{
     Decimal, Error, Id, Instant, JsonSchema, OrganizationKind, Result, Text,
     approval::ApprovalAction,
     id,
-    subscription::{Rule, SubscriptionAction, SubscriptionStatus},
+    subscription::{CARRIES_OUT, Rule, SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
 };
 use engine::Boxed;
@@ -24,9 +24,6 @@ use store::{
     tasks::{self, NewTask, Task},
 };
 use web::Hub;
-
-/// The component that carries out what is asked for.
-pub const CARRIES_OUT: &str = "provisioning";
 
 /// How a subscription is to be renewed before its term ends.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]

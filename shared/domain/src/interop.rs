@@ -5,6 +5,7 @@
 
 use crate::{Error, FieldError, JsonSchema, List, Result, Text, text_enum};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A product in a version.
@@ -95,7 +96,81 @@ pub struct InteropResult {
     pub upgrade_path: Option<Vec<Text<1, 60>>>,
 }
 
+/// A product of an environment that is new there, or is to have another version.
+pub struct Coming<'a> {
+    /// It, as it is to be.
+    pub product: ProductVersion,
+    /// The version that it has; none where it is new.
+    pub from: Option<Text<1, 60>>,
+    /// The data center component that it is deployed to.
+    pub data_center: &'a str,
+    /// What it is to work with: the other products of the environment, and what it is integrated with.
+    pub beside: Vec<ProductVersion>,
+}
+
+/// The products of an environment that are new there or are to have another version, as [`crate::environment::Description`]s have
+/// them before and after.
+pub fn coming<'a>(before: &Value, after: &'a Value) -> Vec<Coming<'a>> {
+    let (before, after) = (items(before), items(after));
+    let at = |product: &Value| versioned(product, "productType");
+    let had = |product: &Value| before.iter().find(|old| old["productId"] == product["productId"]).and_then(at);
+    let moves: Vec<bool> = after.iter().map(|product| at(product).is_some_and(|to| had(product) != Some(to))).collect();
+    let each = after.iter().enumerate().filter(|(index, _)| moves[*index]);
+    each.filter_map(|(index, product)| {
+        // Of two that come, the one meets the other once.
+        let others = after.iter().enumerate().filter(|(other, _)| *other > index || !moves[*other]);
+        let integrations = items(&product["integrations"]).iter().filter_map(|one| versioned(one, "integrationId"));
+        let from = had(product).filter(|old| Some(&old.code) == at(product).as_ref().map(|to| &to.code));
+        Some(Coming {
+            product: at(product)?,
+            from: from.map(|old| old.version),
+            data_center: product["dataCenterId"].as_str().unwrap_or_default(),
+            beside: others.filter_map(|(_, other)| at(other)).chain(integrations).collect(),
+        })
+    })
+    .collect()
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What something is by this field, in the version that it says.
+fn versioned(value: &Value, code: &str) -> Option<ProductVersion> {
+    let text = |field: &str| value[field].as_str()?.parse().ok();
+    Some(ProductVersion { code: text(code)?, version: text("version")? })
+}
+
+/// How many things that stand against a change are named.
+const NAMED: usize = 20;
+
 impl InteropTable {
+    /// What stands against these products coming to an environment; nothing where the table is silent, which it is of the upgrades
+    /// of a product, too, while it lists none. An upgrade is made in one step, so it must be one that is listed.
+    pub fn against(&self, coming: &[Coming<'_>]) -> Option<String> {
+        let known = Known::of(self);
+        let mut found = Vec::new();
+        for one in coming {
+            if let Some(from) = one.from.as_ref().filter(|_| self.upgrades.iter().any(|listed| listed.code == one.product.code)) {
+                let upgrade = Upgrade { code: one.product.code.clone(), from: from.clone(), to: one.product.version.clone() };
+                match known.path(&upgrade, |_| true) {
+                    None => found.push(upgrade.refused("")),
+                    Some(path) if path.len() > 2 => {
+                        found.push(upgrade.refused(&format!(" in one step: upgrade it to {} first", path[1])));
+                    }
+                    Some(_) => {}
+                }
+            }
+            found.extend(known.meets(&one.product, &one.beside).into_iter().map(|conflict| conflict.detail));
+        }
+        let more = found.len().saturating_sub(NAMED);
+        found.truncate(NAMED);
+        if more > 0 {
+            found.push(format!("And {more} more."));
+        }
+        (!found.is_empty()).then(|| found.join(" "))
+    }
+
     /// Refuses a table in which something upgrades to itself.
     pub fn check(&self) -> Result<()> {
         let wrong: Vec<FieldError> = self
@@ -135,10 +210,7 @@ impl InteropTable {
                 Conflict {
                     kind: ConflictKind::UpgradeNotAllowed,
                     products: vec![at(&upgrade.from), at(&upgrade.to)],
-                    detail: format!(
-                        "{} cannot be upgraded from {} to {}, in steps neither.",
-                        upgrade.code, upgrade.from, upgrade.to
-                    ),
+                    detail: upgrade.refused(", in steps neither"),
                 },
             );
             return Ok(InteropResult::of(conflicts, None));
@@ -148,6 +220,12 @@ impl InteropTable {
             conflicts.extend(known.meets(&at(version), &products));
         }
         Ok(InteropResult::of(conflicts, Some(path)))
+    }
+}
+
+impl Upgrade {
+    fn refused(&self, how: &str) -> String {
+        format!("{} cannot be upgraded from {} to {}{how}.", self.code, self.from, self.to)
     }
 }
 
@@ -294,6 +372,67 @@ mod tests {
         let error =
             table(json!({ "compatibilities": [], "upgrades": [{ "code": "a", "from": "1", "to": "1" }] })).check().unwrap_err();
         assert_eq!(error.fields[0].pointer, "/upgrades/0/to");
+    }
+
+    #[test]
+    fn what_comes_is_what_is_new_or_has_another_version() {
+        let product = |id: &str, kind: &str, version: &str| json!({ "productId": id, "productType": kind, "version": version, "dataCenterId": "dtc_x" });
+        let before = json!([product("vcd", "VCD", "10.4"), product("rmq", "RMQ", "3.9")]);
+        let mut after = json!([product("rmq", "RMQ", "3.10"), product("vcd", "VCD", "10.5"), product("usage", "USAGE", "4.6")]);
+        after[1]["integrations"] = json!([{ "integrationId": "NSXT", "version": "3.2" }, { "integrationId": "VROPS" }]);
+        let codes = |list: &[ProductVersion]| list.iter().map(|one| format!("{} {}", one.code, one.version)).collect::<Vec<_>>();
+        let found = coming(&before, &after);
+        let said: Vec<_> = found
+            .iter()
+            .map(|one| (codes(std::slice::from_ref(&one.product)).remove(0), one.from.as_ref().map(|from| from.to_string())))
+            .collect();
+        let from = |version: &str| Some(version.to_owned());
+        assert_eq!(said, [("RMQ 3.10".into(), from("3.9")), ("VCD 10.5".into(), from("10.4")), ("USAGE 4.6".into(), None)]);
+        assert_eq!(found[0].data_center, "dtc_x");
+        // Each pair is met once.
+        assert_eq!(codes(&found[0].beside), ["VCD 10.5", "USAGE 4.6"]);
+        assert_eq!(codes(&found[1].beside), ["USAGE 4.6", "NSXT 3.2"]);
+        assert_eq!(codes(&found[2].beside), [""; 0]);
+        let vcd = json!([product("vcd", "VCD", "10.5"), product("rmq", "RMQ", "3.9")]);
+        assert_eq!(codes(&coming(&before, &vcd)[0].beside), ["RMQ 3.9"]);
+        assert!(
+            coming(&after, &after).is_empty()
+                && coming(&after, &json!([])).is_empty()
+                && coming(&before, &Value::Null).is_empty()
+        );
+        // What has another type under its name is another product.
+        assert_eq!(coming(&before, &json!([product("vcd", "USAGE", "4.6")]))[0].from, None);
+    }
+
+    #[test]
+    fn a_table_stands_against_what_comes_only_where_it_speaks() {
+        let against = |table: &InteropTable, from: &str, to: &str, nsx: &str| {
+            let product = |version: &str| {
+                json!([{ "productId": "vcd", "productType": "VCD", "version": version, "dataCenterId": "dtc_x",
+                "integrations": [{ "integrationId": "NSXT", "version": nsx }] }])
+            };
+            let before = if from.is_empty() { json!([]) } else { product(from) };
+            table.against(&coming(&before, &product(to))).unwrap_or_default()
+        };
+        assert_eq!(against(&InteropTable::default(), "10.5", "10.1", "3.2"), "");
+        let example = example();
+        assert_eq!(against(&example, "10.4", "10.5", "4.0"), "");
+        assert_eq!(against(&example, "10.4", "10.5", "3.2"), "VCD 10.5 is not listed as working with NSXT 3.2.");
+        assert_eq!(against(&example, "", "10.5", "3.2"), "VCD 10.5 is not listed as working with NSXT 3.2.");
+        assert_eq!(against(&example, "", "10.5", "4.1"), "");
+        assert_eq!(against(&example, "10.5", "10.4", "4.0"), "VCD cannot be upgraded from 10.5 to 10.4.");
+        assert_eq!(
+            against(&example, "10.3", "10.6", "3.2"),
+            "VCD cannot be upgraded from 10.3 to 10.6 in one step: upgrade it to 10.4 first. VCD 10.6 is not listed as working with NSXT 3.2."
+        );
+        // It says which versions work together, and of upgrades nothing.
+        let silent = InteropTable { upgrades: List::new(Vec::new()).unwrap(), ..example };
+        assert_eq!(against(&silent, "10.5", "10.4", "4.0"), "");
+        // However much it is, it is said in few words.
+        let many: Vec<Value> = (0..30).map(|at| json!({ "integrationId": "NSXT", "version": format!("9.{at}") })).collect();
+        let product = json!([{ "productId": "vcd", "productType": "VCD", "version": "10.5", "integrations": many }]);
+        let said = silent.against(&coming(&json!([]), &product)).unwrap();
+        assert!(said.ends_with("NSXT 9.19. And 10 more."), "{said}");
     }
 
     fn any_table() -> impl Strategy<Value = InteropTable> {

@@ -20,6 +20,19 @@ text_enum! {
     }
 }
 
+impl OrganizationKind {
+    /// Refuses what only customers have, of the organization `id`, which is of this kind. `what` says what that is.
+    pub fn check_customer(self, id: Id<id::Organization>, what: &str) -> Result<()> {
+        if self == Self::Customer {
+            return Ok(());
+        }
+        Err(Error::conflict(
+            "not_a_customer",
+            format!("{id} is of the kind {self}, and only a CUSTOMER has {what}. Name a customer."),
+        ))
+    }
+}
+
 text_enum! {
     /// Whether an organization can be acted in.
     pub enum OrganizationStatus {

@@ -127,8 +127,8 @@ text_enum! {
         ProviderDeveloper = "PROVIDER_DEVELOPER",
         /// Runs a customer organization.
         CustomerAdministrator = "CUSTOMER_ADMINISTRATOR",
-        /// Asks for what a customer organization is to have, and changes it. Its provider grants the role, for it is the provider's
-        /// contracts that are drawn on.
+        /// Asks for what a customer organization is to have, changes it and uses it. Its provider grants the role, for it is the
+        /// provider's contracts that are drawn on.
         CustomerOperationsAdministrator = "CUSTOMER_OPERATIONS_ADMINISTRATOR",
         /// Uses what a customer organization has.
         CustomerUser = "CUSTOMER_USER",
@@ -438,7 +438,16 @@ pub const ROLES: &[RoleRow] = &[
         Role::CustomerOperationsAdministrator,
         Customer,
         Reach::Own,
-        &[OrganizationRead, ServiceRead, SubscriptionRead, SubscriptionWrite, CloudEndpointRead, CloudEndpointAccess],
+        // What it changes it also uses, as whoever manages a service by an access level does.
+        &[
+            OrganizationRead,
+            ServiceRead,
+            SubscriptionRead,
+            SubscriptionWrite,
+            CredentialRead,
+            CloudEndpointRead,
+            CloudEndpointAccess,
+        ],
     ),
     row(
         Role::CustomerUser,

@@ -6,6 +6,7 @@ use domain::{
     data_center::{DataCenterStatus, DataCenterType, Target},
     form::written,
     id,
+    interop::ProductVersion,
 };
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -191,6 +192,14 @@ pub async fn find_use(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<
     db.query_opt(&sql, values, |row| Ok((row.take()?, row.take()?, row.take()?)))
         .await?
         .ok_or_else(|| Error::not_found("data_center_not_found", "data center component", id))
+}
+
+/// What a data center component within the scope is, in the version that it is said to run; nothing where none is said.
+pub async fn find_product(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<Option<ProductVersion>> {
+    let values = scope.after(params![id]);
+    let sql = format!("SELECT d.component_type, d.product_version FROM {FROM} WHERE d.id = ?1 AND o.path >= ?2 AND o.path < ?3");
+    let found = db.query_opt(&sql, values, |row| Ok((row.take::<String>()?, row.take::<Option<String>>()?))).await?;
+    Ok(found.and_then(|(code, version)| Some(ProductVersion { code: code.parse().ok()?, version: version?.parse().ok()? })))
 }
 
 /// A page of the data center components within the scope, oldest first.

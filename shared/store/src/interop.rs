@@ -2,11 +2,16 @@
 //! everybody, so it is read without a scope.
 
 use crate::{Db, Tx, params};
-use domain::{Error, Instant, Result};
+use domain::{Error, Instant, Result, interop::InteropTable};
 
-/// The table as it was written, as JSON, and the number of its edits; none before the first.
-pub async fn find(db: &Db) -> Result<Option<(String, i64)>> {
-    db.query_opt("SELECT content, version FROM interop_tables WHERE id = 1", vec![], |row| Ok((row.take()?, row.take()?))).await
+/// The table and the number of its edits; an empty one, of no edits, before the first.
+pub async fn find(db: &Db) -> Result<(InteropTable, i64)> {
+    let sql = "SELECT content, version FROM interop_tables WHERE id = 1";
+    let found = db.query_opt(sql, vec![], |row| Ok((row.take::<String>()?, row.take()?))).await?;
+    let Some((content, version)) = found else { return Ok((InteropTable::default(), 0)) };
+    let table = serde_json::from_slice(content.as_bytes())
+        .map_err(|error| Error::unavailable(format!("the interop table cannot be read: {error}")))?;
+    Ok((table, version))
 }
 
 /// Puts a table in the place of the one that is still at `version`; anything else is stale. Gives the number of its edits.

@@ -1,6 +1,6 @@
 //! Stored passwords. What is known of one is read apart from the password, which only who reaches something with it gets.
 
-use crate::{Db, Row, Scope, Tx, params, stale, value::start};
+use crate::{Db, Row, Scope, Tx, db::Boxed, params, stale, value::start};
 use domain::{Error, Id, Instant, JsonSchema, Result, id};
 use serde::Serialize;
 
@@ -183,4 +183,19 @@ pub async fn find_sealed(
 ) -> Result<Option<(Id<id::StoredPassword>, String)>> {
     let sql = "SELECT id, sealed FROM stored_passwords WHERE reference = ?1 AND organization_id = ?2";
     db.query_opt(sql, params![reference, organization_id], |row| Ok((row.take()?, row.take()?))).await
+}
+
+/// Refuses a reference that stands for no password of the organization whose thing is to refer to it: word for word whether it is
+/// another's or nobody's.
+pub fn check_reference<'a>(db: &'a Db, organization_id: Id<id::Organization>, reference: &'a str) -> Boxed<'a, ()> {
+    Box::pin(async move {
+        let sql = "SELECT id FROM stored_passwords WHERE reference = ?1 AND organization_id = ?2";
+        match db.texts(sql, params![reference, organization_id]).await?.is_empty() {
+            false => Ok(()),
+            true => Err(Error::invalid(
+                "/password",
+                "refers to no stored password of the organization; store it (POST /v1/stored-passwords) and give its reference, or give the password itself",
+            )),
+        }
+    })
 }

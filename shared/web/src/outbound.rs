@@ -103,7 +103,7 @@ pub async fn send(request: Outgoing<'_>) -> Result<Answered, NoAnswer> {
         Some(("https", rest)) => (Scheme::Https, rest),
         _ => return Err(broken("scheme")),
     };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let mut headers: Vec<_> = request.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
     if !request.body.is_empty() {
         // Else the body goes out in chunks, which servers of the WSGI kind do not read.
