@@ -16,17 +16,19 @@ const ALIGN: usize = 8;
 const LARGEST: usize = 1024;
 const CLASSES: usize = LARGEST / STEP + 1;
 
-/// The allocator of every component.
-pub(crate) struct Memory {
-    /// The first free piece of each size; each holds where the next one is.
-    free: UnsafeCell<[*mut u8; CLASSES]>,
-}
+/// The allocator of every component. It holds nothing itself, so that it need not be handed along wherever memory is taken.
+struct Memory;
 
 #[global_allocator]
-static MEMORY: Memory = Memory { free: UnsafeCell::new([null_mut(); CLASSES]) };
+static MEMORY: Memory = Memory;
+
+/// The first free piece of each size; each holds where the next one is.
+struct Free(UnsafeCell<[*mut u8; CLASSES]>);
+
+static FREE: Free = Free(UnsafeCell::new([null_mut(); CLASSES]));
 
 // SAFETY: a component has one thread.
-unsafe impl Sync for Memory {}
+unsafe impl Sync for Free {}
 
 /// The list that a piece belongs to, if it belongs to one.
 fn class(layout: &Layout) -> Option<usize> {
@@ -41,7 +43,7 @@ unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(&layout) else { return unsafe { System.alloc(layout) } };
         unsafe {
-            let first = &mut (*self.free.get())[class];
+            let first = &mut (*FREE.0.get())[class];
             if first.is_null() {
                 return System.alloc(Layout::from_size_align_unchecked(class * STEP, ALIGN));
             }
@@ -55,7 +57,7 @@ unsafe impl GlobalAlloc for Memory {
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         let Some(class) = class(&layout) else { return unsafe { System.dealloc(piece, layout) } };
         unsafe {
-            let first = &mut (*self.free.get())[class];
+            let first = &mut (*FREE.0.get())[class];
             *piece.cast() = *first;
             *first = piece;
         }
