@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use crate::ground::{self, Ground};
+use crate::ground::{self, Ground, Ticker};
 use crate::http::{Call, object};
 use crate::hub::{Hub, Launch};
 use crate::load::{self, Load, Sample};
@@ -228,7 +228,9 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
             Ok(())
         })?;
     }
+    let ticker = matches!(kind, Kind::Spin(_)).then(|| Ticker::start(&ground.hub.base, &ground.secrets));
     let tasks = shell::step("tasks", || provisioning_load::measure(&ground, &token, MANY, effort.seconds))?;
+    drop(ticker);
     let rss = resident(ground.hub.pid())?;
     drop(floor);
     drop(ground);

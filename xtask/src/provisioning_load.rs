@@ -29,7 +29,7 @@ struct Shop<'a> {
     order: String,
 }
 
-/// Measures both on a hub that runs its own ticks. The operator asks: what it may do reaches everywhere.
+/// Measures both on a hub that is ticked. The operator asks: what it may do reaches everywhere.
 pub fn measure(ground: &Ground, token: &str, connections: u32, seconds: u32) -> Result<Tasks> {
     let shop = Shop::open(ground, token)?;
     let first = (0..20).map(|_| shop.first_step()).collect::<Result<Vec<_>>>()?;

@@ -15,10 +15,10 @@ pub struct TokenRequest {
 
 impl FromRequest for TokenRequest {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        let header = |name| incoming.headers.text(name);
-        let media = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let is_form = media.eq_ignore_ascii_case("application/x-www-form-urlencoded");
-        let authorization = header("authorization").map(str::to_owned);
+        let media = incoming.headers.text("content-type").unwrap_or_default();
+        let is_form =
+            media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        let authorization = incoming.headers.text("authorization");
         Ok(Self { authorization, is_form, body: web::read(hub).await? })
     }
 }

@@ -167,7 +167,7 @@ pub struct Presented(pub String);
 
 impl FromRequest for Presented {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        Ok(Self(secret::hash(bearer(incoming)?)))
+        Ok(Self(secret::hash(&bearer(incoming)?)))
     }
 }
 

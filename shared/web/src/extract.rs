@@ -222,7 +222,7 @@ impl<M: MediaType> FromRequest for Bytes<M> {
 /// Which of the wanted media types the body is of.
 fn media_type(incoming: &Incoming, wanted: &[&'static str]) -> Result<&'static str> {
     let given = incoming.headers.text("content-type").unwrap_or_default();
-    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    let (essence, parameters) = given.split_once(';').unwrap_or((&given, ""));
     let other_charset = parameters
         .split(';')
         .filter_map(|parameter| parameter.trim().split_once('='))
@@ -253,8 +253,9 @@ pub fn read(hub: &Hub) -> LocalIn<'_, Result<Vec<u8>>> {
             )
         };
         let mut bytes = Vec::new();
-        if let Some((request, declared)) = hub.take_body() {
-            if declared.is_some_and(|length| length > limits::BODY) {
+        if let Some(request) = hub.take_body() {
+            let declared = Headers::new(request.get_headers()).text("content-length").and_then(|length| length.parse().ok());
+            if declared.is_some_and(|length: usize| length > limits::BODY) {
                 return Err(too_large());
             }
             let (_outcome, reader) = wit_future::new(|| Ok(()));
@@ -334,8 +335,7 @@ impl FromRequest for Prefer {
         let wait = incoming
             .headers
             .texts("prefer")
-            .flat_map(|header| header.split(','))
-            .find_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok())
+            .find_map(|header| header.split(',').find_map(|said| said.trim().strip_prefix("wait=")?.trim().parse::<u32>().ok()))
             .map(|seconds| Duration::from_secs(u64::from(seconds.min(limits::WAIT_S))));
         Ok(Self { wait })
     }

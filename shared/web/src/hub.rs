@@ -33,8 +33,8 @@ pub(crate) struct Inner {
     /// Path and query as sent.
     target: String,
     idempotency_key: Option<Vec<u8>>,
-    /// The request that brings the body, until that is read, with its length if that was declared.
-    body: RefCell<Option<(types::Request, Option<usize>)>>,
+    /// The request that brings the body, until that is read.
+    body: RefCell<Option<types::Request>>,
     /// SHA-256 of the body, once it was read.
     body_hash: Cell<Option<[u8; 32]>>,
     db: OnceCell<Db>,
@@ -57,16 +57,15 @@ impl Hub {
         headers: &Headers,
         request: types::Request,
     ) -> Self {
-        let declared = headers.text("content-length").and_then(|length| length.parse().ok());
         let now = wall_clock();
         Self(Rc::new(Inner {
             routes,
             now,
             trace: Trace::of(headers, now),
+            idempotency_key: if method.is_safe() { None } else { headers.get("idempotency-key") },
             method,
             target,
-            idempotency_key: headers.get("idempotency-key").map(<[u8]>::to_vec),
-            body: RefCell::new(Some((request, declared))),
+            body: RefCell::new(Some(request)),
             body_hash: Cell::new(None),
             db: OnceCell::new(),
             awaited: true,
@@ -207,7 +206,7 @@ impl Hub {
         Key::new(header, &data_key, &what).map(Some)
     }
 
-    pub(crate) fn take_body(&self) -> Option<(types::Request, Option<usize>)> {
+    pub(crate) fn take_body(&self) -> Option<types::Request> {
         self.0.body.take()
     }
 

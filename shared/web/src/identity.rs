@@ -201,7 +201,7 @@ fn authorize<'a>(
 
 async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
     let token = bearer(incoming)?;
-    let principal = access_tokens::find(hub.db().await?, &secret::hash(token), hub.now()).await?.ok_or_else(|| {
+    let principal = access_tokens::find(hub.db().await?, &secret::hash(&token), hub.now()).await?.ok_or_else(|| {
         Error::new(
             Kind::Unauthenticated,
             "access_token_invalid",
@@ -212,7 +212,7 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
     let (id, acting) = match named {
         None => (principal.home.id, Some((principal.home.clone(), None))),
         Some(header) => {
-            let id = std::str::from_utf8(header)
+            let id = std::str::from_utf8(&header)
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| Error::malformed("bad_hub_organization", format!("The Hub-Organization header is {error}.")))?;
@@ -261,7 +261,7 @@ fn authority(principal: &Principal, acting: &Place, session: Option<Id<id::Actin
 }
 
 /// The token of an `Authorization: Bearer` header.
-pub(crate) fn bearer(incoming: &Incoming) -> Result<&str> {
+pub(crate) fn bearer(incoming: &Incoming) -> Result<String> {
     let missing = || {
         Error::new(
             Kind::Unauthenticated,
@@ -269,9 +269,10 @@ pub(crate) fn bearer(incoming: &Incoming) -> Result<&str> {
             "This needs an access token: exchange your API token with POST /v1/access-tokens and send the header Authorization: Bearer <access token>.",
         )
     };
-    let (scheme, token) = incoming.headers.text("authorization").and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+    let header = incoming.headers.text("authorization").unwrap_or_default();
+    let (scheme, token) = header.split_once(' ').ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
         return Err(missing());
     }
-    Ok(token.trim())
+    Ok(token.trim().to_owned())
 }

@@ -19,7 +19,7 @@ pub struct Internal;
 
 impl FromRequest for Internal {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        if secret::same(bearer(incoming)?, &variable("internal_secret").await?) {
+        if secret::same(&bearer(incoming)?, &variable("internal_secret").await?) {
             return Ok(Self);
         }
         Err(Error::new(

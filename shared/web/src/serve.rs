@@ -37,7 +37,7 @@ macro_rules! serve {
 pub async fn serve(routes: &'static Routes, request: Request) -> Result<Response, ErrorCode> {
     let method = Method::try_from(request.get_method()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let target = request.get_path_with_query().unwrap_or_else(|| "/".into());
-    let headers = Headers::new(request.get_headers().copy_all());
+    let headers = Headers::new(request.get_headers());
     let head = method == Method::HEAD;
     let hub = Hub::new(routes, target, method.clone(), &headers, request);
     let outcome = answer(&hub, Incoming { method, headers, path: Vec::new() }).await;

@@ -23,7 +23,7 @@ impl Trace {
     /// The caller's trace if it sent one, else a new one.
     pub fn of(headers: &Headers, now: Instant) -> Self {
         match headers.text("traceparent") {
-            Some(header) => Self { asked: true, ..Self::continued(header, now) },
+            Some(header) => Self { asked: true, ..Self::continued(&header, now) },
             None => Self::begun(now),
         }
     }
