@@ -11,6 +11,8 @@ fn endpoint(name: &str) -> Value {
 }
 
 async fn made(world: &World, by: &Actor, name: &str) -> String {
+    // Ids of one instant are in no order.
+    world.hub.clock().advance(std::time::Duration::from_millis(1)).await;
     world.post(PATH, endpoint(name)).by(by).send().await.expect(201).text("/id")
 }
 

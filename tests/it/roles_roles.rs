@@ -27,6 +27,8 @@ async fn service_role(world: &World, operator: &Actor, service: &str, name: &str
     let body = json!({
         "serviceId": service, "name": name, "displayName": name, "default": default, "providerDefaultInTenant": tenant
     });
+    // Ids of one instant are in no order.
+    world.hub.clock().advance(std::time::Duration::from_millis(1)).await;
     world.post("/v1/service-roles", body).by(operator).send().await.expect(201).text("/id")
 }
 

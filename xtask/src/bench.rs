@@ -229,7 +229,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         })?;
     }
     let ticker = matches!(kind, Kind::Spin(_)).then(|| Ticker::start(&ground.hub.base, &ground.secrets));
-    let tasks = shell::step("tasks", || provisioning_load::measure(&ground, &token, MANY, effort.seconds))?;
+    let tasks = shell::step("tasks", || provisioning_load::measure(&ground, &token, MANY, effort.seconds, tolerated))?;
     drop(ticker);
     let rss = resident(ground.hub.pid())?;
     drop(floor);

@@ -30,7 +30,8 @@ struct Shop<'a> {
 }
 
 /// Measures both on a hub that is ticked. The operator asks: what it may do reaches everywhere.
-pub fn measure(ground: &Ground, token: &str, connections: u32, seconds: u32) -> Result<Tasks> {
+/// Of the requests, `tolerated` is the share that may be refused.
+pub fn measure(ground: &Ground, token: &str, connections: u32, seconds: u32, tolerated: f64) -> Result<Tasks> {
     let shop = Shop::open(ground, token)?;
     let first = (0..20).map(|_| shop.first_step()).collect::<Result<Vec<_>>>()?;
     let load = Load {
@@ -39,7 +40,7 @@ pub fn measure(ground: &Ground, token: &str, connections: u32, seconds: u32) -> 
         token: Some(token),
         body: Some(&shop.order),
         keyed: false,
-        tolerated: 0.0,
+        tolerated,
     };
     let began = Instant::now();
     let asked = load.run(&ground.folder, connections, seconds, "0")?;
