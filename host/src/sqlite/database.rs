@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use anyhow::{Context as _, Result};
-use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
+use rusqlite::{Connection, ffi};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::gate::Gate;
@@ -179,8 +180,9 @@ impl Database {
 
     /// Takes the writer back. Gives it on when there is one already, or when the hub has ended.
     fn keep_writer(&self, mut pooled: Pooled) -> Option<Pooled> {
-        let closed = self.lock().closed;
         let mut writer = lock(&self.writer);
+        // With the place for it in hand: else the hub could end in between and leave it there.
+        let closed = self.lock().closed;
         if closed || writer.is_some() {
             pooled.is_writer = false;
             return Some(pooled);
@@ -298,18 +300,6 @@ impl Database {
         });
     }
 
-    /// The same for what a statement has ended that was not known for one that does, or that SQLite rolled back.
-    pub(super) fn settled_by_itself(self: &Arc<Self>) {
-        match LOGGED.get() {
-            0 => self.group.lost(),
-            _ => {
-                if let Some(written) = self.committed(true) {
-                    self.group.end(Ok(written));
-                }
-            }
-        }
-    }
-
     /// What brings to the disk what commits have written.
     pub(super) fn syncer(&self) -> Option<&Arc<Syncer>> {
         self.syncer.as_ref()
@@ -342,10 +332,12 @@ impl Database {
         if grown < CHECKPOINT_PAGES {
             return;
         }
+        // Without a runtime the hub is at its end, and the log may stay as it is.
+        let Ok(runtime) = Handle::try_current() else { return };
         checkpointer.running = true;
         checkpointer.pages = pages;
         drop(checkpointer);
-        tokio::spawn(self.clone().checkpoint());
+        runtime.spawn(self.clone().checkpoint());
     }
 
     /// Twice: first beside the writers, for nearly all of the log; then, for what they added meanwhile, without them. Only
@@ -411,9 +403,9 @@ impl Database {
         inner.closed = true;
         inner.idle.clear();
         inner.keeper = None;
-        *lock(&self.writer) = None;
         let sessions = std::mem::take(&mut inner.sessions);
         drop(inner);
+        *lock(&self.writer) = None;
         let mut checkpointer = lock(&self.checkpointer);
         checkpointer.closed = true;
         checkpointer.connection = None;
@@ -430,6 +422,26 @@ impl Database {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Forgets what was committed on this thread, so that [`has_committed`] speaks of what comes next.
+pub(super) fn watch_commits() {
+    LOGGED.set(0);
+}
+
+/// Whether something was written to the log and committed on this thread, by whatever words.
+pub(super) fn has_committed() -> bool {
+    LOGGED.get() > 0
+}
+
+/// Whether a row refers to one that is not there and need not be before COMMIT.
+#[expect(unsafe_code, reason = "rusqlite does not say it")]
+pub(super) fn owes_references(connection: &Connection) -> bool {
+    let (mut owed, mut highest) = (0, 0);
+    // SAFETY: the connection is open for as long as it is borrowed, and SQLite writes to the two numbers only.
+    let answer =
+        unsafe { ffi::sqlite3_db_status(connection.handle(), ffi::SQLITE_DBSTATUS_DEFERRED_FKS, &mut owed, &mut highest, 0) };
+    answer != ffi::SQLITE_OK || owed != 0
 }
 
 fn note_pages(_: &Wal, pages: c_int) -> rusqlite::Result<()> {

@@ -36,6 +36,8 @@ pub(super) struct Group(Mutex<State>);
 #[derive(Default)]
 struct State {
     members: Vec<oneshot::Sender<Result<Written, String>>>,
+    /// Those who were rolled back, and what they then say of it may be for what the members did.
+    witnesses: Vec<oneshot::Sender<Result<Written, String>>>,
     /// Whether somebody is on the way who commits what is left open if nobody else does.
     closer: bool,
     /// Set for good when a COMMIT of several failed: one of them must not fail the others for ever.
@@ -65,6 +67,16 @@ impl Group {
         committed
     }
 
+    /// How it goes, for somebody who has seen what the members did and is none; `None` when there is nothing left open.
+    pub(super) fn witness(&self) -> Option<Committed> {
+        let mut state = self.lock();
+        (!state.members.is_empty()).then(|| {
+            let (witness, committed) = oneshot::channel();
+            state.witnesses.push(witness);
+            committed
+        })
+    }
+
     /// Whether the caller shall see to it that the group is committed even if nobody comes any more.
     pub(super) fn needs_closer(&self) -> bool {
         !std::mem::replace(&mut self.lock().closer, true)
@@ -77,13 +89,13 @@ impl Group {
     /// Tells all of them how the COMMIT went.
     pub(super) fn end(&self, result: Result<Written, String>) {
         let mut state = self.lock();
-        let members = std::mem::take(&mut state.members);
+        let (members, witnesses) = (std::mem::take(&mut state.members), std::mem::take(&mut state.witnesses));
         let several = members.len() > 1;
         state.off |= several && result.is_err();
         drop(state);
         // It was the fault of one of them, and each alone will hear whether of its own.
         let result = if several { result.map_err(|_| LOST.to_owned()) } else { result };
-        for member in members {
+        for member in members.into_iter().chain(witnesses) {
             // Whoever does not want to know has gone.
             _ = member.send(result.clone());
         }
@@ -247,29 +259,55 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_commit_that_fails_for_one_does_not_fail_the_others_for_ever() {
+    async fn what_one_still_owes_is_its_own_to_repair() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(folder.path()).await;
         let session = Session::open(database.clone());
         done(&session, "CREATE TABLE child (of INTEGER NOT NULL REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)").await;
         at_once(&database, async |database, by, time| {
             let session = Session::open(database);
-            // As a guest does that may try again.
-            loop {
-                begin_and_insert(&session, by, time).await;
-                if (by, time) == (7, 3) {
-                    done(&session, "INSERT INTO child (of) VALUES (-1)").await;
-                }
-                let Some(error) = tried(&session, "COMMIT").await else { break };
-                _ = tried(&session, "ROLLBACK").await;
-                if (by, time) == (7, 3) && error.contains("FOREIGN KEY") {
-                    break;
-                }
-                assert!(error.contains("database is locked"), "{error}");
+            begin_and_insert(&session, by, time).await;
+            if by % 4 == 0 {
+                done(&session, "INSERT INTO child (of) VALUES (-1)").await;
+                assert_eq!(tried(&session, "COMMIT").await.unwrap(), "FOREIGN KEY constraint failed");
+                done(&session, if time % 2 == 0 { "ROLLBACK" } else { "UPDATE child SET of = (SELECT max(id) FROM t)" }).await;
+            }
+            if by % 4 != 0 || time % 2 != 0 {
+                done(&session, "COMMIT").await;
             }
         })
         .await;
-        assert_eq!(count(&session, "SELECT count(*) FROM child").await, 0);
-        assert_eq!(count(&session, "SELECT count(*) FROM t").await, 639);
+        assert_eq!(count(&session, "SELECT count(*) FROM child").await, 80);
+        assert_eq!(count(&session, "SELECT count(*) FROM t").await, 640 - 80);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_ends_all_in_words_of_their_own_tells_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(folder.path()).await;
+        at_once(&database, async |database, by, time| {
+            let session = Session::open(database);
+            // As a guest does that may try again.
+            loop {
+                begin_and_insert(&session, by, time).await;
+                match (by, time % 4) {
+                    (3, 0) => done(&session, "/* all of it */ COMMIT").await,
+                    (3, 1) => assert!(tried(&session, "INSERT OR ROLLBACK INTO t (id) VALUES (-1)").await.is_some()),
+                    _ => match tried(&session, "COMMIT").await {
+                        None => {}
+                        Some(error) => {
+                            assert!(error.contains("database is locked"), "{error}");
+                            continue;
+                        }
+                    },
+                }
+                let stays = (by, time % 4) != (3, 1);
+                let seen = count(&session, &format!("SELECT count(*) FROM t WHERE id = {}", by * 100 + time)).await;
+                assert_eq!(seen, i64::from(stays));
+                break;
+            }
+        })
+        .await;
+        assert_eq!(count(&Session::open(database.clone()), "SELECT count(*) FROM t").await, 640 - 5);
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::database::{Database, Pooled};
+use super::database::{Database, Pooled, has_committed, owes_references, watch_commits};
 use super::gate::Held;
 use super::group::{self, Committed};
 use super::sync::Written;
@@ -195,6 +195,10 @@ impl Session {
     /// Loses the connection as a network would: whatever was open on it is rolled back.
     pub(crate) fn disconnect(&self) {
         let mut state = self.lock();
+        if std::mem::take(&mut state.joined) {
+            // It goes with what others have left open on it.
+            self.0.database.group.lost();
+        }
         state.pooled = None;
         state.aside = None;
         state.gate = None;
@@ -226,6 +230,7 @@ impl State {
     pub(super) fn close(state: &Mutex<Self>) {
         let mut state = lock(state);
         state.closed = true;
+        state.joined = false;
         state.pooled = None;
         state.aside = None;
         state.gate = None;
@@ -311,41 +316,63 @@ impl State {
     fn grouped(&mut self, database: &Arc<Database>, sql: &str) -> Option<Attempt> {
         let writer = self.pooled.as_ref()?;
         let connection = &writer.connection;
-        let ends = says(sql, "COMMIT") || says(sql, "END");
-        let run = |sql: &str| match connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])) {
-            Ok(_) => None,
-            Err(error) => Some(Attempt::Done(Outcome::failed(error.to_string()))),
-        };
-        match (self.joined, database.group.is_open()) {
-            (false, false) if ends && !connection.is_autocommit() && database.gathers(writer) => {
-                Some(Attempt::Grouped(database.leave_open()))
+        match (self.joined, database.group.is_open(), Bound::of(sql)) {
+            (false, false, Some(Bound::Commit)) => {
+                let gathers = !connection.is_autocommit() && !owes_references(connection) && database.gathers(writer);
+                gathers.then(|| Attempt::Grouped(database.leave_open()))
             }
-            (false, true) if says(sql, "BEGIN IMMEDIATE") => {
-                let failed = run(group::BEGIN);
-                self.joined = failed.is_none();
+            (false, true, Some(Bound::Begin)) => {
+                self.joined = true;
+                let failed = self.bound(database, group::BEGIN);
+                self.joined &= failed.is_none();
                 Some(failed.unwrap_or_else(|| Attempt::Done(Outcome::default())))
             }
-            (false, true) => {
+            (false, true, _) => {
                 // What is no transaction of its own, or of another kind, may not run within one.
                 database.settle_on(writer);
                 None
             }
-            (true, _) if ends => {
-                if let Some(failed) = run(group::END) {
+            (true, _, Some(Bound::Commit)) => {
+                if owes_references(connection) {
+                    // As COMMIT itself says, and leaves the transaction as it is.
+                    return Some(Attempt::Done(Outcome::failed("FOREIGN KEY constraint failed".to_owned())));
+                }
+                if let Some(failed) = self.bound(database, group::END) {
                     return Some(failed);
                 }
                 self.joined = false;
                 let committed = database.leave_open();
-                if !database.gathers(writer) {
-                    database.settle_on(writer);
-                }
+                self.settle_if_alone(database);
                 Some(Attempt::Grouped(committed))
             }
-            (true, _) if says(sql, "ROLLBACK") && !sql.split_whitespace().any(|word| word.eq_ignore_ascii_case("TO")) => {
+            (true, _, Some(Bound::Rollback)) => {
+                let committed = database.group.witness();
                 self.leave_group(database);
-                Some(Attempt::Done(Outcome::default()))
+                Some(committed.map_or_else(|| Attempt::Done(Outcome::default()), Attempt::Grouped))
             }
             _ => None,
+        }
+    }
+
+    /// Runs what begins or ends one of several.
+    fn bound(&mut self, database: &Database, sql: &str) -> Option<Attempt> {
+        let connection = &self.pooled.as_ref()?.connection;
+        let error = connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).err()?;
+        if connection.is_autocommit() {
+            // SQLite has rolled back all.
+            self.joined = false;
+            database.group.lost();
+        }
+        Some(Attempt::Done(Outcome::failed(error.to_string())))
+    }
+
+    /// Commits what is left open, unless it is worth waiting for more.
+    fn settle_if_alone(&self, database: &Arc<Database>) {
+        if let Some(writer) = &self.pooled
+            && database.group.is_open()
+            && !database.gathers(writer)
+        {
+            database.settle_on(writer);
         }
     }
 
@@ -356,9 +383,8 @@ impl State {
             // With what it wrote still there, nothing of it may be committed.
             _ = writer.connection.execute_batch("ROLLBACK");
             database.group.lost();
-        } else if !database.gathers(writer) {
-            database.settle_on(writer);
         }
+        self.settle_if_alone(database);
     }
 
     /// Tries a statement on the connection that the session has.
@@ -400,7 +426,7 @@ impl State {
                 database.settle();
             }
         }
-        if writes && before == TransactionState::Read && database.is_shared() && self.gate.is_none() {
+        if writes && before == TransactionState::Read && self.gate.is_none() && database.group.is_open() {
             // What was read may be written to now, unless what is left open is in the way.
             let _gate = database.gate.try_enter().inspect(|_| database.settle());
         }
@@ -413,15 +439,21 @@ impl State {
         }
         let columns = statement.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
+        watch_commits();
         let result = run(&mut statement, parameters, &mut rows);
         drop(statement);
         self.changed |= writes && CHANGES.iter().any(|word| says(sql, word));
-        if self.joined && connection.is_autocommit() {
-            self.joined = false;
-            database.settled_by_itself();
-        } else if commits {
+        // Something that nobody took for its end, or a fault, may have ended what several have open.
+        let ended_all = self.joined && connection.is_autocommit();
+        self.joined &= !ended_all;
+        if commits || has_committed() {
             // Before the gate opens: whoever goes in next then waits for this as well.
             self.written = database.committed(pooled.only_writes());
+            if let (true, Some(written)) = (ended_all, self.written) {
+                database.group.end(Ok(written));
+            }
+        } else if ended_all {
+            database.group.lost();
         }
         if !connection.is_autocommit() && self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
@@ -473,6 +505,23 @@ pub(super) fn has_threads() -> bool {
 fn says(sql: &str, word: &str) -> bool {
     let sql = sql.trim_start();
     sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// What begins or ends a transaction, if it is said in so many words. What is said otherwise is SQLite's to understand.
+#[derive(Clone, Copy)]
+enum Bound {
+    Begin,
+    Commit,
+    Rollback,
+}
+
+impl Bound {
+    fn of(sql: &str) -> Option<Self> {
+        const SAID: [(&str, Bound); 4] =
+            [("BEGIN IMMEDIATE", Bound::Begin), ("COMMIT", Bound::Commit), ("END", Bound::Commit), ("ROLLBACK", Bound::Rollback)];
+        let sql = sql.trim().trim_end_matches(';').trim_end();
+        SAID.into_iter().find(|(words, _)| sql.eq_ignore_ascii_case(words)).map(|(_, bound)| bound)
+    }
 }
 
 enum Failure {
