@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the hub against its floor, in one run on one machine.
 //!
-//! Machines are noisy and ours are shared, so every figure that matters is a ratio of two that were measured in turns,
-//! and each is the median of several rounds.
+//! Machines are noisy and ours are shared: one and the same second may bring twice what another does. So every figure that
+//! matters is a ratio of two that were measured right after each other, and the median of many such ratios.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -158,14 +158,13 @@ impl Kind {
 
 /// What was measured of one host.
 struct Measured {
-    floor: [Sample; 2],
-    read: [Sample; 2],
-    write: [Sample; 2],
-    keyed: Sample,
-    native: Sample,
-    native_keyed: Sample,
-    /// Who am I: the identity lookup and nothing else; and a request of the same component that looks nobody up.
-    identity: [Sample; 2],
+    /// Against the floor.
+    read: [Pair; 2],
+    /// Against native rusqlite.
+    write: [Pair; 2],
+    keyed: Pair,
+    /// Who am I: the identity lookup and nothing else; against a request of the same component that looks nobody up.
+    identity: Pair,
     tasks: Tasks,
     start: f64,
     rss: f64,
@@ -216,8 +215,10 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
             let seconds = effort.seconds;
             samples[0].push(bare.run(folder, 1, seconds, &name)?);
             samples[1].push(read.run(folder, 1, seconds, &name)?);
-            samples[2].push(bare.run(folder, MANY, seconds, &name)?);
-            samples[3].push(read.run(folder, MANY, seconds, &name)?);
+            for _ in 0..seconds {
+                samples[2].push(bare.run(folder, MANY, 1, &name)?);
+                samples[3].push(read.run(folder, MANY, 1, &name)?);
+            }
             samples[4].push(run_native(native, &yardstick, seconds, false)?);
             samples[5].push(write(false).run(folder, MANY, seconds, &name)?);
             samples[6].push(write(false).run(folder, 1, seconds, &name)?);
@@ -235,61 +236,77 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     drop(floor);
     drop(ground);
     let start = shell::step("starts", || start(effort, kind))?;
-    let at = |index: usize| load::median(&samples[index]);
+    let pair = |ours: usize, against: usize| Pair::of(&samples[ours], &samples[against]);
     Ok(Measured {
-        floor: [at(0), at(2)],
-        read: [at(1), at(3)],
-        write: [at(6), at(5)],
-        keyed: at(8),
-        native: at(4),
-        native_keyed: at(7),
-        identity: [at(9), at(10)],
+        read: [pair(1, 0), pair(3, 2)],
+        write: [pair(6, 4), pair(5, 4)],
+        keyed: pair(8, 7),
+        identity: pair(10, 9),
         tasks,
         start,
         rss,
     })
 }
 
+/// The median of what was measured, of what it is held against, and of the ratios of each two that were measured together.
+struct Pair {
+    ours: Sample,
+    against: Sample,
+    ratio: Sample,
+}
+
+impl Pair {
+    fn of(ours: &[Sample], against: &[Sample]) -> Self {
+        let ratio = |(ours, against): (&Sample, &Sample)| Sample {
+            per_second: ours.per_second / against.per_second,
+            p50: ours.p50 / against.p50,
+            p99: ours.p99 / against.p99,
+        };
+        let ratios: Vec<_> = ours.iter().zip(against).map(ratio).collect();
+        Self { ours: load::median(ours), against: load::median(against), ratio: load::median(&ratios) }
+    }
+}
+
 impl Measured {
     fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for (index, connections) in [1, MANY].into_iter().enumerate() {
-            let (floor, read) = (self.floor[index], self.read[index]);
+            let Pair { ours: read, against: floor, ratio } = &self.read[index];
             let name = format!("authenticated read, {connections} conn");
             let bounds = if connections == MANY { (Some(Target::AtLeast(0.5)), Some(Target::AtMost(4.0))) } else { (None, None) };
             rows.push(Row {
                 name: format!("{name}: throughput"),
                 ours: format!("{:.0}/s", read.per_second),
                 against: format!("floor {:.0}/s", floor.per_second),
-                figure: read.per_second / floor.per_second,
+                figure: ratio.per_second,
                 unit: "x",
                 target: bounds.0,
             });
-            rows.push(latency(&format!("{name}: p50"), read.p50, floor.p50, None));
-            rows.push(latency(&format!("{name}: p99"), read.p99, floor.p99, bounds.1));
+            rows.push(latency(&format!("{name}: p50"), [read.p50, floor.p50, ratio.p50], None));
+            rows.push(latency(&format!("{name}: p99"), [read.p99, floor.p99, ratio.p99], bounds.1));
         }
         let writes = [
-            (format!("durable write, {MANY} conn"), self.write[1], self.native, true),
-            ("durable write, 1 conn".to_owned(), self.write[0], self.native, false),
-            (format!("durable write with key, {MANY} conn"), self.keyed, self.native_keyed, true),
+            (format!("durable write, {MANY} conn"), &self.write[1], true),
+            ("durable write, 1 conn".to_owned(), &self.write[0], false),
+            (format!("durable write with key, {MANY} conn"), &self.keyed, true),
         ];
-        for (name, ours, native, bound) in writes {
+        for (name, Pair { ours, against: native, ratio }, bound) in writes {
             rows.push(Row {
                 name: format!("{name}: throughput"),
                 ours: format!("{:.0}/s, p50 {:.2} ms, p99 {:.2} ms", ours.per_second, ours.p50, ours.p99),
                 against: format!("rusqlite {:.0}/s", native.per_second),
-                figure: ours.per_second / native.per_second,
+                figure: ratio.per_second,
                 unit: "x",
                 target: bound.then_some(Target::AtLeast(0.5)),
             });
         }
         // Under full load a request costs what is left of the machine for it: the inverse of the throughput.
-        let [unidentified, identified] = self.identity;
+        let Pair { ours: identified, against: unidentified, ratio } = &self.identity;
         rows.push(Row {
             name: format!("identity lookup, {MANY} conn: its share of a request"),
             ours: format!("/v1/roles {:.0}/s", identified.per_second),
             against: format!("health {:.0}/s", unidentified.per_second),
-            figure: 100.0 * (1.0 - identified.per_second / unidentified.per_second),
+            figure: 100.0 * (1.0 - ratio.per_second),
             unit: "%",
             target: None,
         });
@@ -301,12 +318,12 @@ impl Measured {
     }
 }
 
-fn latency(name: &str, ours: f64, floor: f64, target: Option<Target>) -> Row {
+fn latency(name: &str, [ours, floor, ratio]: [f64; 3], target: Option<Target>) -> Row {
     Row {
         name: name.to_owned(),
         ours: format!("{ours:.2} ms"),
         against: format!("floor {floor:.2} ms"),
-        figure: ours / floor,
+        figure: ratio,
         unit: "x",
         target,
     }
