@@ -322,9 +322,8 @@ impl State {
                 gathers.then(|| Attempt::Grouped(database.leave_open()))
             }
             (false, true, Some(Bound::Begin)) => {
-                self.joined = true;
                 let failed = self.bound(database, group::BEGIN);
-                self.joined &= failed.is_none();
+                self.joined = failed.is_none();
                 Some(failed.unwrap_or_else(|| Attempt::Done(Outcome::default())))
             }
             (false, true, _) => {
