@@ -68,8 +68,9 @@ async fn an_answer_does_not_wait_for_delayed_acknowledgements() {
             hub.request(post("/probe/run", &json!([sql("CREATE TABLE item (id, name)")]))).await.unwrap();
             let mut stream = TcpStream::connect(address).await.unwrap();
             let mut buffer = vec![0; 4096];
-            let start = Instant::now();
+            let mut took = Vec::new();
             for _ in 0..50 {
+                let start = Instant::now();
                 stream.write_all(&request("/probe/reads", "", "")).await.unwrap();
                 let mut answer = String::new();
                 while !answer.ends_with("0\r\n\r\n") {
@@ -77,9 +78,12 @@ async fn an_answer_does_not_wait_for_delayed_acknowledgements() {
                     assert_ne!(count, 0, "{answer}");
                     answer.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
                 }
+                took.push(start.elapsed());
             }
-            // 40 ms each, if it did.
-            assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+            // 40 ms each, if it did, but for the first ones, which are acknowledged at once; a busy machine is slow now and then.
+            let later = &mut took[25..];
+            later.sort();
+            assert!(later[5] < Duration::from_millis(35), "{later:?}");
         },
     )
     .await;
@@ -179,7 +183,7 @@ async fn what_is_over_capacity_is_told_so() {
     served(
         |builder| builder.concurrency(2, 2),
         async |_, hub| {
-            let slow = json!([{ "do": "sleep", "millis": 300 }]);
+            let slow = json!([{ "do": "sleep", "millis": 1000 }]);
             let all = (0..10).map(|_| hub.request(post("/probe/run", &slow)));
             let answers = futures::future::join_all(all).await;
             let statuses: Vec<u16> = answers.iter().map(|a| a.as_ref().unwrap().status().as_u16()).collect();
@@ -237,7 +241,7 @@ async fn sigterm_lets_requests_finish() {
         .args(["--listen", "127.0.0.1:0", "--variable", "secret=x", "--state-dir"])
         .arg(dir.path());
     let (mut child, mut out, address) = start(&mut command);
-    let slow = json!([{ "do": "print", "text": "begun" }, { "do": "sleep", "millis": 1500 }]);
+    let slow = json!([{ "do": "print", "text": "begun" }, { "do": "sleep", "millis": 5000 }]);
     let bytes = request("/probe/run", "", &slow.to_string());
     let under_way = tokio::spawn(async move { talk(address, &bytes).await });
     let mut line = String::new();
@@ -245,12 +249,10 @@ async fn sigterm_lets_requests_finish() {
     assert_eq!(line, "begun\n");
     let pid = child.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    let refused = async {
-        while TcpStream::connect(address).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(1), refused).await.expect("no new connections");
+    while TcpStream::connect(address).await.is_ok() {
+        assert!(!under_way.is_finished(), "new connections while the last request goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let answer = under_way.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("slept"), "{answer}");
     let status = child.0.wait().unwrap();

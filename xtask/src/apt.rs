@@ -44,7 +44,8 @@ fn apt() -> std::process::Command {
         sudo.args(["-n", "apt-get"]);
         sudo
     };
-    command.arg("-qq").env("DEBIAN_FRONTEND", "noninteractive");
+    // A mirror that does not answer at once is asked again, as pip, npm and cargo do by themselves.
+    command.args(["-qq", "-o", "Acquire::Retries=3"]).env("DEBIAN_FRONTEND", "noninteractive");
     // Its chatter belongs on stderr: stdout is for answers.
     command.stdout(std::io::stderr());
     command

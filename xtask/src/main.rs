@@ -88,6 +88,8 @@ fn dispatch() -> Result<()> {
             "up" => up_command(arguments),
             "bench" => bench_command(arguments),
             "test" => test_command(arguments),
+            // What `test` starts for each stage when nobody watches: not for people.
+            "stage" => test::stage(&arguments.value()?.to_string_lossy()),
             other => bail!("unknown command `{other}`: use up, test or bench"),
         },
         Some(Long("help") | Short('h')) => {

@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything that decides whether a change is good, in stages.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{IsTerminal as _, stdout};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -22,6 +24,12 @@ const ASKS_OUTSIDE: &str = "POST /v1/sign-in/oidc";
 const SEED: &str = "PROPTEST_RNG_SEED";
 const PHASES: &str = "examples,coverage,fuzzing,stateful";
 const ALONE: &str = "examples,coverage,fuzzing";
+/// Before the reason why a stage had nothing to do.
+const SKIPPED: &str = "skipped: ";
+
+/// What a stage that nobody watches may print when it fails. Its end has the reason: cargo, libtest and schemathesis all say last
+/// what failed. A whole run's output fits on two screens then, wherever it is read.
+const TAIL: usize = 5_000;
 
 /// A stage that did its work, or had a reason not to.
 enum Outcome {
@@ -34,6 +42,13 @@ struct Stage {
     name: &'static str,
     what: &'static str,
     run: fn() -> Result<Outcome>,
+}
+
+impl Stage {
+    fn perform(&self) -> Result<Outcome> {
+        artifacts::use_tests_host();
+        (self.run)()
+    }
 }
 
 /// In this order: what fails fast comes first, what needs builds comes after them.
@@ -58,35 +73,35 @@ pub fn help() -> String {
     STAGES.iter().map(|stage| format!("  {:<13} {}\n", stage.name, stage.what)).collect()
 }
 
-/// Runs the named stages, or all, to the end even when one fails, and says how each went.
+/// Runs the named stages, or all, to the end even when one fails, and says how each went. At a terminal their output is to be seen;
+/// elsewhere each has a file for it, and only what a failed one said last is shown.
 pub fn test(names: &[String]) -> Result<()> {
     for name in names {
-        if !STAGES.iter().any(|stage| stage.name == name) {
-            let known: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
-            bail!("unknown stage `{name}`: use {}", known.join(", "));
-        }
+        find(name)?;
     }
-    artifacts::use_tests_host();
     let chosen = STAGES.iter().filter(|stage| names.is_empty() || names.iter().any(|name| name == stage.name));
+    let watched = stdout().is_terminal();
+    // Now, for cargo may put the same program anew in its place before the last stage.
+    let program = std::env::current_exe()?;
     let start = Instant::now();
     let mut rows: Vec<(&str, String, Duration)> = Vec::new();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for stage in chosen {
         println!("\n=== {}: {}", stage.name, stage.what);
         let began = Instant::now();
-        let verdict = match (stage.run)() {
+        let verdict = match if watched { stage.perform() } else { apart(stage, &program) } {
             Ok(Outcome::Passed) => {
                 passed += 1;
                 "passed".to_owned()
             }
             Ok(Outcome::Skipped(why)) => {
                 skipped += 1;
-                println!("    skipped: {why}");
-                format!("skipped: {why}")
+                println!("    {SKIPPED}{why}");
+                format!("{SKIPPED}{why}")
             }
             Err(error) => {
                 failed += 1;
-                eprintln!("    {}", crate::one_line(&error));
+                println!("    {}", crate::one_line(&error));
                 format!("FAILED: {}", crate::one_line(&error))
             }
         };
@@ -104,6 +119,53 @@ pub fn test(names: &[String]) -> Result<()> {
         bail!("{} failed: fix it, then `cargo xtask test {}`", names.join(", "), names.join(" "));
     }
     Ok(())
+}
+
+/// Runs one stage and says on the last line how it went: what [`apart`] starts.
+pub fn stage(name: &str) -> Result<()> {
+    if let Outcome::Skipped(why) = find(name)?.perform()? {
+        println!("{SKIPPED}{why}");
+    }
+    Ok(())
+}
+
+fn find(name: &str) -> Result<&'static Stage> {
+    let known = || STAGES.iter().map(|stage| stage.name).collect::<Vec<_>>().join(", ");
+    STAGES.iter().find(|stage| stage.name == name).with_context(|| format!("unknown stage `{name}`: use {}", known()))
+}
+
+/// Runs the stage as a process of its own, whose output, with that of all that it starts, goes into a file.
+fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
+    let file = shell::target().join("stages").join(format!("{}.log", stage.name));
+    fs::create_dir_all(shell::target().join("stages"))?;
+    let output = File::create(&file)?;
+    let status = shell::command(program)
+        .args(["stage", stage.name])
+        .stdin(Stdio::null())
+        .stderr(output.try_clone()?)
+        .stdout(output)
+        .status()?;
+    let said = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
+    let last = said.lines().next_back().unwrap_or_default();
+    if status.success() {
+        return Ok(last.strip_prefix(SKIPPED).map_or(Outcome::Passed, |why| Outcome::Skipped(why.to_owned())));
+    }
+    println!("{}", end(&said));
+    bail!("{} (all of it: {})", last.strip_prefix("error: ").unwrap_or("it ended without a word"), relative(&file).display());
+}
+
+/// The last lines of a text, up to [`TAIL`] bytes of them.
+fn end(text: &str) -> &str {
+    let start = text.floor_char_boundary(text.len().saturating_sub(TAIL));
+    match text[start..].split_once('\n') {
+        Some((_, whole)) if start > 0 => whole,
+        _ => &text[start..],
+    }
+}
+
+/// As a person in the workspace's root would name the file.
+fn relative(file: &Path) -> PathBuf {
+    file.strip_prefix(shell::root()).unwrap_or(file).to_owned()
 }
 
 fn fmt() -> Result<Outcome> {
@@ -187,7 +249,8 @@ fn fuzz(program: &Path, ground: &Ground, token: &str, selection: &[&str]) -> Res
     let mut run = shell::command(program);
     run.args(["--config-file", "xtask/schemathesis.toml", "run"]).arg(ground.folder.join("openapi.json"));
     run.args(["--url", &ground.hub.base, "--header", &format!("Authorization: Bearer {token}")]);
-    run.args(["--checks", "all", "--seed", "1", "--request-timeout", "20", "--generation-database", "none"]).args(selection);
+    run.args(["--checks", "all", "--seed", "1", "--request-timeout", "20", "--generation-database", "none", "--warnings", "off"])
+        .args(selection);
     if shell::ci() {
         run.arg("--no-color");
     }
@@ -246,4 +309,16 @@ fn seed() -> Result<String> {
     let tree = shell::capture(shell::command("git").args(["rev-parse", "HEAD^{tree}"]))?;
     let start = tree.get(..15).and_then(|start| u64::from_str_radix(start, 16).ok());
     Ok(start.context("git names no tree: commit first")?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stage_said_last_is_whole_lines() {
+        assert_eq!(end("one\ntwo\n"), "one\ntwo\n");
+        let long = format!("first\n{}\nlast\n", "ü".repeat(TAIL));
+        assert_eq!(end(&long), "last\n");
+    }
 }

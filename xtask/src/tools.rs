@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{apt, shell};
 
-/// Pinned: a checker that changes by itself decides about a change that did not.
-const PYTHON: [&str; 2] = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
+/// Pinned, with all that they need: a checker that changes by itself decides about a change that did not.
+const CHECKERS: &str = "xtask/checkers.txt";
 /// What the service broker of the stage `brokers` is made of. Apart from the checkers: what they need is their own.
-const SERVICE_BROKER: [&str; 2] = ["openbrokerapi==4.7.3", "flask==3.1.2"];
+const SERVICE_BROKER: &str = "tests/broker/requirements.txt";
 /// The 1.x line runs on the Node that Debian stable has.
 const REDOCLY: &str = "@redocly/cli@1.34.15";
 /// As well: the 9.x line wants a newer one.
@@ -18,25 +18,26 @@ const OIDC_PROVIDER: &str = "oauth2-mock-server@8.2.3";
 
 /// The path of a program from PyPI.
 pub fn python(program: &str) -> Result<PathBuf> {
-    venv("tools/venv", &PYTHON, program)
+    venv("tools/venv", CHECKERS, program)
 }
 
 /// The path of a Python that has what a service broker is made of.
 pub fn service_broker() -> Result<PathBuf> {
-    venv("tools/broker", &SERVICE_BROKER, "python3")
+    venv("tools/broker", SERVICE_BROKER, "python3")
 }
 
-/// The path of a program in a folder of Python packages of its own.
-fn venv(folder: &str, packages: &[&str], program: &str) -> Result<PathBuf> {
+/// The path of a program in a folder of Python packages of its own: those of the list.
+fn venv(folder: &str, list: &str, program: &str) -> Result<PathBuf> {
     let folder = shell::target().join(folder);
-    once(&folder, &packages.join(" "), || {
+    let file = shell::root().join(list);
+    once(&folder, list, &fs::read_to_string(&file)?, || {
         if shell::capture(shell::command("python3").args(["-c", "import ensurepip, venv"])).is_err() {
             apt::ensure(&["python3", "python3-venv"], "checking the API")?;
         }
         let fix = "the Python package index must be reachable once to install the checkers";
         shell::run(shell::command("python3").args(["-m", "venv", "--clear"]).arg(&folder), fix)?;
         let mut pip = shell::command(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&file);
         shell::run(&mut pip, fix)
     })?;
     Ok(folder.join("bin").join(program))
@@ -63,7 +64,7 @@ pub fn vcsim() -> Result<PathBuf> {
     let folder = shell::target().join("tools/vcsim");
     let program = folder.join("vcsim");
     let source = shell::root().join("tests/vcsim");
-    once(&folder, &fs::read_to_string(source.join("main.go"))?, || {
+    once(&folder, "tests/vcsim", &fs::read_to_string(source.join("main.go"))?, || {
         let mut go = shell::command("go");
         // The library is where Debian puts it, and nothing is fetched.
         go.args(["build", "-o"]).arg(&program).arg(".").current_dir(&source);
@@ -76,7 +77,7 @@ pub fn vcsim() -> Result<PathBuf> {
 
 /// Installs a package from npm, and npm itself, where they are missing.
 fn npm(folder: &Path, package: &str, what: &str) -> Result<()> {
-    once(folder, package, || {
+    once(folder, package, package, || {
         if !shell::on_path("npm") {
             apt::ensure(&["npm"], what)?;
         }
@@ -87,13 +88,13 @@ fn npm(folder: &Path, package: &str, what: &str) -> Result<()> {
     })
 }
 
-/// Installs into the folder unless its stamp says that this very list is there.
-fn once(folder: &Path, list: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Installs into the folder unless its stamp says that this very list is there; `name` is what a person is told of it.
+fn once(folder: &Path, name: &str, list: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
     let stamp = folder.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|there| there == list) {
         return Ok(());
     }
-    shell::step(&format!("installing {}", list.lines().next().unwrap_or_default()), || {
+    shell::step(&format!("installing {name}"), || {
         // Half an installation is none.
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder)?;
