@@ -138,13 +138,13 @@ async fn bad_heads_get_4xx() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_takes_too_long_is_ended_and_others_go_on() {
     served(
-        |builder| builder.request_timeout(Duration::from_millis(300)),
+        |builder| builder.request_timeout(Duration::from_millis(1500)),
         async |address, hub| {
             let slow = json!([{ "do": "sleep", "millis": 60_000 }]).to_string();
             let start = Instant::now();
             let answer = talk(address, &request("/probe/run", CLOSE, &slow)).await;
             assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
-            assert!(start.elapsed() < Duration::from_secs(5));
+            assert!(start.elapsed() < Duration::from_secs(30));
             assert!(hub.request(get("/probe/count")).await.unwrap().status().is_success());
         },
     )

@@ -56,6 +56,14 @@ database, serves in the foreground and drains on Ctrl-C.
 HUB_WASM_TOOLCHAIN=rustup|debian forces a way of compiling the components.
 ";
 
+const TEST_HELP: &str = "\
+cargo xtask test [STAGE...]
+
+Runs these stages, or all in this order. Their output is shown at a terminal; elsewhere it goes to
+target/stages, and the end of it is shown for a stage that failed.
+
+";
+
 const BENCH_HELP: &str = "\
 cargo xtask bench [--quick] [--json target/bench.json]
 
@@ -124,7 +132,7 @@ fn test_command(mut arguments: lexopt::Parser) -> Result<()> {
         match argument {
             Value(stage) => stages.push(stage.to_string_lossy().into_owned()),
             Long("help") | Short('h') => {
-                print!("cargo xtask test [STAGE...]\n\nRuns these stages, or all in this order:\n\n{}", test::help());
+                print!("{TEST_HELP}{}", test::help());
                 return Ok(());
             }
             other => return Err(other.unexpected().into()),

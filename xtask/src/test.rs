@@ -151,7 +151,8 @@ fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
         return Ok(last.strip_prefix(SKIPPED).map_or(Outcome::Passed, |why| Outcome::Skipped(why.to_owned())));
     }
     println!("{}", end(&said));
-    bail!("{} (all of it: {})", last.strip_prefix("error: ").unwrap_or("it ended without a word"), relative(&file).display());
+    let why = last.strip_prefix("error: ").map_or_else(|| format!("it ended by {status}"), str::to_owned);
+    bail!("{why} (all of it: {})", relative(&file).display());
 }
 
 /// The last lines of a text, up to [`TAIL`] bytes of them.

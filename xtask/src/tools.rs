@@ -82,7 +82,9 @@ fn npm(folder: &Path, package: &str, what: &str) -> Result<()> {
             apt::ensure(&["npm"], what)?;
         }
         let mut npm = shell::command("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(folder).arg(package);
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=5", "--prefix"])
+            .arg(folder)
+            .arg(package);
         npm.stdout(std::io::stderr());
         shell::run(&mut npm, "the npm registry must be reachable once to install it")
     })
