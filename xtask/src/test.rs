@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -30,6 +31,8 @@ const SKIPPED: &str = "skipped: ";
 /// What a stage that nobody watches may print when it fails. Its end has the reason: cargo, libtest and schemathesis all say last
 /// what failed. A whole run's output fits on two screens then, wherever it is read.
 const TAIL: usize = 5_000;
+/// How much is shown of the last line of a stage that is under way.
+const WIDTH: usize = 120;
 
 /// A stage that did its work, or had a reason not to.
 enum Outcome {
@@ -74,7 +77,8 @@ pub fn help() -> String {
 }
 
 /// Runs the named stages, or all, to the end even when one fails, and says how each went. At a terminal their output is to be seen;
-/// elsewhere each has a file for it, and only what a failed one said last is shown.
+/// elsewhere each has a file for it, and shown are a line a
+/// minute and what a failed one said last.
 pub fn test(names: &[String]) -> Result<()> {
     for name in names {
         find(name)?;
@@ -139,20 +143,37 @@ fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
     let file = shell::target().join("stages").join(format!("{}.log", stage.name));
     fs::create_dir_all(shell::target().join("stages"))?;
     let output = File::create(&file)?;
-    let status = shell::command(program)
+    let mut child = shell::command(program)
         .args(["stage", stage.name])
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output)
-        .status()?;
-    let said = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
-    let last = said.lines().next_back().unwrap_or_default();
+        .spawn()?;
+    let began = Instant::now();
+    let mut told = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let minutes = began.elapsed().as_secs() / 60;
+        if minutes > told {
+            told = minutes;
+            println!("    {minutes} min: {}", last_line(&fs::read(&file)?).chars().take(WIDTH).collect::<String>());
+        }
+        sleep(Duration::from_millis(50));
+    };
+    let said = fs::read(&file)?;
+    let last = last_line(&said);
     if status.success() {
         return Ok(last.strip_prefix(SKIPPED).map_or(Outcome::Passed, |why| Outcome::Skipped(why.to_owned())));
     }
-    println!("{}", end(&said));
+    println!("{}", end(&String::from_utf8_lossy(&said)));
     let why = last.strip_prefix("error: ").map_or_else(|| format!("it ended by {status}"), str::to_owned);
     bail!("{why} (all of it: {})", relative(&file).display());
+}
+
+fn last_line(said: &[u8]) -> String {
+    String::from_utf8_lossy(said).lines().next_back().unwrap_or_default().to_owned()
 }
 
 /// The last lines of a text, up to [`TAIL`] bytes of them.
