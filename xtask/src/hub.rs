@@ -183,7 +183,7 @@ impl Hub {
     pub fn last_words(&self) -> String {
         let Some(log) = &self.log else { return "see its messages above".into() };
         let text = fs::read_to_string(log).unwrap_or_default();
-        match text.lines().rev().find(|line| !line.trim().is_empty()) {
+        match shell::last_line(&text) {
             Some(line) => format!("{line} ({})", log.display()),
             None => format!("nothing in {}", log.display()),
         }

@@ -60,10 +60,14 @@ pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started: is it installed?"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
-        return Err(anyhow!("{name} failed ({}): {}", output.status, last.trim()));
+        return Err(anyhow!("{name} failed ({}): {}", output.status, last_line(&stderr).unwrap_or_default()));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The last line that says something, which is where programs say why they failed.
+pub fn last_line(text: &str) -> Option<&str> {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }
 
 /// True when the program can be found on PATH.

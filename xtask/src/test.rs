@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, stdout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -77,8 +77,7 @@ pub fn help() -> String {
 }
 
 /// Runs the named stages, or all, to the end even when one fails, and says how each went. At a terminal their output is to be seen;
-/// elsewhere each has a file for it, and shown are a line a
-/// minute and what a failed one said last.
+/// elsewhere each has a file for it, and shown are a line a minute and what a failed one said last.
 pub fn test(names: &[String]) -> Result<()> {
     for name in names {
         find(name)?;
@@ -140,7 +139,8 @@ fn find(name: &str) -> Result<&'static Stage> {
 
 /// Runs the stage as a process of its own, whose output, with that of all that it starts, goes into a file.
 fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
-    let file = shell::target().join("stages").join(format!("{}.log", stage.name));
+    let name = format!("target/stages/{}.log", stage.name);
+    let file = shell::root().join(&name);
     fs::create_dir_all(shell::target().join("stages"))?;
     let output = File::create(&file)?;
     let mut child = shell::command(program)
@@ -149,6 +149,7 @@ fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
         .stderr(output.try_clone()?)
         .stdout(output)
         .spawn()?;
+    let said = || fs::read(&file).map(|said| String::from_utf8_lossy(&said).into_owned());
     let began = Instant::now();
     let mut told = 0;
     let status = loop {
@@ -158,22 +159,19 @@ fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
         let minutes = began.elapsed().as_secs() / 60;
         if minutes > told {
             told = minutes;
-            println!("    {minutes} min: {}", last_line(&fs::read(&file)?).chars().take(WIDTH).collect::<String>());
+            let now: String = shell::last_line(&said()?).unwrap_or_default().chars().take(WIDTH).collect();
+            println!("    {minutes} min: {now}");
         }
         sleep(Duration::from_millis(50));
     };
-    let said = fs::read(&file)?;
-    let last = last_line(&said);
+    let said = said()?;
+    let last = shell::last_line(&said).unwrap_or_default();
     if status.success() {
         return Ok(last.strip_prefix(SKIPPED).map_or(Outcome::Passed, |why| Outcome::Skipped(why.to_owned())));
     }
-    println!("{}", end(&String::from_utf8_lossy(&said)));
+    println!("{}", end(&said));
     let why = last.strip_prefix("error: ").map_or_else(|| format!("it ended by {status}"), str::to_owned);
-    bail!("{why} (all of it: {})", relative(&file).display());
-}
-
-fn last_line(said: &[u8]) -> String {
-    String::from_utf8_lossy(said).lines().next_back().unwrap_or_default().to_owned()
+    bail!("{why} (all of it: {name})");
 }
 
 /// The last lines of a text, up to [`TAIL`] bytes of them.
@@ -183,11 +181,6 @@ fn end(text: &str) -> &str {
         Some((_, whole)) if start > 0 => whole,
         _ => &text[start..],
     }
-}
-
-/// As a person in the workspace's root would name the file.
-fn relative(file: &Path) -> PathBuf {
-    file.strip_prefix(shell::root()).unwrap_or(file).to_owned()
 }
 
 fn fmt() -> Result<Outcome> {
