@@ -357,20 +357,31 @@ fn an_identity_provider_vouches_for_its_own_alone() {
         world.somebody("gone@example.com", &[("CUSTOMER_USER", &shop.customer)]);
         world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'gone@example.com'", []).unwrap();
         let as_email = |email: &str| sign_in(&world, &idp, &provider, json!({ "email": email, "sub": email }));
-        for email in ["both@example.com", "above@example.com", "alone@example.com", "gone@example.com", "nobody@example.com"] {
+        for email in ["above@example.com", "alone@example.com", "gone@example.com", "nobody@example.com"] {
             let refused = as_email(email).await;
             refused.expect_problem(403, "sign_in_not_admitted");
             assert!(refused.text("/detail").contains(email));
         }
         assert_eq!((sessions(&world), world.count("SELECT COUNT(*) FROM person_identities")), (0, 0));
         as_email("below@example.com").await.expect(201);
-        // Who is given a role elsewhere has to be vouched for by one who serves both; who is disabled, by nobody.
-        let person = "(SELECT id FROM people WHERE email = 'below@example.com')";
-        world
-            .database()
-            .execute(&format!("INSERT INTO bindings (principal_id, role, organization_id) VALUES ({person}, 'PROVIDER_BILLING_USER', '{rival}')"), [])
-            .unwrap();
-        as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
+        // A role elsewhere changes nothing at home, and nobody comes to it by this session: not at first, and not by refreshing it.
+        let both = as_email("both@example.com").await;
+        let session = |answer: &tests::Answer| (answer.text("/accessToken"), answer.text("/refreshToken"));
+        let (mut token, refresh) = session(both.expect(201));
+        for refreshed in [false, true] {
+            if refreshed {
+                token = session(&world.post("/v1/access-tokens", json!({ "refreshToken": refresh })).send().await).0;
+            }
+            let me = world.get("/v1/me").bearer(&token).send().await;
+            assert_eq!(me.expect(200).at("/organizations").as_array().unwrap().len(), 1);
+            assert_eq!(me.text("/organizations/0/organizationId"), shop.provider);
+            let there = world.get("/v1/me").bearer(&token).acting_in(&rival).send().await;
+            there.expect_problem(404, "organization_not_found");
+        }
+        // Where they act in other sessions is not for this one to say.
+        let choose = world.patch("/v1/me", json!({ "defaultOrganizationId": shop.provider })).bearer(&token);
+        choose.header("if-match", "*").send().await.expect_problem(403, "session_limited");
+        // Who is disabled is nobody.
         world.database().execute("UPDATE people SET status = 'DISABLED' WHERE email = 'below@example.com'", []).unwrap();
         as_email("below@example.com").await.expect_problem(403, "sign_in_not_admitted");
         // Of all domains, only some.

@@ -32,6 +32,7 @@ mod host_sqlite;
 mod host_support;
 mod host_tick;
 mod main_job;
+mod members_consent;
 mod members_invitations;
 mod members_members;
 mod onboarding_first_administrators;

@@ -43,9 +43,17 @@ fn whom_the_hub_does_not_know_is_invited_and_runs_the_customer() {
             (&json!(EMAIL), &json!("PENDING"), &json!("Ada"))
         );
         assert_eq!(list[0]["grants"]["roles"], json!(["CUSTOMER_ADMINISTRATOR"]));
-        // Nobody has its secret until it is sent.
-        let resend = format!("/v1/member-invitations/{}/resend", list[0]["id"].as_str().unwrap());
-        let secret = world.post(&resend, json!({})).by(&shop.admin).send().await.expect(200).text("/secret");
+        // Who named them sees no secret, not by sending it again either: it goes to the mailbox.
+        let invitation = list[0]["id"].as_str().unwrap();
+        let first = world.mailed(invitation);
+        let resend = format!("/v1/member-invitations/{invitation}/resend");
+        for by in [&shop.admin, &shop.operator] {
+            let again = world.post(&resend, json!({})).by(by).send().await;
+            assert!(!again.expect(200).json().to_string().contains("hubmi_"));
+        }
+        let secret = world.mailed(invitation);
+        let old = world.post("/v1/member-invitations/accept", json!({ "secret": first })).send().await;
+        old.expect_problem(404, "invitation_secret_unknown");
         let accepted = world.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
         assert_eq!(accepted.expect(200).at("/member/roles"), json!(["CUSTOMER_ADMINISTRATOR"]));
         assert_eq!(accepted.text("/member/organizationId"), id);
@@ -59,16 +67,22 @@ fn whom_the_hub_does_not_know_is_invited_and_runs_the_customer() {
 }
 
 #[test]
-fn whom_the_hub_knows_is_made_one_at_once() {
+fn whom_the_hub_knows_is_asked_like_everybody_else() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
-        let known = world.somebody(EMAIL, &[("CUSTOMER_USER", &shop.customer)]);
+        let known = world.member(&shop.operator, &shop.customer, EMAIL, &["CUSTOMER_USER"]).await;
         let id = create(&world, &shop.admin, customer("ADA@Fabrikam.example")).await.expect(201).text("/id");
         world.settle().await;
-        assert_eq!(invitations(&world, &shop.admin, &id).await, json!([]));
+        assert_eq!(members(&world, &shop.admin, &id).await, json!([]));
+        let list = invitations(&world, &shop.admin, &id).await;
+        assert_eq!((&list[0]["email"], &list[0]["status"]), (&json!(EMAIL), &json!("PENDING")));
+        assert!(!list.to_string().contains(&known.id));
+        let secret = world.mailed(list[0]["id"].as_str().unwrap());
+        let accepted = world.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
+        assert_eq!(accepted.expect(200).text("/member/personId"), known.id);
         let list = members(&world, &shop.admin, &id).await;
-        assert_eq!((&list[0]["personId"], &list[0]["roles"]), (&json!(known), &json!(["CUSTOMER_ADMINISTRATOR"])));
+        assert_eq!((&list[0]["personId"], &list[0]["roles"]), (&json!(known.id), &json!(["CUSTOMER_ADMINISTRATOR"])));
     });
 }
 

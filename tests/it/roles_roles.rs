@@ -79,7 +79,7 @@ fn new_members_get_the_default_roles_of_the_services_that_their_organization_has
         let roles = async |email: &str, organization: &str, role: &str, given: Value| {
             let body = json!({ "organizationId": organization, "roles": [role], "serviceRoleIds": given, "people": [{ "email": email }] });
             let answer = world.post("/v1/members", body).by(&shop.operator).send().await;
-            let secret = answer.expect(207).text("/succeeded/invited/0/secret");
+            let secret = world.mailed(&answer.expect(207).text("/succeeded/invited/0/id"));
             let accepted = world.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
             accepted.expect(200).at("/member/serviceRoleIds")
         };

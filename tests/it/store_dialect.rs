@@ -140,6 +140,29 @@ async fn members(world: &World, operator: &str, caller: &Caller) {
         world.get(path).by(&admin.actor).send().await.expect(200);
     }
     world.get("/v1/me/service-roles").by(&admin.actor).send().await.expect(200);
+    // With the secret that the inviter sees, then with those in the mails; taken over, declined and left.
+    let accept = |secret: String| world.post("/v1/member-invitations/accept", json!({ "secret": secret })).send();
+    let inside = world.actor(&operator, &customer, "CUSTOMER_ADMINISTRATOR").await;
+    for (email, verb) in [("d@contoso.example", ""), ("b@contoso.example", "accept"), ("a@contoso.example", "decline")] {
+        let invite = json!({ "roles": ["CUSTOMER_USER"], "people": [{ "email": email }] });
+        let invited = world.post("/v1/members", invite).by(&inside).send().await;
+        let id = invited.text("/succeeded/invited/0/id");
+        let seen = accept(invited.text("/succeeded/invited/0/secret")).await;
+        let link = json!({ "accountLink": seen.expect(200).text("/accountLink/secret"), "password": "correct horse battery" });
+        world.put("/v1/account-links", link).send().await.expect(204);
+        world.try_password(email, "correct horse battery").await.expect(201);
+        if verb.is_empty() {
+            accept(world.mailed(&id)).await.expect(200);
+            continue;
+        }
+        let owner = if verb == "accept" { &account } else { &admin };
+        world.get("/v1/me/invitations").by(&owner.actor).send().await.expect(200);
+        let answered = world.post(&format!("/v1/me/invitations/{id}/{verb}"), json!({})).by(&owner.actor).send().await;
+        assert!(answered.status() < 300, "{}", answered.json());
+    }
+    world.delete(&format!("/v1/me/memberships/{customer}")).by(&account.actor).send().await.expect(204);
+    world.get("/v1/mailbox").by(&operator).send().await.expect(200);
+    world.get("/v1/mailbox?to=a@contoso.example").by(&operator).send().await.expect(200);
     world.delete(&format!("/v1/members/{}", account.id)).by(&admin.actor).send().await.expect(204);
     let unused = json!({ "serviceId": caller.text("builtin", "/id"), "name": "unused", "displayName": "U" });
     let unused = world.post("/v1/service-roles", unused).by(&operator).send().await.expect(201).text("/id");

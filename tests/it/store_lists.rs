@@ -113,6 +113,7 @@ fn each_list_ends_at_the_page_by_its_index() {
             ("/v1/member-invitations", "member_invitations i", "member_invitations_organization"),
             ("/v1/member-invitations?status=REVOKED", "member_invitations i", "member_invitations_status"),
             ("/v1/member-invitations?status=PENDING", "member_invitations i", "member_invitations_"),
+            ("/v1/mailbox?to=a@example.com", "mailbox m", "mailbox_recipient"),
         ] {
             let plan = plan(&world, &shop.operator, path, table).await;
             let sorts = plan.contains("TEMP B-TREE FOR ORDER BY") || plan.contains("LAST TERM");

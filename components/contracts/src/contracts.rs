@@ -3,7 +3,7 @@
 use domain::{
     Date, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, Permission, Result, Text,
     contract::{ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
-    id,
+    id, mail,
     onboarding_invitation::LIFETIME,
 };
 use serde::Deserialize;
@@ -12,10 +12,11 @@ use store::{
     access_tokens::Place,
     contracts::{self, Change, Contract, Filter, NewContract, due},
     jobs::{self, Job, NewJob},
-    onboarding_invitations, organizations, services,
+    mailbox, onboarding_invitations, organizations, services,
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, Page, Path, Query, Record, Sent, permit, secret,
+    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Letter, Listing, Mailbox, Merge, Page, Path, Query, Record, Sent,
+    permit, secret,
 };
 
 /// The job that looks at a contract's dates on one of them.
@@ -283,25 +284,32 @@ async fn decide(
     event: Option<ContractEvent>,
     say: Say,
 ) -> Result<Sent<Edited<Contract>>> {
+    let post = Mailbox::open().await?;
     hub.write(caller, async |tx| {
         let mut contract = contracts::find(tx, &caller.scope(), id).await?;
         issuer(tx, caller, &contract).await?;
         // First what the dates did to it, if their job is late: nobody decides about a contract that is over.
         if let Some(event) = due(&contract, hub.now()) {
-            contract = move_on(tx, hub, contract, event, &Say::default()).await?;
+            contract = move_on(tx, (hub, &post), contract, event, &Say::default()).await?;
         }
         let event = match event {
             Some(event) => event,
             None => termination(contract.status, &contract.dates(), say.on, hub.now())?,
         };
-        move_on(tx, hub, contract, event, &say).await.map(edited)
+        move_on(tx, (hub, &post), contract, event, &say).await.map(edited)
     })
     .await
 }
 
 /// Moves a contract, as read in this transaction, on by an event and then as far as its dates have come. The job that looks
 /// at the next of them is written with it, so a contract that waits for a day always has one that is due then.
-async fn move_on(tx: &Tx<'_>, hub: &Hub, mut contract: Contract, event: ContractEvent, say: &Say) -> Result<Contract> {
+async fn move_on(
+    tx: &Tx<'_>,
+    (hub, post): (&Hub, &Mailbox),
+    mut contract: Contract,
+    event: ContractEvent,
+    say: &Say,
+) -> Result<Contract> {
     use ContractEvent as Event;
     let (now, today) = (hub.now(), Date::of(hub.now()));
     let (mut next, mut reason) = (Some(event), say.reason.clone().map(String::from));
@@ -326,7 +334,7 @@ async fn move_on(tx: &Tx<'_>, hub: &Hub, mut contract: Contract, event: Contract
         hub.concerns(contract.owner_id());
         hub.audit_change("status", Some(before.as_str()), Some(contract.status.as_str()));
         if event == Event::TakeEffect {
-            contract = took_effect(tx, hub, contract).await?;
+            contract = took_effect(tx, (hub, post), contract).await?;
         }
         next = due(&contract, now);
     }
@@ -348,11 +356,21 @@ async fn move_on(tx: &Tx<'_>, hub: &Hub, mut contract: Contract, event: Contract
 
 /// What else happens when a contract comes into force: a provider without an organization is invited, once; and what was
 /// the default before it is not any more.
-async fn took_effect(tx: &Tx<'_>, hub: &Hub, contract: Contract) -> Result<Contract> {
+async fn took_effect(tx: &Tx<'_>, (hub, post): (&Hub, &Mailbox), contract: Contract) -> Result<Contract> {
     if let Some(provider) = &contract.provider {
-        // Nobody has this secret: it is given out, and made anew, when the invitation is sent.
-        let hash = secret::hash(&secret::new("hubin_"));
-        onboarding_invitations::insert(tx, hub.id(), &contract, provider, &hash, hub.now(), hub.now() + LIFETIME).await?;
+        // The secret goes to the provider's mailbox and to nobody else.
+        let (id, secret, until) = (hub.id(), secret::new("hubin_"), hub.now() + LIFETIME);
+        if onboarding_invitations::insert(tx, id, &contract, provider, &secret::hash(&secret), hub.now(), until).await? {
+            let issuer = mailbox::name(tx, contract.issuer_id).await?;
+            let letter = Letter {
+                about: id.to_string(),
+                from: contract.issuer_id,
+                to: &provider.email,
+                text: mail::onboarding_invitation(&issuer, &provider.display_name, &secret, until),
+                expires_at: until,
+            };
+            post.post(hub, tx, letter).await?;
+        }
     }
     match contract.renews_id {
         Some(before) if contracts::is_default(tx, before).await? => contracts::set_default(tx, contract, hub.now()).await,
@@ -364,22 +382,23 @@ async fn took_effect(tx: &Tx<'_>, hub: &Hub, contract: Contract) -> Result<Contr
 pub async fn advance(hub: Hub, job: Job) -> Result<()> {
     let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
     let scope = Scope::below(job.organization_path.clone());
+    let post = Mailbox::open().await?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
             // The contract that follows goes first: it takes the default over while there is one.
             if let Some(renewal) = contracts::find_renewal(tx, id).await? {
-                advanced(tx, &hub, renewal, &job).await?;
+                advanced(tx, (&hub, &post), renewal, &job).await?;
             }
-            advanced(tx, &hub, contracts::find(tx, &scope, id).await?, &job).await?;
+            advanced(tx, (&hub, &post), contracts::find(tx, &scope, id).await?, &job).await?;
             jobs::finish(tx, &job).await
         })
         .await
 }
 
-async fn advanced(tx: &Tx<'_>, hub: &Hub, contract: Contract, job: &Job) -> Result<()> {
+async fn advanced(tx: &Tx<'_>, (hub, post): (&Hub, &Mailbox), contract: Contract, job: &Job) -> Result<()> {
     let Some(event) = due(&contract, hub.now()) else { return Ok(()) };
-    let contract = move_on(tx, hub, contract, event, &Say::default()).await?;
+    let contract = move_on(tx, (hub, post), contract, event, &Say::default()).await?;
     let what = Record::of_job(job.id, contract.owner_id(), "contracts.advance", contract.id.to_string());
     hub.record(tx, what).await
 }

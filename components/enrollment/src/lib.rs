@@ -17,7 +17,7 @@ pub fn routes() -> Routes {
         .post(
             "/v1/onboarding-invitations/{onboardingInvitationId}/resend",
             onboarding_invitations::resend,
-            "Give an onboarding invitation a new secret and a new time",
+            "Send an onboarding invitation again, with another secret",
         )
         .post(
             "/v1/onboarding-invitations/{onboardingInvitationId}/revoke",

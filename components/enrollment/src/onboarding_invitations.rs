@@ -2,17 +2,19 @@
 
 use chrono::TimeDelta;
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result, Role, Text, audit::AuditResult, id,
+    Error, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result, Role, Text, audit::AuditResult, id, mail,
     onboarding_invitation::LIFETIME, person::PersonStatus,
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    Scope, access_tokens, account_links, bindings,
+    Scope, access_tokens, account_links, accounts, bindings, mailbox,
     onboarding_invitations::{self, OnboardingInvitation},
     organizations::{self, NewOrganization},
-    people,
+    people::NewAccount,
 };
-use web::{Body, Caller, Hub, Listing, Page, PageQuery, Path, Query, Record, Reply, Sent, Shown, permit, secret};
+use web::{
+    Body, Caller, Hub, Letter, Listing, Mailbox, Page, PageQuery, Path, Query, Record, Reply, Sent, Shown, permit, secret,
+};
 
 /// For how long the link is good by which the first administrator sets a password.
 const LINK_LIFETIME: TimeDelta = TimeDelta::days(7);
@@ -35,29 +37,30 @@ pub async fn show(
     onboarding_invitations::find(hub.db().await?, &caller.scope(), id, hub.now()).await.map(Shown)
 }
 
-/// An invitation with its secret, as it is shown once.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SentOnboardingInvitation {
-    #[serde(flatten)]
-    invitation: OnboardingInvitation,
-    /// What the provider accepts the invitation with. It is stored nowhere, and the one before it is worth nothing any more:
-    /// hand it over now.
-    secret: String,
-}
-
+/// Writes the invitation to the provider's mailbox again, with another secret, which nobody else sees; the one before ends.
 pub async fn resend(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::OnboardingInvitation>>,
-) -> Result<Sent<Shown<SentOnboardingInvitation>>> {
+) -> Result<Sent<Shown<OnboardingInvitation>>> {
     let secret = secret::new("hubin_");
+    let post = Mailbox::open().await?;
     hub.write(&caller, async |tx| {
         let invitation = onboarding_invitations::find(tx, &caller.scope(), id, hub.now()).await?;
         invitation.status.check_open()?;
-        let invitation =
-            onboarding_invitations::resend(tx, invitation, &secret::hash(&secret), hub.now(), hub.now() + LIFETIME).await?;
-        Ok(Shown(SentOnboardingInvitation { invitation, secret: secret.clone() }))
+        let until = hub.now() + LIFETIME;
+        let invitation = onboarding_invitations::resend(tx, invitation, &secret::hash(&secret), hub.now(), until).await?;
+        let issuer = mailbox::name(tx, invitation.issuer_id).await?;
+        let provider = onboarding_invitations::provider_name(tx, id).await?;
+        let letter = Letter {
+            about: id.to_string(),
+            from: invitation.issuer_id,
+            to: &invitation.email,
+            text: mail::onboarding_invitation(&issuer, &provider, &secret, until),
+            expires_at: until,
+        };
+        post.post(&hub, tx, letter).await?;
+        Ok(Shown(invitation))
     })
     .await
 }
@@ -95,7 +98,7 @@ pub struct Onboarded {
     organization_id: Id<id::Organization>,
     /// Its first Provider Administrator.
     person_id: Id<id::Person>,
-    /// By which that person sets a password; absent for a person whom the hub knew already, who signs in as before.
+    /// By which that person sets a password; absent for a person who can sign in already, and does as before.
     account_link: Option<FirstAccountLink>,
 }
 
@@ -146,8 +149,15 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<OnboardingAcceptance>) -> R
                 accepted.currency,
             );
             organizations::insert(tx, &issuer, organization_id, &new.checked()?, now).await?;
-            let person =
-                people::find_or_insert(tx, person_id, &provider.email, &acceptance.name, organization_id, now).await?;
+            // The secret came to the mailbox alone: who has it owns the address.
+            let new = NewAccount {
+                id: person_id,
+                email: &provider.email,
+                display_name: &acceptance.name,
+                home: organization_id,
+                now,
+            };
+            let person = accounts::confirm(tx, &new).await?;
             if person.status == PersonStatus::Disabled {
                 return Err(Error::new(
                     Kind::Forbidden,
@@ -157,12 +167,11 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<OnboardingAcceptance>) -> R
             }
             bindings::insert(tx, PrincipalId::Person(person.id), &[Role::ProviderAdministrator], organization_id).await?;
             onboarding_invitations::attach(tx, &accepted, organization_id, now).await?;
-            // Only for a person who was not there before: whoever offers a contract chooses the address, and must not get into
-            // anybody's account by it.
-            let is_new = person.id == person_id;
+            let links = !accounts::has_credential(tx, person.id).await?;
             let expires_at = now + LINK_LIFETIME;
-            if is_new {
-                account_links::insert(tx, &secret::hash(&link), person.id, now, expires_at).await?;
+            if links {
+                account_links::end(tx, person.id).await?;
+                account_links::insert(tx, &secret::hash(&link), person.id, true, now, expires_at).await?;
             }
             hub.concerns(accepted.issuer_id);
             let what = Record {
@@ -173,7 +182,7 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<OnboardingAcceptance>) -> R
                 result: AuditResult::Success,
             };
             hub.record(tx, what).await?;
-            let account_link = is_new.then(|| FirstAccountLink { secret: link.clone(), expires_at });
+            let account_link = links.then(|| FirstAccountLink { secret: link.clone(), expires_at });
             Ok(Onboarded { organization_id, person_id: person.id, account_link })
         })
         .await

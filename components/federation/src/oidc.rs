@@ -20,7 +20,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{
-    Tx, bindings,
+    Tx, accounts, bindings,
     identity_providers::{self, Trusted},
     oidc_sign_ins, people, person_identities,
 };
@@ -151,7 +151,7 @@ pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Is
             // As it is now: it may have been edited or removed while it was asked.
             let provider = identity_providers::trusted(tx, provider.id, hub.now()).await?;
             let person = person(&hub, tx, &provider, &subject).await?;
-            begin_session(&hub, tx, person, &tokens, Proof::IdentityProvider(provider.id)).await
+            begin_session(&hub, tx, person, &tokens, Proof::IdentityProvider(provider.id, provider.path)).await
         })
         .await?;
     Ok(Issued(token))
@@ -232,8 +232,9 @@ async fn verified(hub: &Hub, provider: &Trusted, metadata: &Metadata, id_token: 
     })
 }
 
-/// Who a subject is: the person it was before, or, the first time, the person with the mail address. An identity provider
-/// vouches only for people all of whose roles are where it serves: else whoever runs it could sign in as anybody.
+/// Who a subject is: the person it was before, or, the first time, the account with the mail address that has a role where the
+/// identity provider serves. Roles elsewhere make no difference: the session does not open them. An identity provider that may
+/// speak for the domain of the address confirms that it is the person's.
 async fn person(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, subject: &Subject) -> Result<Id<id::Person>> {
     let not_admitted = |why: &str| {
         let email = &subject.email;
@@ -249,20 +250,37 @@ async fn person(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, subject: &Subject) -
     if !domains.is_empty() && !domains.split(' ').any(|domain| domain == subject.email.domain()) {
         return Err(not_admitted("which may not vouch for addresses of this domain"));
     }
-    let known = person_identities::find(tx, &provider.issuer, &subject.subject).await?;
-    let person = match known {
-        Some(person) => person,
-        None => match people::find_by_email(tx, &subject.email).await? {
-            Some(person) if person.status == domain::person::PersonStatus::Active => person.id,
-            _ => return Err(not_admitted("and nobody with this address can sign in here")),
-        },
-    };
-    let bindings = bindings::of(tx, PrincipalId::Person(person), hub.now()).await?;
-    if bindings.is_empty() || !bindings.iter().all(|binding| provider.path.reaches(&binding.path)) {
-        return Err(not_admitted("which serves an organization to which not all of your roles belong, or you have none"));
+    if let Some(person) = person_identities::find(tx, &provider.issuer, &subject.subject).await? {
+        return match served(hub, tx, provider, person).await? {
+            true => Ok(person),
+            false => Err(not_admitted("which serves an organization in which you have no role")),
+        };
     }
-    if known.is_none() && !person_identities::insert(tx, &provider.issuer, &subject.subject, person, hub.now()).await? {
+    let owner = people::find_by_email(tx, &subject.email).await?;
+    let owner = owner.filter(|person| person.status == domain::person::PersonStatus::Active);
+    let mut account = None;
+    if let Some(owner) = owner
+        && served(hub, tx, provider, owner.id).await?
+    {
+        account = Some(owner);
+    }
+    if account.is_none() {
+        account = people::find_vouched_within(tx, &subject.email, &provider.path).await?;
+    }
+    let mut account = account.ok_or_else(|| {
+        not_admitted("and nobody with this address can sign in here, or has a role in the organization that it serves")
+    })?;
+    if !domains.is_empty() {
+        account = accounts::confirm_by_provider(tx, account, hub.now()).await?;
+    }
+    if !person_identities::insert(tx, &provider.issuer, &subject.subject, account.id, hub.now()).await? {
         return Err(not_admitted("but somebody else there has signed in here with this address before"));
     }
-    Ok(person)
+    Ok(account.id)
+}
+
+/// Whether a person has a role where the identity provider serves.
+async fn served(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, person: Id<id::Person>) -> Result<bool> {
+    let bindings = bindings::of(tx, PrincipalId::Person(person), hub.now()).await?;
+    Ok(bindings.iter().any(|binding| provider.path.reaches(&binding.path)))
 }

@@ -3,13 +3,13 @@
 
 use domain::{
     Error, Id, Instant, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result, Role, id,
-    member::{BOUND, Grants, check_bound, check_kind},
-    person::PersonStatus,
+    member::{BOUND, Grants, check_bound, check_confirmed, check_kind},
+    person::{Email, PersonStatus},
     role::{Authority, Reach},
 };
 use store::{
     Scope, Tx, bindings, members,
-    people::Person,
+    people::{self, Person},
     service_roles::{self, ServiceRole},
 };
 
@@ -22,6 +22,8 @@ pub struct Admission<'a> {
     grants: &'a Grants,
     granter: PrincipalId,
     authority: Authority,
+    /// Whether the grants make the first administrator of the organization.
+    first_administrator: bool,
     /// The roles in services that are given where none was named.
     defaults: Vec<ServiceRole>,
 }
@@ -55,7 +57,28 @@ impl<'a> Admission<'a> {
             ));
         }
         let defaults = service_roles::defaults(tx, organization).await?;
-        Ok(Self { organization, grants, granter, authority, defaults })
+        let first_administrator = first && grants.roles.iter().any(|role| role.is_administrator());
+        Ok(Self { organization, grants, granter, authority, first_administrator, defaults })
+    }
+
+    /// Whether the grants make the first administrator of the organization.
+    pub fn makes_first_administrator(&self) -> bool {
+        self.first_administrator
+    }
+
+    /// Refuses to make oneself the first administrator, whose address the granter is.
+    pub async fn check_address(&self, tx: &Tx<'_>, email: &Email) -> Result<()> {
+        let PrincipalId::Person(granter) = self.granter else { return Ok(()) };
+        match self.grants.roles.iter().find(|role| !self.authority.covers(**role)) {
+            Some(role) if people::find(tx, granter).await?.email == *email => self.authority.check(*role, false),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a member what the grants say.
+    pub async fn promote(&self, tx: &Tx<'_>, member: &Person, now: Instant) -> Result<()> {
+        check_promotion(member, &self.grants.roles, self.first_administrator)?;
+        self.admit(tx, member, now).await
     }
 
     /// Gives the person what the grants say.
@@ -67,6 +90,9 @@ impl<'a> Admission<'a> {
                 "person_disabled",
                 "The person's account is disabled, so they cannot become a member. Ask the operator to enable it.",
             ));
+        }
+        if self.first_administrator {
+            check_confirmed(person.confirmed_at.is_some())?;
         }
         // To make oneself the first administrator is to promote oneself; and there is one first, though a request names many.
         let above = |role: &&Role| !self.authority.covers(**role);
@@ -91,6 +117,13 @@ impl<'a> Admission<'a> {
         service_roles::give(tx, self.organization, person.id, &roles).await?;
         members::joined(tx, self.organization, person.id, now).await
     }
+}
+
+/// Refuses to make a member an administrator whose account somebody else may open: one that the organization vouches for, of which an
+/// inviter with fewer rights saw the secret, and for the first administrator any that nobody has confirmed.
+pub fn check_promotion(member: &Person, roles: &[Role], first: bool) -> Result<()> {
+    let own = member.confirmed_at.is_some() || (!first && member.vouched_by.is_none());
+    check_confirmed(own || !roles.iter().any(|role| role.is_administrator()))
 }
 
 /// Refuses more than a member can have.

@@ -1,9 +1,6 @@
 //! The first administrators of customers that were made with one.
 
-use crate::{
-    admission::Admission,
-    member_invitations::{Draft, place},
-};
+use crate::{acceptance::place, admission::Admission, member_invitations::Draft};
 use domain::{
     Error, Id, Kind, List, Result, Role,
     audit::{AuditPrincipal, AuditResult},
@@ -14,22 +11,22 @@ use domain::{
 use store::{
     Tx, bindings,
     jobs::{self, Job},
-    people,
 };
-use web::{Hub, Record};
+use web::{Hub, Mailbox, Record};
 
-/// Makes whom the job names the customer's administrator, or invites them. Nobody waits for what comes of it, so a refusal is
-/// for the audit of the customer.
+/// Invites whom the job names to become the customer's administrator. Nobody but their mailbox sees the secret, and nobody waits for
+/// the outcome, so a refusal is for the audit of the customer.
 pub async fn make(hub: Hub, job: Job) -> Result<()> {
     let who: FirstAdministrator = serde_json::from_str(&job.payload)
         .map_err(|error| Error::malformed("job_payload", format!("The job's payload cannot be read: {error}.")))?;
     let draft = Draft::new(&hub, who.by);
+    let mailbox = Mailbox::open().await?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
             hub.audit("adminUserEmail", who.email.as_str());
             hub.audit("namedBy", &who.by.to_string());
-            let (subject_id, result) = match made(tx, &hub, &job, &who, &draft).await {
+            let (subject_id, result) = match made(tx, (&hub, &mailbox), &job, &who, &draft).await {
                 Ok(id) => (Some(id), AuditResult::Success),
                 Err(error) if error.kind == Kind::Unavailable => return Err(error),
                 Err(error) => {
@@ -50,16 +47,20 @@ pub async fn make(hub: Hub, job: Job) -> Result<()> {
         .await
 }
 
-/// The member, or the invitation.
-async fn made(tx: &Tx<'_>, hub: &Hub, job: &Job, who: &FirstAdministrator, draft: &Draft) -> Result<String> {
+/// The invitation.
+async fn made(
+    tx: &Tx<'_>,
+    (hub, mailbox): (&Hub, &Mailbox),
+    job: &Job,
+    who: &FirstAdministrator,
+    draft: &Draft,
+) -> Result<String> {
     let organization: Id<id::Organization> = job.organization_id;
     let place = place(tx, organization).await?;
     let roles = List::new(vec![Role::CustomerAdministrator]).map_err(Error::unavailable)?;
     let grants = Grants { roles, bound_organization_ids: List::default(), service_role_ids: List::default() };
     let authority = Authority::of(&bindings::of(tx, who.by, hub.now()).await?, &place.path);
-    let admission = Admission::check(tx, (place.id, place.kind), &grants, (who.by, authority)).await?;
-    match people::find_by_email(tx, &who.email).await? {
-        Some(known) => admission.admit(tx, &known, hub.now()).await.map(|()| known.id.to_string()),
-        None => draft.send(tx, place.id, &who.email, who.display_name.as_ref(), &grants).await.map(|sent| sent.id().to_string()),
-    }
+    Admission::check(tx, (place.id, place.kind), &grants, (who.by, authority)).await?;
+    let whom = (&who.email, who.display_name.as_ref());
+    draft.send((hub, mailbox), tx, place.id, whom, &grants, false).await.map(|sent| sent.id().to_string())
 }

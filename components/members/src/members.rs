@@ -1,7 +1,7 @@
 //! `/v1/members`
 
 use crate::{
-    admission::{Admission, bound_role, check_bindable, check_count, check_service_roles},
+    admission::{Admission, bound_role, check_bindable, check_count, check_promotion, check_service_roles},
     member_invitations::{Draft, SentInvitation},
     results::{Failed, Results},
 };
@@ -9,7 +9,7 @@ use domain::{
     Error, Id, Instant, JsonSchema, List, PrincipalId, Result, Role, Text,
     audit::AuditDetails,
     id,
-    member::{BOUND, Grants, PEOPLE, check_bound, check_kind, check_removal},
+    member::{BOUND, Grants, PEOPLE, check_bound, check_kind, check_removal, sees_secret},
     person::Email,
     role::Authority,
 };
@@ -21,7 +21,7 @@ use store::{
     members::{self, Member, MemberDetails},
     people, service_roles,
 };
-use web::{Body, Caller, Hub, Listing, NoContent, Page, Path, Query, Sent, Shown, permit};
+use web::{Body, Caller, Hub, Listing, Mailbox, NoContent, Page, Path, Query, Sent, Shown, permit};
 
 /// Whose members to list.
 #[derive(Deserialize, JsonSchema)]
@@ -68,7 +68,7 @@ pub async fn show(
 pub struct NewPerson {
     /// Their mail address.
     email: Email,
-    /// The name they go by, for those the hub does not know yet.
+    /// The name they go by. It is the organization's name for them until they say another.
     display_name: Option<Text<1, 120>>,
 }
 
@@ -90,13 +90,13 @@ pub struct NewMembers {
     people: List<NewPerson, PEOPLE>,
 }
 
-/// Who became a member at once, and who was invited.
+/// Who was a member before and got the roles, and who was invited. Whether the hub knows an address makes no difference.
 #[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Added {
-    /// Whom the hub knew: they are members now.
+    /// Members of the organization before: they have the roles now.
     added: Vec<MemberDetails>,
-    /// Whom it did not: each with the secret of their invitation, which is shown this once.
+    /// Everybody else: each with the secret of their invitation, if it is shown, which it is this once.
     invited: Vec<SentInvitation>,
 }
 
@@ -107,28 +107,34 @@ pub async fn add(hub: Hub, caller: Caller<permit::MemberWrite>, Body(new): Body<
     let grants =
         Grants { roles: new.roles, bound_organization_ids: new.bound_organization_ids, service_role_ids: new.service_role_ids };
     let drafts: Vec<_> = new.people.iter().map(|_| Draft::new(&hub, caller.principal())).collect();
+    let mailbox = Mailbox::open().await?;
     let organization = new.organization_id.unwrap_or(caller.acting().id);
     hub.write(&caller, async |tx| {
         let (place, admission) =
             admission(tx, &caller.scope(), organization, &grants, |path| (caller.principal(), caller.authority_in(path))).await?;
         hub.concerns(place.id);
         hub.audit_each();
+        let sees = sees_secret(caller.is_own(&place.path), admission.makes_first_administrator());
         let mut results = Results::<Added>::default();
         for (person, draft) in new.people.iter().zip(&drafts) {
-            let known = people::find_by_email(tx, &person.email).await?;
-            let outcome = match &known {
-                Some(known) => match admission.admit(tx, known, hub.now()).await {
+            let member = people::find_member(tx, &person.email, place.id).await?;
+            let outcome = match &member {
+                Some(member) => match admission.promote(tx, member, hub.now()).await {
                     Ok(()) => {
-                        let member = members::find(tx, &caller.scope(), place.id, known.id).await?;
+                        let member = members::find(tx, &caller.scope(), place.id, member.id).await?;
                         results.succeeded.added.push(member);
                         Ok(())
                     }
                     Err(error) => Err(error),
                 },
-                None => draft
-                    .send(tx, place.id, &person.email, person.display_name.as_ref(), &grants)
-                    .await
-                    .map(|invitation| results.succeeded.invited.push(invitation)),
+                None => match admission.check_address(tx, &person.email).await {
+                    Ok(()) => {
+                        let whom = (&person.email, person.display_name.as_ref());
+                        let sent = draft.send((&hub, &mailbox), tx, place.id, whom, &grants, sees).await;
+                        sent.map(|invitation| results.succeeded.invited.push(invitation))
+                    }
+                    Err(error) => Err(error),
+                },
             };
             results.note(outcome, Failed::email(&person.email))?;
         }
@@ -247,6 +253,8 @@ async fn change(
     {
         authority.check(*role, false)?;
     }
+    let first = !bindings::any_administrator(tx, place.id, None).await?;
+    check_promotion(&people::find(tx, person).await?, &changes.add_roles, first)?;
     let taken: Vec<Role> = before.member.roles.iter().copied().filter(|role| changes.remove_roles.contains(role)).collect();
     let after: Vec<Role> = before
         .member

@@ -3,7 +3,7 @@
 use domain::{Error, Id, JsonSchema, Kind, OrganizationKind, Permission, PrincipalId, Result, Role, id, person::Email};
 use serde::{Deserialize, Serialize};
 use store::{
-    Db, access_tokens, credentials,
+    Db, access_tokens, bindings, credentials,
     memberships::{self, Membership},
     people,
 };
@@ -71,6 +71,17 @@ pub async fn edit(
         ));
     };
     hub.write(&caller, async |tx| {
+        if let Some(reach) = caller.reach() {
+            // Where the person acts unless told otherwise holds for their other sessions too.
+            let held = bindings::of(tx, caller.principal(), hub.now()).await?;
+            if held.iter().any(|binding| !reach.reaches(&binding.path)) {
+                return Err(Error::new(
+                    Kind::Forbidden,
+                    "session_limited",
+                    "Your identity provider does not serve all organizations that you are a member of. Sign in with your password to choose your default organization, or use the Hub-Organization header.",
+                ));
+            }
+        }
         let place = access_tokens::place(tx, patch.default_organization_id).await?;
         let reached = place.filter(|place| caller.bindings().iter().any(|binding| binding.reaches(&place.path)));
         let home =
@@ -97,7 +108,7 @@ async fn me(
         }
         machine => (credentials::name_and_end(db, machine).await?.map(|(name, _)| name).unwrap_or_default(), None, 1),
     };
-    let mut organizations = memberships::list(db, caller.principal(), after, page.rows()).await?;
+    let mut organizations = memberships::list(db, caller.principal(), caller.reach(), after, page.rows()).await?;
     let more = organizations.len() > page.limit as usize;
     organizations.truncate(page.limit as usize);
     let permissions = caller.permissions();

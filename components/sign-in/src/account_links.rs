@@ -1,19 +1,27 @@
 //! `/v1/sign-in/password-reset` and `/v1/account-links`: how a person comes to a password.
 //!
-//! Links are handed on by the administrator who made them: the hub sends no mail yet.
+//! A link goes to the person's mailbox. The administrator who made it sees another, for accounts of their own organization that
+//! nobody has confirmed to be the address owner's.
 
-use crate::{argon2id, password::email_hash};
+use crate::{
+    argon2id,
+    password::{email_hash, salt},
+};
 use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, JsonSchema, Kind, Permission, PrincipalId, Result, Text,
     audit::AuditResult,
-    id,
+    id, mail,
     role::Binding,
     sign_in::{PASSWORD_MIN, Password, check_password},
 };
 use serde::{Deserialize, Serialize};
-use store::{account_links, bindings, passwords, people, sessions};
-use web::{Answer, Body, Caller, Hub, Identity, NoContent, Reply, Sent, note_sign_in, permit, secret};
+use store::{
+    account_links, accounts, bindings, mailbox, passwords,
+    people::{self, Person},
+    sessions,
+};
+use web::{Answer, Body, Caller, Hub, Identity, Letter, Mailbox, NoContent, Reply, Sent, note_sign_in, permit, secret};
 
 /// For how long a link is good: an administrator has to get it to the person.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -22,7 +30,7 @@ const LIFETIME: TimeDelta = TimeDelta::hours(24);
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PasswordReset {
-    /// A person all of whose roles are where you act and below, and permit no more than yours.
+    /// A person with a role where you act or below.
     person_id: Id<id::Person>,
 }
 
@@ -32,9 +40,12 @@ pub struct PasswordReset {
 pub struct IssuedAccountLink {
     /// Whose it is.
     person_id: Id<id::Person>,
-    /// The secret for PUT /v1/account-links. It is stored nowhere: hand it to the person now.
-    account_link: String,
-    /// Until when it is good.
+    /// The secret for PUT /v1/account-links, for a person whose mail address is not confirmed and all of whose roles are in your
+    /// organization. It is stored nowhere: hand it to the person now. The person's mailbox gets another in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    account_link: Option<String>,
+    /// Until when both are good.
     expires_at: Instant,
 }
 
@@ -47,7 +58,7 @@ impl Reply for IssuedAccountLink {
 #[cfg(not(target_family = "wasm"))]
 impl web::Describe for IssuedAccountLink {
     fn describe(operation: &mut web::openapi::Operation<'_>) {
-        operation.answers::<Self>(201, "The link; it is shown this once.");
+        operation.answers::<Self>(201, "The link is in the person's mailbox; what is shown here is shown this once.");
     }
 }
 
@@ -56,38 +67,56 @@ pub async fn create(
     caller: Caller<permit::MemberWrite>,
     Body(reset): Body<PasswordReset>,
 ) -> Result<Sent<IssuedAccountLink>> {
-    let account_link = secret::new("hubal_");
+    let (account_link, mailed) = (secret::new("hubal_"), secret::new("hubal_"));
+    let post = Mailbox::open().await?;
     let expires_at = hub.now() + LIFETIME;
     hub.write(&caller, async |tx| {
         let bindings = bindings::of(tx, PrincipalId::Person(reset.person_id), hub.now()).await?;
-        refuse_beyond_reach(&caller, reset.person_id, &bindings)?;
-        hub.audit_subject(reset.person_id.to_string());
+        check_within_reach(&caller, reset.person_id, &bindings)?;
+        let person = people::find(tx, reset.person_id).await?;
+        hub.audit_subject(person.id.to_string());
         bindings.iter().filter_map(|binding| binding.path.id()).for_each(|place| hub.concerns(place));
-        account_links::insert(tx, &secret::hash(&account_link), reset.person_id, hub.now(), expires_at).await?;
-        Ok(IssuedAccountLink { person_id: reset.person_id, account_link: account_link.clone(), expires_at })
+        account_links::end(tx, person.id).await?;
+        account_links::insert(tx, &secret::hash(&mailed), person.id, true, hub.now(), expires_at).await?;
+        let organization = mailbox::name(tx, caller.acting().id).await?;
+        let letter = Letter {
+            about: person.id.to_string(),
+            from: caller.acting().id,
+            to: &person.email,
+            text: mail::password_link(&organization, &mailed, expires_at),
+            expires_at,
+        };
+        post.post(&hub, tx, letter).await?;
+        let sees = sees_link(&caller, &person, &bindings);
+        if sees {
+            account_links::insert(tx, &secret::hash(&account_link), person.id, false, hub.now(), expires_at).await?;
+        }
+        let account_link = sees.then(|| account_link.clone());
+        Ok(IssuedAccountLink { person_id: person.id, account_link, expires_at })
     })
     .await
 }
 
-/// Whoever has the link can sign in as the person. So it is only for those who may do already what the person may, wherever
-/// the person may it.
-fn refuse_beyond_reach(caller: &Identity, person: Id<id::Person>, bindings: &[Binding]) -> Result<()> {
+/// Refuses a person of whom no role is in the organization acted in or below. Roles elsewhere make no difference: the link goes to
+/// the person's mailbox.
+fn check_within_reach(caller: &Identity, person: Id<id::Person>, bindings: &[Binding]) -> Result<()> {
     let here = |binding: &Binding| {
         caller.acting().path.reaches(&binding.path) && caller.authority_in(&binding.path).here.has(Permission::MemberWrite)
     };
-    if !bindings.iter().any(here) {
-        return Err(Error::not_found("person_not_found", "person", person));
-    }
-    if bindings.iter().all(|binding| here(binding) && caller.authority_in(&binding.path).covers(binding.role)) {
+    if bindings.iter().any(here) {
         return Ok(());
     }
-    Err(Error::new(
-        Kind::Forbidden,
-        "person_beyond_reach",
-        format!(
-            "Not all roles of {person} are where you act and below, or they permit more than yours, and with the link one could sign in as this person. Ask an administrator of the organization above."
-        ),
-    ))
+    Err(Error::not_found("person_not_found", "person", person))
+}
+
+/// Whether the caller sees a link too. Who has it can sign in as the person: so only where the person's roles are all in the
+/// caller's own organization, permit no more than the caller's, and nobody has confirmed that the account is the address owner's.
+fn sees_link(caller: &Identity, person: &Person, bindings: &[Binding]) -> bool {
+    let own = &caller.acting().path;
+    let by_own = |binding: &Binding| binding.path == *own || (binding.bound && own.reaches(&binding.path));
+    person.confirmed_at.is_none()
+        && caller.is_own(own)
+        && bindings.iter().all(|binding| by_own(binding) && caller.authority_in(&binding.path).covers(binding.role))
 }
 
 /// A link, and the password to set with it.
@@ -125,22 +154,30 @@ impl web::Describe for PasswordSet {
     }
 }
 
-/// Ends all sessions of the person: one of them may be why there is a new password.
+/// Ends all sessions of the person: one of them may be why there is a new password. With the link from the mail the person shows
+/// that the mail address is theirs, which ends what others may have set up in its name.
 pub async fn redeem(hub: Hub, Body(redemption): Body<Redemption>) -> Result<PasswordSet> {
     let link = secret::hash(&redemption.account_link);
     // Before the password is hashed, which is work that nobody gets for an unknown link.
     let person = account_links::find(hub.db().await?, &link, hub.now()).await?.ok_or_else(invalid)?;
     let email = people::find(hub.db().await?, person).await?.email;
     check_password(redemption.password.as_str(), &email, "/password")?;
-    let hash = argon2id::hash(redemption.password.as_str())?;
+    let hash = argon2id::hash(redemption.password.as_str(), &salt(&hub, &email).await?)?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
-            let person = account_links::take(tx, &link, hub.now()).await?.ok_or_else(invalid)?;
-            passwords::set(tx, person, &hash, hub.now()).await?;
-            passwords::succeeded(tx, &email_hash(&email)).await?;
-            sessions::end_others(tx, person, None).await?;
-            note_sign_in(&hub, tx, person, "account_links.redeem", AuditResult::Success).await
+            let (person, confirms) = account_links::take(tx, &link, hub.now()).await?.ok_or_else(invalid)?;
+            let mut person = people::find(tx, person).await?;
+            mailbox::delete(tx, &person.id.to_string()).await?;
+            if confirms {
+                person = accounts::confirm_account(tx, person, hub.now()).await?;
+            }
+            passwords::set(tx, person.id, &hash, hub.now()).await?;
+            if person.vouched_by.is_none() {
+                passwords::succeeded(tx, &email_hash(&email)).await?;
+            }
+            sessions::end_others(tx, person.id, None).await?;
+            note_sign_in(&hub, tx, person.id, "account_links.redeem", AuditResult::Success).await
         })
         .await?;
     Ok(PasswordSet)

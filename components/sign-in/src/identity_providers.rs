@@ -16,7 +16,7 @@ use web::{
 pub struct NewIdentityProvider {
     /// What people know it by.
     name: Text<1, 80>,
-    /// The organization it is to serve: people can sign in with it all of whose roles are there and below.
+    /// The organization it is to serve: people sign in with it who have a role there or below, and their sessions open no more.
     organization_id: Id<id::Organization>,
     /// Its issuer identifier; its metadata is at `<issuer>/.well-known/openid-configuration`.
     issuer: Url,

@@ -10,8 +10,8 @@ use domain::{
 };
 use serde::Deserialize;
 use store::{
-    access_tokens,
-    passwords::{self, Attempt},
+    Tx, access_tokens,
+    passwords::{self, Account, Attempt},
     people, sessions,
 };
 use web::{Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, begin_session, note_sign_in, permit, secret};
@@ -24,6 +24,8 @@ pub struct PasswordSignIn {
     email: Email,
     /// Its password.
     password: Password<1>,
+    /// The organization whose account is meant, where organizations have made several with this address and the same password.
+    organization_id: Option<Id<id::Organization>>,
 }
 
 /// What is stored of a mail address to which somebody tried to sign in.
@@ -63,45 +65,78 @@ fn wrong() -> Error {
     )
 }
 
-/// The person with this address, if this is their password. The attempt is counted before it is judged.
-async fn judge(hub: &Hub, email: &Email, password: &str) -> Result<Option<Id<id::Person>>> {
-    let failures = count_attempt(hub, email).await?;
-    let account = passwords::find(hub.db().await?, email).await?;
-    let hash = account.as_ref().and_then(|(_, hash)| hash.as_deref());
-    let is = argon2id::is(password, hash)?;
-    let person = account.map(|(person, _)| person);
-    if !is && is_noted(failures) {
-        note_failure(hub, email, person, failures).await?;
-    }
-    Ok(person.filter(|_| is))
+/// The salt that hashes of passwords of a mail address share.
+pub async fn salt(hub: &Hub, email: &Email) -> Result<[u8; argon2id::SALT]> {
+    let accounts = passwords::accounts(hub.db().await?, email).await?;
+    let known = accounts.iter().find_map(|account| argon2id::salt_of(account.hash.as_deref()?));
+    Ok(known.unwrap_or_else(argon2id::new_salt))
 }
 
-/// Notes in the audit that somebody gave a wrong password, of a person who can sign in, and for how long nobody can try again.
-async fn note_failure(hub: &Hub, email: &Email, person: Option<Id<id::Person>>, failures: i64) -> Result<()> {
+/// Which of the accounts with one address a password is of.
+#[derive(Clone, Copy)]
+enum Meant {
+    /// The owner's, or one that an organization vouches for: this one's first.
+    Any(Option<Id<id::Organization>>),
+    /// This person's.
+    Only(Id<id::Person>),
+}
+
+/// The account with this address that this is the password of. The attempt is counted before it is judged.
+async fn judge(hub: &Hub, email: &Email, password: &str, meant: Meant) -> Result<Option<Account>> {
+    let failures = count_attempt(hub, email).await?;
+    let mut accounts = passwords::accounts(hub.db().await?, email).await?;
+    match meant {
+        Meant::Any(None) => {}
+        Meant::Any(first) => accounts.sort_by_key(|account| account.vouched_by != first),
+        Meant::Only(person) => accounts.retain(|account| account.person == person),
+    }
+    let with_hash: Vec<_> = accounts.iter().filter_map(|account| account.hash.as_deref().map(|hash| (account, hash))).collect();
+    let hashes: Vec<&str> = with_hash.iter().map(|(_, hash)| *hash).collect();
+    let found = argon2id::find(password, &hashes)?.and_then(|index| with_hash.get(index)).map(|(account, _)| (*account).clone());
+    if found.is_none() && is_noted(failures) {
+        note_failure(hub, email, &accounts, failures).await?;
+    }
+    Ok(found)
+}
+
+/// Settles the count of attempts after the right password of this account.
+async fn succeeded(tx: &Tx<'_>, email: &Email, account: &Account, now: Instant) -> Result<()> {
+    match account.vouched_by {
+        Some(_) => passwords::uncount(tx, &email_hash(email), now).await,
+        None => passwords::succeeded(tx, &email_hash(email)).await,
+    }
+}
+
+/// Notes in the audit that somebody gave a wrong password, for each account with the address that can sign in, and for how long
+/// nobody can try again.
+async fn note_failure(hub: &Hub, email: &Email, accounts: &[Account], failures: i64) -> Result<()> {
     let hash = email_hash(email);
     let wait = wait_after(failures).num_seconds();
     hub.db()
         .await?
         .in_transaction(async |tx| {
             passwords::touch(tx, &hash).await?;
-            let Some(person) = person else { return Ok(()) };
-            hub.audit("failuresInARow", &failures.to_string());
-            hub.audit("lockedForSeconds", &wait.to_string());
-            note_sign_in(hub, tx, person, "passwords.check", AuditResult::Failure).await
+            for account in accounts {
+                hub.audit("failuresInARow", &failures.to_string());
+                hub.audit("lockedForSeconds", &wait.to_string());
+                note_sign_in(hub, tx, account.person, "passwords.check", AuditResult::Failure).await?;
+            }
+            Ok(())
         })
         .await
 }
 
 /// Takes no Idempotency-Key, since nobody is known yet.
 pub async fn sign_in(hub: Hub, Body(given): Body<PasswordSignIn>) -> Result<Issued> {
-    let person = judge(&hub, &given.email, given.password.as_str()).await?.ok_or_else(wrong)?;
+    let account =
+        judge(&hub, &given.email, given.password.as_str(), Meant::Any(given.organization_id)).await?.ok_or_else(wrong)?;
     let tokens = NewTokens::new(None);
     let token = hub
         .db()
         .await?
         .in_transaction(async |tx| {
-            passwords::succeeded(tx, &email_hash(&given.email)).await?;
-            begin_session(&hub, tx, person, &tokens, Proof::Password).await
+            succeeded(tx, &given.email, &account, hub.now()).await?;
+            begin_session(&hub, tx, account.person, &tokens, Proof::Password).await
         })
         .await?;
     Ok(Issued(token))
@@ -132,12 +167,12 @@ pub async fn change(
     };
     let email = people::find(hub.db().await?, id).await?.email;
     check_password(change.new_password.as_str(), &email, "/newPassword")?;
-    let judged = judge(&hub, &email, change.current_password.as_str()).await?;
-    let hash = argon2id::hash(change.new_password.as_str())?;
+    let judged = judge(&hub, &email, change.current_password.as_str(), Meant::Only(id)).await?;
+    let hash = argon2id::hash(change.new_password.as_str(), &salt(&hub, &email).await?)?;
     hub.write(&caller, async |tx| {
         // Here and not above, so that the change sent again with its key gets the first answer.
-        judged.ok_or_else(wrong)?;
-        passwords::succeeded(tx, &email_hash(&email)).await?;
+        let account = judged.clone().ok_or_else(wrong)?;
+        succeeded(tx, &email, &account, hub.now()).await?;
         passwords::set(tx, id, &hash, hub.now()).await?;
         let session = access_tokens::session(tx, &presented).await?;
         sessions::end_others(tx, id, session.as_deref()).await?;

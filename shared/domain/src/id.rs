@@ -38,6 +38,8 @@ nouns! {
     Person "per" "person";
     /// An invitation to become a member of an organization.
     MemberInvitation "minv" "member invitation";
+    /// A mail to a person.
+    Mail "mail" "mail";
     /// A role in a service.
     ServiceRole "srol" "service role";
     /// An app, which signs in with client credentials.

@@ -24,6 +24,7 @@ pub mod interop;
 pub mod invoice;
 pub mod job;
 pub mod json;
+pub mod mail;
 pub mod member;
 pub mod money;
 pub mod oidc;

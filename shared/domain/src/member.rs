@@ -98,6 +98,25 @@ pub struct FirstAdministrator {
     pub by: PrincipalId,
 }
 
+/// Whether the inviter sees the secret of a member invitation, which lets its holder set the password of an account that opens the
+/// organization. Only the organization's own people do (`own`), and not for its first administrator (`first`): nobody makes a
+/// second account of their own the administrator of an organization. The address's mailbox has a secret of its own in any case.
+pub fn sees_secret(own: bool, first: bool) -> bool {
+    own && !first
+}
+
+/// Refuses an account of which nobody knows that it belongs to the owner of its address, where only the owner is meant.
+pub fn check_confirmed(confirmed: bool) -> Result<()> {
+    if confirmed {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forbidden,
+        "address_unconfirmed",
+        "The owner of the mail address has not confirmed it. They do by accepting an invitation with the secret in their mail, or by setting a password with the link in the mail that POST /v1/sign-in/password-reset sends.",
+    ))
+}
+
 /// Refuses roles that no member of an organization of this kind can have. `pointer` is where the request has them.
 pub fn check_kind(pointer: &str, roles: &[Role], kind: OrganizationKind) -> Result<()> {
     match roles.iter().find(|role| role.row().kind != kind) {
@@ -380,6 +399,190 @@ mod tests {
                 let _ = carry_out(&mut model, wish);
                 for place in 0..model.tree.len() {
                     prop_assert!(before.administrators(place).is_empty() || !model.administrators(place).is_empty());
+                }
+            }
+        }
+    }
+
+    /// The account of the owner of address `.0`, or the one that the organization `.1` vouches for.
+    type Account = (usize, Option<usize>);
+
+    /// What opens an account.
+    #[derive(Clone, Debug, Default)]
+    struct Held {
+        bindings: Vec<Binding>,
+        /// Who knows its password; person `n` owns address `n`.
+        known_to: Vec<usize>,
+    }
+
+    #[derive(Clone, Debug)]
+    struct Invitation {
+        by: Account,
+        address: usize,
+        role: Role,
+        place: usize,
+        /// Who knows the secret beside the owner of the address, who alone knows the one in the mail.
+        seen_by: Option<usize>,
+        accepted: bool,
+    }
+
+    /// Organizations, accounts, and what people know of them.
+    #[derive(Clone, Debug)]
+    struct Consent {
+        tree: Vec<(OrganizationPath, OrganizationKind)>,
+        accounts: std::collections::BTreeMap<Account, Held>,
+        invitations: Vec<Invitation>,
+    }
+
+    impl Consent {
+        fn of(model: Model) -> Self {
+            let owners = model.bindings.into_iter().enumerate();
+            let accounts = owners.map(|(person, bindings)| ((person, None), Held { bindings, known_to: vec![person] })).collect();
+            Self { tree: model.tree, accounts, invitations: Vec::new() }
+        }
+
+        fn authority(&self, account: Account, place: usize) -> Authority {
+            Authority::of(&self.accounts.get(&account).cloned().unwrap_or_default().bindings, &self.tree[place].0)
+        }
+
+        fn is_own(&self, account: Account, place: usize) -> bool {
+            self.accounts.get(&account).is_some_and(|held| held.bindings.iter().any(|one| one.path == self.tree[place].0))
+        }
+
+        fn first(&self, place: usize) -> bool {
+            let runs = |binding: &Binding| binding.role.is_administrator() && binding.path == self.tree[place].0;
+            !self.accounts.values().any(|held| held.bindings.iter().any(runs))
+        }
+
+        /// Somebody who knows an account invites an address with it.
+        fn invite(&mut self, person: usize, by: Account, address: usize, role: Role, place: usize) {
+            let authority = self.authority(by, place);
+            let first = self.first(place);
+            if !self.knows(person, by)
+                || !authority.here.has(Permission::MemberWrite)
+                || check_kind("", &[role], self.tree[place].1).is_err()
+                || authority.check(role, first).is_err()
+            {
+                return;
+            }
+            let sees = sees_secret(self.is_own(by, place), first && role.is_administrator());
+            let seen_by = sees.then_some(person);
+            self.invitations.push(Invitation { by, address, role, place, seen_by, accepted: false });
+        }
+
+        fn knows(&self, person: usize, account: Account) -> bool {
+            self.accounts.get(&account).is_some_and(|held| held.known_to.contains(&person))
+        }
+
+        /// Somebody accepts, with the secret in the mail or with the one that the inviter saw.
+        fn accept(&mut self, person: usize, number: usize, mailed: bool) {
+            let Some(invitation) = self.invitations.get(number).cloned() else { return };
+            let owns = person == invitation.address;
+            let has = if mailed { owns } else { invitation.seen_by.is_some_and(|inviter| owns || person == inviter) };
+            let account = (invitation.address, (!mailed).then_some(invitation.place));
+            let authority = self.authority(invitation.by, invitation.place);
+            let first = self.first(invitation.place);
+            let refused = authority.check(invitation.role, first).is_err()
+                || !authority.here.has(Permission::MemberWrite)
+                || (first && invitation.role.is_administrator() && check_confirmed(mailed).is_err());
+            if !has || invitation.accepted || refused {
+                return;
+            }
+            self.invitations[number].accepted = true;
+            if mailed {
+                self.confirm(invitation.address, invitation.place);
+            }
+            let held = self.accounts.entry(account).or_default();
+            held.bindings.push(Binding { role: invitation.role, path: self.tree[invitation.place].0.clone(), bound: false });
+            let knows = if mailed {
+                vec![invitation.address]
+            } else {
+                [Some(person), invitation.seen_by].into_iter().flatten().collect()
+            };
+            held.known_to.extend(knows);
+        }
+
+        /// The owner of an address confirms it, and takes over what an organization vouches for.
+        fn confirm(&mut self, address: usize, place: usize) {
+            let vouched = self.accounts.remove(&(address, Some(place))).unwrap_or_default();
+            self.accounts
+                .iter_mut()
+                .filter(|((of, by), _)| *of == address && by.is_some())
+                .for_each(|(_, held)| held.known_to.clear());
+            self.accounts.entry((address, None)).or_default().bindings.extend(vouched.bindings);
+        }
+
+        /// An administrator has a link made for an account of the organization, and sees it if it may be seen.
+        fn reset(&mut self, person: usize, by: Account, account: Account, place: usize) {
+            let own = self.is_own(by, place) && self.authority(by, place).here.has(Permission::MemberWrite);
+            let Some(held) = self.accounts.get(&account) else { return };
+            let within = |binding: &Binding| binding.path == self.tree[place].0 && self.authority(by, place).covers(binding.role);
+            if self.knows(person, by) && own && check_confirmed(account.1.is_none()).is_err() && held.bindings.iter().all(within)
+            {
+                self.accounts.entry(account).or_default().known_to.push(person);
+            }
+        }
+
+        /// Gives a role to an account that is a member.
+        fn grant(&mut self, person: usize, by: Account, account: Account, role: Role, place: usize) {
+            let authority = self.authority(by, place);
+            let first = self.first(place);
+            let refused = !self.knows(person, by)
+                || !self.is_own(account, place)
+                || !authority.here.has(Permission::MemberWrite)
+                || check_kind("", &[role], self.tree[place].1).is_err()
+                || authority.check(role, first && by != account).is_err()
+                || (first && role.is_administrator() && check_confirmed(account.1.is_none()).is_err());
+            if !refused {
+                let path = self.tree[place].0.clone();
+                self.accounts.entry(account).or_default().bindings.push(Binding { role, path, bound: false });
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Nobody comes to a permission by an account that somebody else than its address's owner can open, except in the organization
+        /// that vouches for it, whose administrator they were; and nobody makes such an account the first administrator.
+        #[test]
+        fn an_account_that_others_can_open_opens_one_organization_alone(
+            model in models(),
+            steps in proptest::collection::vec((0..6u8, 0..PERSONS, 0..PERSONS, any::<u16>(), any::<u16>(), any::<u16>()), 1..60),
+        ) {
+            let mut consent = Consent::of(model);
+            for (what, person, address, role, place, other) in steps {
+                let place = usize::from(place) % consent.tree.len();
+                let fitting: Vec<_> = Role::ALL.iter().copied().filter(|role| role.row().kind == consent.tree[place].1).collect();
+                let role = fitting[usize::from(role) % fitting.len()];
+                let known: Vec<Account> =
+                    consent.accounts.iter().filter(|(_, held)| held.known_to.contains(&person)).map(|(account, _)| *account).collect();
+                let Some(&by) = known.get(usize::from(other) % known.len().max(1)) else { continue };
+                let accounts: Vec<Account> = consent.accounts.keys().copied().collect();
+                let account = accounts[usize::from(other / 7) % accounts.len()];
+                let first = consent.first(place);
+                match what {
+                    0..=1 => consent.invite(person, by, address, role, place),
+                    2..=3 => {
+                        let number = usize::from(other) % consent.invitations.len().max(1);
+                        consent.accept(person, number, what == 2);
+                    }
+                    4 => consent.reset(person, by, account, place),
+                    _ => consent.grant(person, by, account, role, place),
+                }
+                for ((address, voucher), held) in &consent.accounts {
+                    let by_others = held.known_to.iter().any(|person| person != address);
+                    prop_assert!(!by_others || voucher.is_some(), "{consent:?}");
+                    if let Some(voucher) = voucher {
+                        let path = &consent.tree[*voucher].0;
+                        prop_assert!(held.bindings.iter().all(|binding| binding.path == *path), "{consent:?}");
+                    }
+                }
+                if first && !consent.first(place) {
+                    let path = &consent.tree[place].0;
+                    let runs = |held: &Held| held.bindings.iter().any(|one| one.role.is_administrator() && one.path == *path);
+                    let running = consent.accounts.iter().filter(|(_, held)| runs(held)).map(|((_, voucher), _)| *voucher);
+                    prop_assert!(running.into_iter().all(|voucher| voucher.is_none()), "{consent:?}");
                 }
             }
         }

@@ -79,6 +79,8 @@ text_enum! {
         JobRead = "JOB_READ",
         /// Replay parked jobs.
         JobWrite = "JOB_WRITE",
+        /// Read the hub's mailbox: what it has to say to people, with the secrets that are for them alone.
+        MailRead = "MAIL_READ",
         /// See the audit.
         AuditRead = "AUDIT_READ",
         /// See who acts, or asks to act, for a customer, and the customer's policy on it.

@@ -26,8 +26,10 @@ pub struct Principal {
     pub id: PrincipalId,
     /// The organization it belongs to.
     pub home: Place,
-    /// Its roles, each with the organization it is bound in.
+    /// Its roles, each with the organization it is bound in, as far as the session opens it.
     pub bindings: Vec<Binding>,
+    /// What the session opens, if not all: this organization and those below.
+    pub reach: Option<OrganizationPath>,
 }
 
 /// Whose access token has this hash, at `now`. `None` when it is unknown, ended or revoked, or has no role left anywhere.
@@ -37,12 +39,13 @@ pub struct Principal {
 pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>> {
     let rows: Vec<String> = db
         .query_all(
-            "SELECT format('%s %s %s %s %s %s %s', a.principal_id, o.kind, o.status, o.path, b.role, p.path, COALESCE(b.bound_by, '')) AS found
+            "SELECT format('%s %s %s %s %s %s %s %s', a.principal_id, o.kind, o.status, o.path, b.role, p.path, COALESCE(b.bound_by, ''), COALESCE(a.reach, '')) AS found
              FROM access_tokens a
              JOIN organizations o ON o.id = a.organization_id
              JOIN bindings b ON b.principal_id = a.principal_id
              JOIN organizations p ON p.id = b.organization_id
-             WHERE a.hash = ?1 AND a.expires_at > ?2",
+             WHERE a.hash = ?1 AND a.expires_at > ?2
+               AND (a.reach IS NULL OR (p.path >= a.reach AND p.path < substr(a.reach, 1, length(a.reach) - 1) || '/'))",
             params![hash, now],
             |row| row.take(),
         )
@@ -63,7 +66,9 @@ fn read(row: &str) -> Option<(Principal, Binding)> {
     let home = Place { id: path.id()?, path, kind, status };
     let role = word()?.parse().ok()?;
     let binding = Binding { role, path: OrganizationPath::stored(word()?.to_owned()), bound: !word()?.is_empty() };
-    Some((Principal { id, home, bindings: Vec::new() }, binding))
+    let reach = word()?;
+    let reach = (!reach.is_empty()).then(|| OrganizationPath::stored(reach.to_owned()));
+    Some((Principal { id, home, bindings: Vec::new(), reach }, binding))
 }
 
 /// Ends the access tokens with which a principal is at home in an organization that it belongs to no longer. Others stay:
@@ -138,7 +143,7 @@ pub async fn exchange(
 }
 
 /// Keeps an access token of a principal, at home in an organization, until `expires_at`; of a person who signed in, with
-/// the hash of the session.
+/// the hash of the session, beyond whose reach it opens nothing.
 pub async fn insert(
     tx: &Tx<'_>,
     hash: &str,
@@ -148,7 +153,8 @@ pub async fn insert(
     expires_at: Instant,
 ) -> Result<()> {
     tx.exec(
-        "INSERT INTO access_tokens (hash, principal_id, organization_id, session_hash, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO access_tokens (hash, principal_id, organization_id, session_hash, expires_at, reach)
+         VALUES (?1, ?2, ?3, ?4, ?5, (SELECT s.reach FROM sessions s WHERE s.hash = ?4))",
         params![hash, principal, home, session_hash, expires_at],
     )
     .await

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct IdentityProvider {
     /// Its id.
     pub id: Id<id::IdentityProvider>,
-    /// The organization it serves: people can sign in with it all of whose roles are there and below.
+    /// The organization it serves: people sign in with it who have a role there or below, and their sessions open no more.
     pub organization_id: Id<id::Organization>,
     /// What people know it by.
     pub name: String,

@@ -8,6 +8,7 @@
 pub mod access_levels;
 pub mod access_tokens;
 pub mod account_links;
+pub mod accounts;
 pub mod acting_policies;
 pub mod acting_sessions;
 pub mod approval_policies;
@@ -29,6 +30,7 @@ pub mod identity_providers;
 pub mod interop;
 pub mod invoices;
 pub mod jobs;
+pub mod mailbox;
 pub mod member_invitations;
 pub mod members;
 pub mod memberships;

@@ -1,8 +1,8 @@
 //! Invitations of people to become members of an organization.
 
-use crate::{Db, Row, Scope, Stored, Tx, params, value::start};
+use crate::{Db, Row, Scope, Stored, Tx, mailbox, params, value::start};
 use domain::{
-    Error, Id, Instant, JsonSchema, PrincipalId, Result, Text, id,
+    Error, Id, Instant, JsonSchema, OrganizationPath, PrincipalId, Result, Text, id,
     member::{Grants, InvitationStatus},
     person::Email,
 };
@@ -48,8 +48,10 @@ pub struct NewMemberInvitation<'a> {
     pub invited_by: PrincipalId,
     /// What the person is to be given.
     pub grants: &'a Grants,
-    /// The hash of the secret in it.
+    /// The hash of the secret that whoever invites sees, or nobody.
     pub hash: &'a str,
+    /// The hash of the secret that goes to the mailbox.
+    pub confirming_hash: &'a str,
     /// Now.
     pub now: Instant,
     /// Until when it can be accepted.
@@ -85,8 +87,8 @@ pub async fn insert(tx: &Tx<'_>, new: &NewMemberInvitation<'_>) -> Result<Member
         serde_json::to_string(new.grants).map_err(|error| Error::unavailable(format!("grants cannot be written: {error}")))?;
     let made: Option<Id<id::MemberInvitation>> = tx
         .query_opt(
-            "INSERT INTO member_invitations (id, organization_id, email, display_name, invited_by, grants, hash, status, expires_at, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'PENDING', ?8, ?9) ON CONFLICT DO NOTHING RETURNING id",
+            "INSERT INTO member_invitations (id, organization_id, email, display_name, invited_by, grants, hash, status, expires_at, created_at, confirming_hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'PENDING', ?8, ?9, ?10) ON CONFLICT DO NOTHING RETURNING id",
             params![
                 new.id,
                 new.organization_id,
@@ -96,7 +98,8 @@ pub async fn insert(tx: &Tx<'_>, new: &NewMemberInvitation<'_>) -> Result<Member
                 grants,
                 new.hash,
                 new.expires_at,
-                new.now
+                new.now,
+                new.confirming_hash
             ],
             |row| row.take(),
         )
@@ -144,10 +147,98 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::MemberInvitation>, now: Ins
     .ok_or_else(|| Error::not_found("member_invitation_not_found", "member invitation", id))
 }
 
+/// An invitation found by one of its secrets.
+pub struct BySecret {
+    /// The invitation.
+    pub invitation: MemberInvitation,
+    /// Whether the secret is the one that only the mailbox saw.
+    pub confirms: bool,
+    /// The account that accepted it, while its organization vouches for that.
+    pub vouched: Option<Id<id::Person>>,
+}
+
 /// The invitation with the secret of this hash. Whoever has the secret is whom it is for, so there is no scope.
-pub async fn find_by_hash(db: &Db, hash: &str, now: Instant) -> Result<Option<MemberInvitation>> {
-    db.query_opt(&format!("SELECT {COLUMNS} FROM member_invitations i WHERE i.hash = ?1"), params![hash], |row| read(row, now))
-        .await
+pub async fn find_by_hash(db: &Db, hash: &str, now: Instant) -> Result<Option<BySecret>> {
+    for (column, confirms) in [("confirming_hash", true), ("hash", false)] {
+        let sql = format!(
+            "SELECT {COLUMNS}, (SELECT p.id FROM people p JOIN bindings b ON b.principal_id = p.id
+                 WHERE p.id = i.person_id AND p.vouched_by = i.organization_id AND b.organization_id = i.organization_id LIMIT 1)
+             FROM member_invitations i WHERE i.{column} = ?1"
+        );
+        let read = |row: &mut Row| Ok(BySecret { invitation: read(row, now)?, confirms, vouched: row.take()? });
+        let found = db.query_opt(&sql, params![hash], read).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// An invitation as the person sees it whom it is for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnInvitation {
+    /// The invitation.
+    #[serde(flatten)]
+    pub invitation: MemberInvitation,
+    /// The name of the organization.
+    pub organization_name: String,
+    /// Whether it was accepted for you with a secret that others saw: an account with your mail address is a member of the
+    /// organization, and the organization vouches for it. Accept to make the membership yours, or decline to end it.
+    pub accepted_by_others: bool,
+}
+
+/// The part of the tree that invitations are read of: everything, or an organization and those below.
+fn within(reach: Option<&OrganizationPath>) -> (String, String) {
+    reach.map_or_else(|| (String::new(), "~".to_owned()), |path| (path.as_str().to_owned(), path.range_end()))
+}
+
+const OWN: &str = "i.email = ?1 AND o.path >= ?2 AND o.path < ?3 AND o.status = 'ACTIVE'
+    AND ((i.status = 'PENDING' AND i.expires_at > ?4) OR (i.status = 'ACCEPTED' AND EXISTS (
+        SELECT 1 FROM people p JOIN bindings b ON b.principal_id = p.id
+        WHERE p.id = i.person_id AND p.vouched_by = i.organization_id AND b.organization_id = i.organization_id)))";
+
+fn read_own(row: &mut Row, now: Instant) -> Result<OwnInvitation> {
+    let invitation = read(row, now)?;
+    let accepted_by_others = invitation.status == InvitationStatus::Accepted;
+    Ok(OwnInvitation { organization_name: row.take()?, invitation, accepted_by_others })
+}
+
+/// A page of the invitations that the owner of a mail address can still answer, oldest first, to organizations that the session
+/// reaches.
+pub async fn list_own(
+    db: &Db,
+    email: &Email,
+    reach: Option<&OrganizationPath>,
+    after: Option<Id<id::MemberInvitation>>,
+    now: Instant,
+    limit: u32,
+) -> Result<Vec<OwnInvitation>> {
+    let (from, until) = within(reach);
+    db.query_all(
+        &format!("SELECT {COLUMNS}, o.display_name FROM {FROM} WHERE {OWN} AND i.id > ?5 ORDER BY i.id LIMIT ?6"),
+        params![email, from, until, now, start(after), limit],
+        |row| read_own(row, now),
+    )
+    .await
+}
+
+/// One of these, and the account that accepted it for the owner.
+pub async fn find_own(
+    db: &Db,
+    email: &Email,
+    reach: Option<&OrganizationPath>,
+    id: Id<id::MemberInvitation>,
+    now: Instant,
+) -> Result<(OwnInvitation, Option<Id<id::Person>>)> {
+    let (from, until) = within(reach);
+    db.query_opt(
+        &format!("SELECT {COLUMNS}, o.display_name, i.person_id FROM {FROM} WHERE {OWN} AND i.id = ?5"),
+        params![email, from, until, now, id],
+        |row| Ok((read_own(row, now)?, row.take()?)),
+    )
+    .await?
+    .ok_or_else(|| Error::not_found("member_invitation_not_found", "invitation of yours that can be answered", id))
 }
 
 /// A page of the invitations to an organization within the scope, oldest first.
@@ -188,7 +279,7 @@ pub async fn list(
 pub async fn renew(
     tx: &Tx<'_>,
     invitation: MemberInvitation,
-    hash: &str,
+    (hash, confirming_hash): (&str, &str),
     invited_by: PrincipalId,
     now: Instant,
     expires_at: Instant,
@@ -196,10 +287,10 @@ pub async fn renew(
     expire(tx, invitation.organization_id, &invitation.email, now).await?;
     let renewed: Option<Id<id::MemberInvitation>> = tx
         .query_opt(
-            "UPDATE member_invitations SET status = 'PENDING', hash = ?2, invited_by = ?3, expires_at = ?4
+            "UPDATE member_invitations SET status = 'PENDING', hash = ?2, invited_by = ?3, expires_at = ?4, confirming_hash = ?7
              WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM member_invitations o WHERE o.organization_id = ?5 AND o.email = ?6
                  AND o.status = 'PENDING' AND o.id <> ?1) RETURNING id",
-            params![invitation.id, hash, invited_by, expires_at, invitation.organization_id, invitation.email],
+            params![invitation.id, hash, invited_by, expires_at, invitation.organization_id, invitation.email, confirming_hash],
             |row| row.take(),
         )
         .await?;
@@ -209,14 +300,38 @@ pub async fn renew(
 
 /// Closes an invitation that the caller has found open: accepted or taken back.
 pub async fn close(tx: &Tx<'_>, id: Id<id::MemberInvitation>, status: InvitationStatus, now: Instant) -> Result<()> {
-    tx.exec("UPDATE member_invitations SET status = ?2, closed_at = ?3 WHERE id = ?1", params![id, status, now]).await
+    tx.exec("UPDATE member_invitations SET status = ?2, closed_at = ?3 WHERE id = ?1", params![id, status, now]).await?;
+    mailbox::delete(tx, &id.to_string()).await
+}
+
+/// Notes that an account has accepted an invitation. Its mail stays while an organization vouches for the account: the owner of
+/// the address may confirm it yet.
+pub async fn accepted(
+    tx: &Tx<'_>,
+    id: Id<id::MemberInvitation>,
+    person: Id<id::Person>,
+    vouched: bool,
+    now: Instant,
+) -> Result<()> {
+    tx.exec(
+        "UPDATE member_invitations SET status = 'ACCEPTED', closed_at = ?3, person_id = ?2 WHERE id = ?1",
+        params![id, person, now],
+    )
+    .await?;
+    if vouched { Ok(()) } else { mailbox::delete(tx, &id.to_string()).await }
 }
 
 /// Takes back whatever invitation a person could still accept in an organization.
 pub async fn revoke_of(tx: &Tx<'_>, organization: Id<id::Organization>, person: Id<id::Person>, now: Instant) -> Result<()> {
     tx.exec(
+        "DELETE FROM mailbox WHERE subject_id IN (SELECT id FROM member_invitations
+         WHERE organization_id = ?1 AND email = (SELECT COALESCE(address, email) FROM people WHERE id = ?2) AND status = 'PENDING')",
+        params![organization, person],
+    )
+    .await?;
+    tx.exec(
         "UPDATE member_invitations SET status = 'REVOKED', closed_at = ?3
-         WHERE organization_id = ?1 AND email = (SELECT email FROM people WHERE id = ?2) AND status = 'PENDING'",
+         WHERE organization_id = ?1 AND email = (SELECT COALESCE(address, email) FROM people WHERE id = ?2) AND status = 'PENDING'",
         params![organization, person, now],
     )
     .await

@@ -26,6 +26,9 @@ pub struct Member {
     pub display_name: String,
     /// Whether they can sign in.
     pub status: PersonStatus,
+    /// Whether the owner of the mail address has confirmed that the account is theirs. Otherwise whoever invited the member may
+    /// have set its password.
+    pub address_confirmed: bool,
     /// Their roles in the organization. They add up.
     pub roles: Vec<Role>,
 }
@@ -64,6 +67,7 @@ fn read(row: &mut Row) -> Result<Member> {
         email: row.take()?,
         display_name: row.take()?,
         status: row.take()?,
+        address_confirmed: row.take::<i64>()? == 1,
         roles: Vec::new(),
     })
 }
@@ -80,7 +84,8 @@ pub async fn list(
     let values = scope.after(params![organization, after, limit, PEOPLE.1]);
     let mut members = db
         .query_all(
-            "SELECT DISTINCT b.principal_id, b.organization_id, p.email, p.display_name, p.status
+            "SELECT DISTINCT b.principal_id, b.organization_id, COALESCE(p.address, p.email), p.display_name, p.status,
+                 CASE WHEN p.confirmed_at IS NULL THEN 0 ELSE 1 END
              FROM bindings b JOIN people p ON p.id = b.principal_id JOIN organizations o ON o.id = b.organization_id
              WHERE b.organization_id = ?1 AND b.principal_id > ?2 AND b.principal_id < ?4 AND b.bound_by IS NULL
                AND o.path >= ?5 AND o.path < ?6
@@ -111,7 +116,8 @@ pub async fn list(
 pub async fn find(db: &Db, scope: &Scope, organization: Id<id::Organization>, person: Id<id::Person>) -> Result<MemberDetails> {
     let found = db
         .query_opt(
-            "SELECT DISTINCT p.id, o.id AS organization_id, p.email, p.display_name, p.status
+            "SELECT DISTINCT p.id, o.id AS organization_id, COALESCE(p.address, p.email), p.display_name, p.status,
+                 CASE WHEN p.confirmed_at IS NULL THEN 0 ELSE 1 END
              FROM bindings b JOIN people p ON p.id = b.principal_id JOIN organizations o ON o.id = b.organization_id
              WHERE b.principal_id = ?1 AND b.organization_id = ?2 AND b.bound_by IS NULL AND o.path >= ?3 AND o.path < ?4",
             scope.after(params![person, organization]),

@@ -1,7 +1,9 @@
 //! In which organizations somebody has which roles, as they see it themselves.
 
 use crate::{Db, credentials::roles, params, value::start};
-use domain::{Id, JsonSchema, OrganizationKind, PrincipalId, Result, Role, id, organization::OrganizationStatus};
+use domain::{
+    Id, JsonSchema, OrganizationKind, OrganizationPath, PrincipalId, Result, Role, id, organization::OrganizationStatus,
+};
 use serde::Serialize;
 
 /// An organization in which a principal has roles.
@@ -20,14 +22,22 @@ pub struct Membership {
     pub roles: Vec<Role>,
 }
 
-/// A page of the organizations in which a principal has roles, oldest first. Only for the principal itself: these may be
-/// organizations of several tenants.
-pub async fn list(db: &Db, principal: PrincipalId, after: Option<Id<id::Organization>>, limit: u32) -> Result<Vec<Membership>> {
+/// A page of the organizations in which a principal has roles, oldest first, at the path that its session reaches and below if it
+/// does not reach all. Only for the principal itself: these may be organizations of several tenants.
+pub async fn list(
+    db: &Db,
+    principal: PrincipalId,
+    reach: Option<&OrganizationPath>,
+    after: Option<Id<id::Organization>>,
+    limit: u32,
+) -> Result<Vec<Membership>> {
+    let (from, until) = reach.map_or_else(|| (String::new(), "~".to_owned()), |path| (path.to_string(), path.range_end()));
     db.query_all(
         "SELECT o.id, o.kind, o.display_name, o.status, string_agg(b.role, ' ' ORDER BY b.role)
          FROM bindings b JOIN organizations o ON o.id = b.organization_id
-         WHERE b.principal_id = ?1 AND b.organization_id > ?2 GROUP BY o.id ORDER BY o.id LIMIT ?3",
-        params![principal, start(after), limit],
+         WHERE b.principal_id = ?1 AND b.organization_id > ?2 AND o.path >= ?4 AND o.path < ?5
+         GROUP BY o.id ORDER BY o.id LIMIT ?3",
+        params![principal, start(after), limit, from, until],
         |row| {
             Ok(Membership {
                 organization_id: row.take()?,

@@ -44,6 +44,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     20 "0020_approvals",
     21 "0021_cloud_endpoints",
     22 "0022_redeployments",
+    23 "0023_consent",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -3,7 +3,7 @@
 use crate::{
     Db, Row, Scope, Tx,
     contracts::{Contract, ProspectiveProvider},
-    params,
+    mailbox, params,
 };
 use domain::{
     Currency, Error, Id, Instant, JsonSchema, Result, id, onboarding_invitation::OnboardingInvitationStatus, person::Email,
@@ -54,7 +54,7 @@ fn read(row: &mut Row, now: Instant) -> Result<OnboardingInvitation> {
     })
 }
 
-/// Makes the invitation of a contract's provider, which has no organization, unless there is one already.
+/// Makes the invitation of a contract's provider, which has no organization, unless there is one already. Says whether it did.
 pub async fn insert(
     tx: &Tx<'_>,
     id: Id<id::OnboardingInvitation>,
@@ -63,13 +63,17 @@ pub async fn insert(
     hash: &str,
     now: Instant,
     expires_at: Instant,
-) -> Result<()> {
-    tx.exec(
-        "INSERT INTO onboarding_invitations (id, issuer_id, email, contract_id, status, hash, expires_at, created_at, updated_at, organization_path)
-         VALUES (?1, ?2, ?3, ?4, 'PENDING', ?5, ?6, ?7, ?7, (SELECT o.path FROM organizations o WHERE o.id = ?2)) ON CONFLICT (issuer_id, email) DO NOTHING",
-        params![id, contract.issuer_id, provider.email, contract.id, hash, expires_at, now],
-    )
-    .await
+) -> Result<bool> {
+    let made: Option<Id<id::OnboardingInvitation>> = tx
+        .query_opt(
+            "INSERT INTO onboarding_invitations (id, issuer_id, email, contract_id, status, hash, expires_at, created_at, updated_at, organization_path)
+             VALUES (?1, ?2, ?3, ?4, 'PENDING', ?5, ?6, ?7, ?7, (SELECT o.path FROM organizations o WHERE o.id = ?2)) ON CONFLICT (issuer_id, email) DO NOTHING
+             RETURNING id",
+            params![id, contract.issuer_id, provider.email, contract.id, hash, expires_at, now],
+            |row| row.take(),
+        )
+        .await?;
+    Ok(made.is_some())
 }
 
 /// One invitation of an issuer within the scope, as it stands at `now`.
@@ -119,6 +123,7 @@ pub async fn resend(
 pub async fn revoke(tx: &Tx<'_>, invitation: OnboardingInvitation, now: Instant) -> Result<OnboardingInvitation> {
     tx.exec("UPDATE onboarding_invitations SET status = 'REVOKED', updated_at = ?2 WHERE id = ?1", params![invitation.id, now])
         .await?;
+    mailbox::delete(tx, &invitation.id.to_string()).await?;
     Ok(OnboardingInvitation { status: OnboardingInvitationStatus::Revoked, updated_at: now, ..invitation })
 }
 
@@ -134,6 +139,14 @@ pub struct Accepted {
     pub currency: Currency,
 }
 
+/// The name that the issuer gave the provider of an invitation.
+pub async fn provider_name(db: &Db, invitation: Id<id::OnboardingInvitation>) -> Result<String> {
+    let sql = "SELECT p.display_name FROM onboarding_invitations i
+         JOIN prospective_providers p ON p.issuer_id = i.issuer_id AND p.email = i.email WHERE i.id = ?1";
+    let name = db.query_opt(sql, params![invitation], |row| row.take()).await?;
+    name.ok_or_else(|| Error::not_found("onboarding_invitation_not_found", "onboarding invitation", invitation))
+}
+
 /// Uses up the invitation with this hash if it is still good: of two who do at once, one gets it. Nobody has a scope here;
 /// whoever has the secret is who was invited.
 pub async fn accept(tx: &Tx<'_>, hash: &str, now: Instant) -> Result<Option<Accepted>> {
@@ -146,6 +159,7 @@ pub async fn accept(tx: &Tx<'_>, hash: &str, now: Instant) -> Result<Option<Acce
         )
         .await?;
     let Some(id) = accepted else { return Ok(None) };
+    mailbox::delete(tx, &id.to_string()).await?;
     tx.query_opt(
         "SELECT i.issuer_id, p.email, p.display_name, p.company_name, p.country, p.currency FROM onboarding_invitations i
          JOIN prospective_providers p ON p.issuer_id = i.issuer_id AND p.email = i.email WHERE i.id = ?1",

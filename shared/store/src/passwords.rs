@@ -1,18 +1,39 @@
 //! The passwords of local accounts, and how often somebody tried one.
 
-use crate::{Db, Tx, params};
+use crate::{Db, Row, Tx, params};
 use chrono::TimeDelta;
 use domain::{Id, Instant, Result, id, person::Email, sign_in::wait_after};
 
 /// For how long attempts that did not succeed are remembered.
 const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 
-/// The person with this mail address who can sign in, and the hash of their password if they have one.
-pub async fn find(db: &Db, email: &Email) -> Result<Option<(Id<id::Person>, Option<String>)>> {
-    db.query_opt(
-        "SELECT p.id, w.hash FROM people p LEFT JOIN passwords w ON w.person_id = p.id WHERE p.email = ?1 AND p.status = 'ACTIVE'",
-        params![email],
-        |row| Ok((row.take()?, row.take()?)),
+/// An account that can sign in with a mail address.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The person.
+    pub person: Id<id::Person>,
+    /// The hash of their password, if they have one.
+    pub hash: Option<String>,
+    /// The organization that vouches for the account; none, for the account of the address's owner.
+    pub vouched_by: Option<Id<id::Organization>>,
+}
+
+/// The most accounts with one mail address that a password is compared with.
+pub const ACCOUNTS: u32 = 50;
+
+/// The accounts with this mail address that can sign in: the owner's, then those that organizations vouch for.
+pub async fn accounts(db: &Db, email: &Email) -> Result<Vec<Account>> {
+    let read = |row: &mut Row| Ok(Account { person: row.take()?, hash: row.take()?, vouched_by: row.take()? });
+    db.query_all(
+        "SELECT id, hash, vouched_by FROM (
+             SELECT p.id, w.hash, p.vouched_by FROM people p LEFT JOIN passwords w ON w.person_id = p.id
+             WHERE p.email = ?1 AND p.status = 'ACTIVE'
+             UNION ALL
+             SELECT p.id, w.hash, p.vouched_by FROM people p JOIN passwords w ON w.person_id = p.id
+             WHERE p.address = ?1 AND p.status = 'ACTIVE') a
+         ORDER BY COALESCE(vouched_by, ''), id LIMIT ?2",
+        params![email, ACCOUNTS],
+        read,
     )
     .await
 }
@@ -75,6 +96,16 @@ pub async fn attempt(tx: &Tx<'_>, email_hash: &str, now: Instant) -> Result<Atte
 /// of an unknown one cost a transaction as well.
 pub async fn touch(tx: &Tx<'_>, email_hash: &str) -> Result<()> {
     tx.exec("UPDATE sign_in_attempts SET failures = failures WHERE email_hash = ?1", params![email_hash]).await
+}
+
+/// Takes an attempt out of the count that was right for an account that an organization vouches for. It is no reason to forget the
+/// others: who has such an account would have ever more guesses at the owner's password.
+pub async fn uncount(tx: &Tx<'_>, email_hash: &str, now: Instant) -> Result<()> {
+    tx.exec(
+        "UPDATE sign_in_attempts SET failures = failures - 1, locked_until = ?2 WHERE email_hash = ?1",
+        params![email_hash, now],
+    )
+    .await
 }
 
 /// Forgets the attempts on a mail address, whose owner has got in.

@@ -14,6 +14,9 @@ pub struct NewSession<'a> {
     pub person: Id<id::Person>,
     /// The identity provider that vouched for them; none, for a password.
     pub identity_provider: Option<Id<id::IdentityProvider>>,
+    /// The path of the organization that the identity provider serves: the session opens that organization and those below.
+    /// None, for a password: it opens all that the person's roles reach.
+    pub reach: Option<&'a OrganizationPath>,
     /// When it ends by itself.
     pub expires_at: Instant,
 }
@@ -26,9 +29,17 @@ pub async fn insert(tx: &Tx<'_>, session: &NewSession<'_>, now: Instant) -> Resu
     )
     .await?;
     tx.exec(
-        "INSERT INTO sessions (hash, refresh_hash, person_id, identity_provider_id, expires_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![session.hash, session.refresh_hash, session.person, session.identity_provider, session.expires_at, now],
+        "INSERT INTO sessions (hash, refresh_hash, person_id, identity_provider_id, expires_at, created_at, reach)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            session.hash,
+            session.refresh_hash,
+            session.person,
+            session.identity_provider,
+            session.expires_at,
+            now,
+            session.reach.map(OrganizationPath::as_str)
+        ],
     )
     .await
 }
@@ -93,10 +104,24 @@ pub async fn end_vouched_for(tx: &Tx<'_>, provider: Id<id::IdentityProvider>) ->
     tx.exec("DELETE FROM sessions WHERE identity_provider_id = ?1", params![provider]).await
 }
 
+/// What a session opens: an organization and those below, or all if there is none.
+pub async fn reach(db: &Db, hash: &str) -> Result<Option<OrganizationPath>> {
+    let reach: Option<Option<OrganizationPath>> =
+        db.query_opt("SELECT reach FROM sessions WHERE hash = ?1", params![hash], |row| row.take()).await?;
+    Ok(reach.flatten())
+}
+
 /// Where a person acts unless told otherwise: the default organization while a role reaches it, else the first in which
-/// they have one. `None` for people without any role, and for those who are disabled.
-pub async fn home(db: &Db, person: Id<id::Person>, now: Instant) -> Result<Option<Id<id::Organization>>> {
-    let held = bindings::of(db, PrincipalId::Person(person), now).await?;
+/// they have one; of those at `reach` and below, if that is given. `None` for people without any such role, and for those who are
+/// disabled.
+pub async fn home(
+    db: &Db,
+    person: Id<id::Person>,
+    reach: Option<&OrganizationPath>,
+    now: Instant,
+) -> Result<Option<Id<id::Organization>>> {
+    let mut held = bindings::of(db, PrincipalId::Person(person), now).await?;
+    held.retain(|binding| reach.is_none_or(|reach| reach.reaches(&binding.path)));
     let default: Option<OrganizationPath> = db
         .query_opt(
             "SELECT o.path FROM people p JOIN organizations o ON o.id = p.default_organization_id WHERE p.id = ?1",

@@ -2,7 +2,7 @@
 
 use crate::{Answer, FromRequest, Hub, Incoming, Record, Reply, identity::bearer, secret};
 use chrono::TimeDelta;
-use domain::{Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result, audit::AuditResult, id};
+use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, PrincipalId, Result, audit::AuditResult, id};
 use serde::Serialize;
 use store::{
     Tx, access_tokens,
@@ -65,12 +65,13 @@ impl crate::Describe for Issued {
 }
 
 /// What proved who somebody is.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Proof {
     /// Their password.
     Password,
-    /// This identity provider, which vouches for them. The session ends with it.
-    IdentityProvider(Id<id::IdentityProvider>),
+    /// This identity provider, which vouches for them, of the organization at this path. The session ends with it, and opens no more
+    /// than this organization and those below.
+    IdentityProvider(Id<id::IdentityProvider>, OrganizationPath),
     /// The newest refresh token of a session, which ends then.
     Refresh(Instant),
 }
@@ -78,7 +79,7 @@ pub enum Proof {
 /// Notes something of a person who is not signed in, or not any more, in the audit of the organization that they are at home in.
 /// Of people who are at home nowhere there is nobody to tell. Whoever calls sees to it that nobody can have it noted without end.
 pub async fn note_sign_in(hub: &Hub, tx: &Tx<'_>, person: Id<id::Person>, action: &str, result: AuditResult) -> Result<()> {
-    let Some(organization_id) = sessions::home(tx, person, hub.now()).await? else { return Ok(()) };
+    let Some(organization_id) = sessions::home(tx, person, None, hub.now()).await? else { return Ok(()) };
     let principal = PrincipalId::Person(person).into();
     hub.record(tx, Record { organization_id, action, principal, subject_id: Some(person.to_string()), result }).await
 }
@@ -93,23 +94,30 @@ pub async fn begin_session(
     fresh: &NewTokens,
     proof: Proof,
 ) -> Result<AccessToken> {
-    let home = sessions::home(tx, person, hub.now()).await?.ok_or_else(|| {
+    let session_hash = secret::hash(&fresh.shared);
+    let is_new = !matches!(proof, Proof::Refresh(_));
+    let (session_ends, identity_provider, reach) = match proof {
+        Proof::Refresh(ends) => (ends, None, sessions::reach(tx, &session_hash).await?),
+        Proof::Password => (hub.now() + SESSION, None, None),
+        Proof::IdentityProvider(id, path) => (hub.now() + SESSION, Some(id), Some(path)),
+    };
+    let home = sessions::home(tx, person, reach.as_ref(), hub.now()).await?.ok_or_else(|| {
         Error::new(
             Kind::Forbidden,
             "no_membership",
             "You are not a member of any organization here, or your account is disabled. Ask an administrator of your organization to add you.",
         )
     })?;
-    let session_hash = secret::hash(&fresh.shared);
-    let (session_ends, identity_provider) = match proof {
-        Proof::Refresh(ends) => (ends, None),
-        Proof::Password => (hub.now() + SESSION, None),
-        Proof::IdentityProvider(id) => (hub.now() + SESSION, Some(id)),
-    };
-    if !matches!(proof, Proof::Refresh(_)) {
+    if is_new {
         let refresh_hash = secret::hash(&fresh.own);
-        let session =
-            NewSession { hash: &session_hash, refresh_hash: &refresh_hash, person, identity_provider, expires_at: session_ends };
+        let session = NewSession {
+            hash: &session_hash,
+            refresh_hash: &refresh_hash,
+            person,
+            identity_provider,
+            reach: reach.as_ref(),
+            expires_at: session_ends,
+        };
         sessions::insert(tx, &session, hub.now()).await?;
         let what = Record {
             organization_id: home,

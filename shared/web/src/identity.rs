@@ -65,7 +65,7 @@ pub mod permit {
     permits! {
         OrganizationRead OrganizationWrite MemberRead MemberWrite ServiceRoleWrite ContractRead ContractWrite ContractApprove ApiTokenRead ApiTokenWrite IdentityProviderRead IdentityProviderWrite ServiceRead ServiceWrite
         SubscriptionRead SubscriptionWrite SubscriptionApprove CredentialRead TaskWrite DataCenterRead DataCenterWrite EnvironmentRead EnvironmentWrite PlanApprove CloudEndpointRead CloudEndpointWrite CloudEndpointAccess UsageRead UsageWrite InvoiceRead InvoiceWrite JobRead JobWrite
-        AuditRead ActingSessionRead ActingSessionWrite
+        MailRead AuditRead ActingSessionRead ActingSessionWrite
     }
 }
 
@@ -110,11 +110,22 @@ impl Identity {
         self.authority.here
     }
 
+    /// Whether they act in the organization at this path as one of its own: a member, or a machine of its. Nobody is who acts there
+    /// by a role in an organization above, is bound to it, or acts in an acting session.
+    pub fn is_own(&self, place: &OrganizationPath) -> bool {
+        let own = |binding: &Binding| binding.path == *place && !binding.bound;
+        self.acting.path == *place && self.acting_session.is_none() && self.principal.bindings.iter().any(own)
+    }
+
+    /// What the caller's session opens, if that is less than all that their roles reach: this organization and those below.
+    pub fn reach(&self) -> Option<&OrganizationPath> {
+        self.principal.reach.as_ref()
+    }
+
     /// Whether they act in a customer as one of its own: a member, or a machine of its. Whoever is bound to it or acts there in an
     /// acting session is its provider's.
     pub fn is_customers_own(&self) -> bool {
-        let own = |binding: &Binding| binding.path == self.acting.path && !binding.bound;
-        self.acting.kind == OrganizationKind::Customer && self.acting_session.is_none() && self.principal.bindings.iter().any(own)
+        self.acting.kind == OrganizationKind::Customer && self.is_own(&self.acting.path)
     }
 
     /// Refuses whoever does not act in the customer itself: what it wants to be asked about, and what it says then, is its own business.

@@ -19,6 +19,7 @@ mod identity;
 mod internal;
 pub mod jobs;
 pub mod json;
+mod mailbox;
 #[cfg(target_family = "wasm")]
 #[expect(unsafe_code, reason = "an allocator hands out raw memory")]
 mod memory;
@@ -47,6 +48,7 @@ pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
+pub use mailbox::{Letter, Mail, Mailbox};
 pub use paging::{OrganizationPageQuery, Page, PageQuery};
 pub use reply::{
     Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, OfCustomer, Reply, Sent, Shown, Written,
