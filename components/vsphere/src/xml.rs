@@ -42,30 +42,23 @@ impl Element {
 pub fn read(text: &[u8]) -> Result<Element, Wrong> {
     let garbled = |what: &str| Wrong::Broken(format!("The vCenter's answer cannot be read: {what}."));
     let text = std::str::from_utf8(text).map_err(|_| garbled("it is not text"))?;
-    if depth(text) > DEPTH {
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
+    // The parser keeps its nodes in a list and nests no calls; `element` nests one a level.
+    let document = Document::parse_with_options(text, options).map_err(|_| garbled("it is not XML"))?;
+    if depth(&document) > DEPTH {
         return Err(garbled("it nests too deep"));
     }
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options).map_err(|_| garbled("it is not XML"))?;
     Ok(element(document.root_element()))
 }
 
-/// How deep the tags of a text nest, or more: what is read is read by calls that nest as deep.
-fn depth(text: &str) -> usize {
-    let (mut now, mut most) = (0usize, 0);
-    let bytes = text.as_bytes();
-    for (at, _) in text.match_indices('<') {
-        match bytes.get(at + 1) {
-            Some(b'/') => now = now.saturating_sub(1),
-            Some(b'?' | b'!') | None => {}
-            Some(_) => {
-                let end = text[at..].find('>').map_or(bytes.len(), |end| at + end);
-                if bytes.get(end.wrapping_sub(1)) != Some(&b'/') {
-                    now += 1;
-                    most = most.max(now);
-                }
-            }
-        }
+/// How deep the elements of a document nest. Parents come before their children, so each node is looked at once.
+fn depth(document: &Document<'_>) -> usize {
+    let (mut depths, mut most) = (Vec::new(), 0);
+    for node in document.descendants() {
+        let above = node.parent().and_then(|parent| depths.get(parent.id().get_usize())).copied().unwrap_or(0);
+        let depth = above + usize::from(node.is_element());
+        most = most.max(depth);
+        depths.push(depth);
     }
     most
 }
@@ -130,10 +123,23 @@ mod tests {
     #[test]
     fn garbage_is_refused() {
         let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+        // A tag that seems to end itself, and brackets in quotes, comments and CDATA.
+        let disguised = |tag: &str| format!("{}{}", tag.repeat(60_000), "</a>".repeat(60_000));
+        let [quoted, single, half] = ["<a b=\"/>\">", "<a b='/>' c=\">\">", "<a b='x/'\n>"].map(disguised);
+        let hidden = format!("<a>{}</a>", "<a><!--</a></a>--><![CDATA[</a>]]>".repeat(50_000) + &"</a>".repeat(50_000));
         let bomb = r#"<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><a>&c;</a>"#;
-        for wrong in ["", "{}", "<a>", "<a></b>", "<a>&nothing;</a>", deep.as_str(), bomb] {
+        for wrong in ["", "{}", "<a>", "<a></b>", "<a>&nothing;</a>", deep.as_str(), &quoted, &single, &half, &hidden, bomb] {
             assert!(read(wrong.as_bytes()).is_err(), "{:.40}", wrong);
         }
         assert!(read(&[b'<', 0xff]).is_err());
+    }
+
+    #[test]
+    fn depth_is_bounded_and_breadth_is_not() {
+        let nested = |levels: usize| format!("{}{}", "<a b=\"/>\">".repeat(levels), "</a>".repeat(levels));
+        assert!(read(nested(DEPTH).as_bytes()).is_ok());
+        assert!(read(nested(DEPTH + 1).as_bytes()).is_err());
+        let broad = format!("<a>{}</a>", "<b c=\"<\">1</b>".replace("\"<\"", "\"&lt;/\"").repeat(10_000));
+        assert_eq!(read(broad.as_bytes()).unwrap().children.len(), 10_000);
     }
 }
