@@ -183,3 +183,115 @@ fn the_private_route_is_private() {
         assert_eq!(call(&shop.operator.access_token).await.unwrap().status(), 401);
     });
 }
+
+/// What this thread has computed so far. The world, its hub and the hub's guests run in it.
+fn computed() -> std::time::Duration {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts it");
+    std::time::Duration::from_nanos(schedule.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Properties of about as many bytes as are taken: as many of these items as fit.
+fn filled(item: impl Fn(usize) -> Value, most: usize) -> Value {
+    let (mut items, mut bytes) = (Vec::new(), 20);
+    for n in 0..most {
+        let item = item(n);
+        bytes += item.to_string().len() + 1;
+        if bytes > 64 * 1024 {
+            break;
+        }
+        items.push(item);
+    }
+    json!({ "a": items })
+}
+
+/// A customer writes the properties, and nothing can interrupt the guest that checks them.
+#[test]
+fn no_schema_and_properties_take_long_to_be_checked() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let of = |schema: Value| json!({ "type": "object", "properties": { "a": { "items": schema } } });
+        let words = |count: usize| (0..count).map(|n| json!(format!("word-{n:04}"))).collect::<Vec<_>>();
+        let nested = |n: usize| (0..60).fold(json!(n), |inner, _| json!([inner]));
+        let long = "n".repeat(20_000);
+        let pairs = [
+            // Every item is compared with every other, and so is every item of every item.
+            (json!({ "properties": { "a": { "uniqueItems": true } } }), filled(|n| json!(format!("item-{n}")), 1_000)),
+            (
+                of(json!({ "uniqueItems": true, "items": { "uniqueItems": true } })),
+                filled(|n| json!([[n, n + 1], [n + 1, n]]), 1_000),
+            ),
+            (of(json!({ "uniqueItems": true })), filled(|n| json!((0..900).map(|m| n * 1000 + m).collect::<Vec<_>>()), 1_000)),
+            (json!({ "properties": { "a": { "uniqueItems": true } } }), filled(nested, 1_000)),
+            // A long list of values for every item, none of which is it.
+            (of(json!({ "enum": words(1_000) })), filled(|n| json!(format!("none-{n:04}")), 900)),
+            (of(json!({ "not": { "enum": words(1_000) } })), filled(|n| json!(format!("none-{n:04}")), 900)),
+            (
+                of(json!({ "anyOf": [{ "enum": words(400) }, { "enum": words(400) }] })),
+                filled(|n| json!(format!("none-{n:04}")), 900),
+            ),
+            (of(json!({ "const": vec![1; 900] })), filled(|_| json!(vec![1; 899]), 1_000)),
+            // A pattern for every item, and one long text.
+            (of(json!({ "pattern": "^(a|b|ab)*c{1,60}$" })), filled(|n| json!(format!("abababababababab{n}")), 5_000)),
+            (of(json!({ "pattern": "((a{1,40}){1,40})*b" })), json!({ "a": ["a".repeat(60_000)] })),
+            (
+                of(
+                    json!({ "patternProperties": (0..300).map(|n| (format!("^[a-z]{{1,30}}{n}$"), json!({}))).collect::<serde_json::Map<_, _>>() }),
+                ),
+                json!({ "a": [(0..1000).map(|n| (format!("abcdefghijklmnopqrstuvwxyz{n}"), json!(1))).collect::<serde_json::Map<_, _>>()] }),
+            ),
+            (
+                of(json!({ "allOf": (0..150).map(|n| json!({ "pattern": format!("^.*{n}.*{n}$") })).collect::<Vec<_>>() })),
+                filled(|n| json!(format!("{}{n}", "x".repeat(200))), 1_000),
+            ),
+            // Many schemas for every item.
+            (of(json!({ "allOf": vec![json!({ "type": ["string", "number"] }); 240] })), filled(|n| json!(n), 900)),
+            (of(json!({ "oneOf": vec![json!({ "type": "string" }); 300] })), filled(|n| json!(n), 900)),
+            (of(json!({ "$ref": "#/$defs/many" , "x": 1 })), filled(|n| json!(n), 3)),
+            (
+                json!({ "$defs": { "d": { "allOf": vec![json!({ "type": "number", "minimum": 1 }); 300] } }, "properties": { "a": { "items": { "$ref": "#/$defs/d" } } } }),
+                filled(|n| json!(n), 700),
+            ),
+            // Pointers as long as the names in them, and errors that tell of long values.
+            (
+                json!({ "additionalProperties": { "items": { "items": { "type": "null" } } } }),
+                json!({ long.as_str(): (0..4_000).map(|n| json!([n])).collect::<Vec<_>>() }),
+            ),
+            (of(json!({ "anyOf": vec![json!({ "const": "c".repeat(150) }); 300] })), filled(|n| json!(n), 900)),
+            (
+                of(json!({ "dependentSchemas": { "x": { "maxProperties": 2000 }, "y": {} } })),
+                json!({ "a": [(0..4000).map(|n| (format!("k{n}"), json!(1))).chain([("x".into(), json!(1)), ("y".into(), json!(1))]).collect::<serde_json::Map<_, _>>()] }),
+            ),
+            (of(json!({ "contains": { "enum": words(900) }, "minContains": 1 })), filled(|_| json!(words(20)), 1_000)),
+        ];
+        let mut services = Vec::new();
+        for (index, (schema, _)) in pairs.iter().enumerate() {
+            let body = json!({
+                "code": format!("worst-{index}"), "displayName": "Worst", "productFamily": "MSP", "driver": "BUILTIN",
+                "offer": { "propertiesSchema": schema },
+            });
+            let added = add(&world, &shop, body).await;
+            services.push((added.status() == 201).then(|| added.text("/id")));
+        }
+        // Two are no schemas that are taken at all: a keyword that is unknown, and patterns that are too large together.
+        assert!(services.iter().filter(|service| service.is_none()).count() <= 3, "{services:?}");
+        let check = async |service: &str, properties: &Value| {
+            let before = computed();
+            let path = format!("/v1/services/{service}/validate");
+            let answer = world.post(&path, json!({ "properties": properties })).by(&shop.admin).send().await;
+            assert!([200, 422].contains(&answer.status()), "{}", answer.json());
+            computed() - before
+        };
+        // The first request also makes the instance.
+        let service = services[0].clone().unwrap();
+        let mut least = std::time::Duration::MAX;
+        for _ in 0..3 {
+            least = least.min(check(&service, &json!({})).await);
+        }
+        for (service, (schema, properties)) in services.iter().zip(&pairs) {
+            let Some(service) = service else { continue };
+            let took = check(service, properties).await.saturating_sub(least);
+            assert!(took < std::time::Duration::from_millis(100), "{took:?}: {:.200}", schema.to_string());
+        }
+    });
+}

@@ -4,6 +4,10 @@
 //! A schema is checked once, when it is registered: a keyword that is not known here is refused by name instead of being
 //! passed over, so a schema never promises a check that does not happen. Which keywords there are, and why not all, is in
 //! `docs/decisions/0015`. A schema that passed is then read directly at each use. Numbers are compared as decimals.
+//!
+//! What a check may cost is bounded before it begins ([`bounds`]) and while it goes on ([`WORK`]).
+
+pub mod bounds;
 
 use chrono::NaiveDate;
 use regex_lite::{Regex, RegexBuilder};
@@ -12,6 +16,7 @@ use serde_json::{Map, Value};
 use std::{
     borrow::Cow,
     cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, Ipv6Addr},
 };
 
@@ -21,9 +26,18 @@ pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 pub const MAX_BYTES: usize = 64 * 1024;
 /// How deep a schema may be nested, and how deep `$ref` may lead into another while one value is looked at.
 const MAX_DEPTH: usize = 64;
-/// How many subschemas may be looked at for one instance: far more than honest ones need, and an end to those that
-/// multiply themselves.
-const MAX_STEPS: usize = 50_000;
+/// What one check may cost, in units of some 25 ns of the shipped component: a tenth of a second at the most. A schema that is
+/// applied to a value costs [`VISIT`], a comparison a unit for each value and for each 32 bytes of text, a pattern a unit for each
+/// of its states and each byte of the text.
+const WORK: usize = 2_000_000;
+/// What it costs to apply a schema to a value, besides what its keywords do.
+const VISIT: usize = 16;
+/// What it costs to name a wrong value, besides its text.
+const NAMING: usize = 16;
+/// What a state of a compiled pattern takes, in bytes.
+const STATE: usize = 32;
+/// What all patterns of a schema may take together, in bytes.
+const MAX_PATTERNS: usize = 1024 * 1024;
 /// How many wrong values are listed.
 pub const MAX_ERRORS: usize = 100;
 /// What a compiled pattern may take, in bytes.
@@ -56,7 +70,10 @@ impl<'a> Schema<'a> {
         if written(schema).len() > MAX_BYTES {
             found.add(at, format!("is longer than {MAX_BYTES} bytes"));
         } else {
-            Checking { root: schema, found: &mut found }.schema(schema, at.to_owned(), 0);
+            Checking { root: schema, found: &mut found, patterns: 0 }.schema(schema, at.to_owned(), 0);
+            if bounds::schema_nodes(schema) > bounds::MAX_PAIRS {
+                found.add(at, format!("has more than {} nodes when each $ref is expanded", bounds::MAX_PAIRS));
+            }
         }
         if found.0.is_empty() { Ok(Self(schema)) } else { Err(found.0) }
     }
@@ -68,12 +85,15 @@ impl<'a> Schema<'a> {
 
     /// What is wrong with an instance: nothing, when it is valid. `at` is where it stands in the request.
     pub fn errors(self, instance: &Value, at: &str) -> Vec<Wrong> {
+        if let Some(excess) = bounds::excess(self.0, instance, at) {
+            return vec![excess];
+        }
         let mut found = Found::default();
-        let mut steps = 0;
-        Looking { root: self.0, steps: &mut steps }.at(self.0, instance, at, 0, &mut found);
-        if steps > MAX_STEPS {
+        let mut looking = Looking { root: self.0, work: WORK, patterns: BTreeMap::new() };
+        looking.at(self.0, instance, at, 0, &mut found);
+        if looking.is_over() {
             found = Found::default();
-            found.add(at, "takes too long to be checked; say it shorter".into());
+            found.add(at, "takes too long to be checked against this schema; leave some of it out".into());
         }
         found.0
     }
@@ -101,8 +121,40 @@ fn written(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn pattern(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text).size_limit(MAX_PATTERN).build().map_err(|error| error.to_string())
+/// A pattern, matched in time linear in the text's length and the pattern's states.
+#[derive(Debug)]
+struct Pattern {
+    regex: Regex,
+    /// The least power of two of bytes that it fits into once compiled.
+    bytes: usize,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, String> {
+        const SMALLEST: usize = 1024;
+        let mut bytes = SMALLEST;
+        loop {
+            match RegexBuilder::new(text).size_limit(bytes).build() {
+                Ok(regex) => return Ok(Self { regex, bytes }),
+                Err(error) if bytes >= MAX_PATTERN => return Err(error.to_string()),
+                Err(_) => bytes *= 2,
+            }
+        }
+    }
+
+    fn states(&self) -> usize {
+        self.bytes / STATE
+    }
+}
+
+/// What a comparison with a value costs at the most.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => 1 + text.len() / 32,
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(members) => 1 + members.iter().map(|(name, value)| 1 + name.len() / 32 + weight(value)).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 /// Where a `$ref` leads: a pointer into the same schema.
@@ -130,6 +182,8 @@ fn decoded(fragment: &str) -> Cow<'_, str> {
 struct Checking<'a> {
     root: &'a Value,
     found: &'a mut Found,
+    /// What the patterns so far take, in bytes.
+    patterns: usize,
 }
 
 impl Checking<'_> {
@@ -166,7 +220,7 @@ impl Checking<'_> {
                 for (name, schema) in members {
                     let at = below(at, name);
                     if keyword == "patternProperties"
-                        && let Err(wrong) = pattern(name)
+                        && let Err(wrong) = self.pattern(name)
                     {
                         self.found.add(&at, format!("is not a pattern: {wrong}"));
                     }
@@ -192,7 +246,11 @@ impl Checking<'_> {
                     "is not null, boolean, object, array, number, string or integer, nor a list of these",
                 )
             }
-            "enum" => is(value.as_array().is_some_and(|values| !values.is_empty()), "is not a list of values"),
+            "enum" => match value.as_array().map_or(0, Vec::len) {
+                0 => Err("is not a list of values".into()),
+                1..=bounds::MAX_ELEMENTS => Ok(()),
+                many => Err(format!("has {many} values; at most {} can be checked", bounds::MAX_ELEMENTS).into()),
+            },
             "const" => Ok(()),
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => is(value.is_number(), "is not a number"),
             "multipleOf" => is(
@@ -209,7 +267,7 @@ impl Checking<'_> {
             ),
             "pattern" => {
                 let text = value.as_str().ok_or("is not text")?;
-                pattern(text).map(drop).map_err(|wrong| {
+                self.pattern(text).map_err(|wrong| {
                     format!("is not a pattern that is understood here (look-around and back-references are not): {wrong}").into()
                 })
             }
@@ -224,6 +282,17 @@ impl Checking<'_> {
     }
 }
 
+impl Checking<'_> {
+    /// Refuses text that is no pattern, and patterns that take too much together.
+    fn pattern(&mut self, text: &str) -> Result<(), String> {
+        if self.patterns > MAX_PATTERNS {
+            return Err(format!("the patterns of this schema take more than {MAX_PATTERNS} bytes when they are compiled"));
+        }
+        self.patterns += Pattern::new(text)?.bytes;
+        Ok(())
+    }
+}
+
 fn is_texts(value: &Value) -> bool {
     value.as_array().is_some_and(|names| names.iter().all(Value::is_string))
 }
@@ -231,37 +300,82 @@ fn is_texts(value: &Value) -> bool {
 /// The walk over an instance.
 struct Looking<'a> {
     root: &'a Value,
-    steps: &'a mut usize,
+    /// What may still be spent of [`WORK`].
+    work: usize,
+    /// Each pattern, compiled once. `None` is text that is none.
+    patterns: BTreeMap<&'a str, Option<Pattern>>,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
+    /// Spends work; from when there is none left nothing is looked at any more.
+    fn spend(&mut self, units: usize) {
+        self.work = self.work.saturating_sub(units);
+    }
+
+    fn is_over(&self) -> bool {
+        self.work == 0
+    }
+
+    /// Names a wrong value, if there is room for it.
+    fn wrong(&mut self, found: &mut Found, at: &str, detail: impl FnOnce() -> String) {
+        if found.0.len() >= MAX_ERRORS {
+            return;
+        }
+        let detail = detail();
+        self.spend(NAMING + (at.len() + detail.len()) / 32);
+        found.add(at, detail);
+    }
+
+    /// Whether a text matches a pattern; what is no pattern lets everything pass.
+    fn matches(&mut self, pattern: &'a str, text: &str) -> bool {
+        if !self.patterns.contains_key(pattern) {
+            let compiled = Pattern::new(pattern).ok();
+            // To compile costs about as much as to match a few bytes; each size tried is twice the one before.
+            self.spend(8 * compiled.as_ref().map_or(MAX_PATTERN / STATE, Pattern::states));
+            self.patterns.insert(pattern, compiled);
+        }
+        let Some(Some(compiled)) = self.patterns.get(pattern) else { return true };
+        let cost = compiled.states() * (text.len() + 1);
+        if cost >= self.work {
+            self.work = 0;
+            return true;
+        }
+        self.work -= cost;
+        compiled.regex.is_match(text)
+    }
+
     /// Whether a value is valid, of which only that is of interest.
-    fn passes(&mut self, schema: &Value, value: &Value, at: &str, depth: usize) -> bool {
+    fn passes(&mut self, schema: &'a Value, value: &Value, at: &str, depth: usize) -> bool {
         let mut found = Found::default();
         self.at(schema, value, at, depth, &mut found);
         found.0.is_empty()
     }
 
-    fn at(&mut self, schema: &Value, value: &Value, at: &str, depth: usize, found: &mut Found) {
-        *self.steps += 1;
-        if *self.steps > MAX_STEPS {
+    fn at(&mut self, schema: &'a Value, value: &Value, at: &str, depth: usize, found: &mut Found) {
+        // The pointer is written anew for each value below.
+        self.spend(VISIT + at.len() / 32);
+        if self.is_over() {
             return;
         }
         if depth > MAX_DEPTH {
-            return found.add(at, format!("leads deeper than {MAX_DEPTH} schemas"));
+            return self.wrong(found, at, || format!("leads deeper than {MAX_DEPTH} schemas"));
         }
         let keywords = match schema {
-            Value::Bool(false) => return found.add(at, "is not allowed here; leave it out".into()),
+            Value::Bool(false) => return self.wrong(found, at, || "is not allowed here; leave it out".into()),
             Value::Object(keywords) => keywords,
             _ => return,
         };
         for (keyword, argument) in keywords {
+            self.spend(2);
+            if self.is_over() {
+                return;
+            }
             self.combined(keyword, argument, keywords, value, at, depth, found);
             match value {
                 Value::Object(members) => self.object(keyword, argument, keywords, members, at, depth, found),
                 Value::Array(items) => self.array(keyword, argument, keywords, items, at, depth, found),
-                Value::String(text) => about_text(keyword, argument, text, at, found),
-                Value::Number(number) => about_number(keyword, argument, number, at, found),
+                Value::String(text) => self.text(keyword, argument, text, at, found),
+                Value::Number(number) => self.number(keyword, argument, number, at, found),
                 Value::Null | Value::Bool(_) => {}
             }
         }
@@ -272,8 +386,8 @@ impl Looking<'_> {
     fn combined(
         &mut self,
         keyword: &str,
-        argument: &Value,
-        siblings: &Map<String, Value>,
+        argument: &'a Value,
+        siblings: &'a Map<String, Value>,
         value: &Value,
         at: &str,
         depth: usize,
@@ -292,15 +406,25 @@ impl Looking<'_> {
                     name => name.as_str().into_iter().collect(),
                 };
                 if !names.iter().any(|name| is_of(value, name)) {
-                    found.add(at, format!("is {}; it must be {}", kind(value), names.join(" or ")));
+                    self.wrong(found, at, || format!("is {}; it must be {}", kind(value), names.join(" or ")));
                 }
             }
-            "enum" if !schemas.iter().any(|one| same(one, value)) => {
-                let values: Vec<String> = schemas.iter().take(20).map(written).collect();
-                let more = if schemas.len() > values.len() { ", …" } else { "" };
-                found.add(at, format!("is not one of {}{more}", values.join(", ")));
+            "enum" => {
+                self.spend(weight(argument));
+                if !schemas.iter().any(|one| same(one, value)) {
+                    self.wrong(found, at, || {
+                        let values: Vec<String> = schemas.iter().take(20).map(written).collect();
+                        let more = if schemas.len() > values.len() { ", …" } else { "" };
+                        format!("is not one of {}{more}", values.join(", "))
+                    });
+                }
             }
-            "const" if !same(argument, value) => found.add(at, format!("must be {}", written(argument))),
+            "const" => {
+                self.spend(weight(argument));
+                if !same(argument, value) {
+                    self.wrong(found, at, || format!("must be {}", written(argument)));
+                }
+            }
             "allOf" => schemas.iter().for_each(|schema| self.at(schema, value, at, depth + 1, found)),
             "anyOf" | "oneOf" => {
                 let mut outcomes = Vec::new();
@@ -315,16 +439,20 @@ impl Looking<'_> {
                     0 => {
                         let nearest = outcomes.into_iter().min_by_key(|wrong| nearness(wrong)).unwrap_or_default();
                         for error in nearest {
-                            found.add(&error.pointer, format!("{} (of {} alternatives, none fits)", error.detail, schemas.len()));
+                            self.wrong(found, &error.pointer, || {
+                                format!("{} (of {} alternatives, none fits)", error.detail, schemas.len())
+                            });
                         }
                     }
                     several if keyword == "oneOf" => {
-                        found.add(at, format!("fits {several} alternatives where exactly one is to fit"));
+                        self.wrong(found, at, || format!("fits {several} alternatives where exactly one is to fit"));
                     }
                     _ => {}
                 }
             }
-            "not" if self.passes(argument, value, at, depth + 1) => found.add(at, "is what it must not be".into()),
+            "not" if self.passes(argument, value, at, depth + 1) => {
+                self.wrong(found, at, || "is what it must not be".into());
+            }
             "if" => {
                 let branch = if self.passes(argument, value, at, depth + 1) { "then" } else { "else" };
                 if let Some(schema) = siblings.get(branch) {
@@ -339,8 +467,8 @@ impl Looking<'_> {
     fn object(
         &mut self,
         keyword: &str,
-        argument: &Value,
-        siblings: &Map<String, Value>,
+        argument: &'a Value,
+        siblings: &'a Map<String, Value>,
         members: &Map<String, Value>,
         at: &str,
         depth: usize,
@@ -357,29 +485,30 @@ impl Looking<'_> {
             }
             "patternProperties" => {
                 for (text, schema) in named() {
-                    let Ok(pattern) = pattern(text) else { continue };
-                    for (name, value) in members.iter().filter(|(name, _)| pattern.is_match(name)) {
-                        self.at(schema, value, &below(at, name), depth + 1, found);
+                    for (name, value) in members {
+                        if self.is_over() {
+                            return;
+                        }
+                        if self.matches(text, name) {
+                            self.at(schema, value, &below(at, name), depth + 1, found);
+                        }
                     }
                 }
             }
             "additionalProperties" => {
                 let listed = siblings.get("properties").and_then(Value::as_object);
-                let patterns: Vec<Regex> = siblings
-                    .get("patternProperties")
-                    .and_then(Value::as_object)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(text, _)| pattern(text).ok())
-                    .collect();
+                let patterns = || siblings.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
                 for (name, value) in members {
+                    if self.is_over() {
+                        return;
+                    }
                     if listed.is_some_and(|listed| listed.contains_key(name))
-                        || patterns.iter().any(|pattern| pattern.is_match(name))
+                        || patterns().any(|(pattern, _)| self.matches(pattern, name))
                     {
                         continue;
                     }
                     if *argument == Value::Bool(false) {
-                        found.add(&below(at, name), "is not known; leave it out".into());
+                        self.wrong(found, &below(at, name), || "is not known; leave it out".into());
                     } else {
                         self.at(argument, value, &below(at, name), depth + 1, found);
                     }
@@ -390,18 +519,19 @@ impl Looking<'_> {
                     self.at(argument, &Value::String(name.clone()), &below(at, name), depth + 1, found);
                 }
             }
-            "required" => missing(argument, members, at, "", found),
+            "required" => self.missing(argument, members, at, "", found),
             "dependentRequired" => {
                 for (name, names) in named().filter(|(name, _)| members.contains_key(*name)) {
-                    missing(names, members, at, &format!(" with {name}"), found);
+                    self.missing(names, members, at, &format!(" with {name}"), found);
                 }
             }
             "dependentSchemas" => {
                 for (_, schema) in named().filter(|(name, _)| members.contains_key(*name)) {
+                    self.spend(members.values().map(weight).sum());
                     self.at(schema, &Value::Object(members.clone()), at, depth + 1, found);
                 }
             }
-            "minProperties" | "maxProperties" => bounded(keyword, argument, members.len(), "members", at, found),
+            "minProperties" | "maxProperties" => self.bounded(keyword, argument, members.len(), "members", at, found),
             _ => {}
         }
     }
@@ -410,8 +540,8 @@ impl Looking<'_> {
     fn array(
         &mut self,
         keyword: &str,
-        argument: &Value,
-        siblings: &Map<String, Value>,
+        argument: &'a Value,
+        siblings: &'a Map<String, Value>,
         items: &[Value],
         at: &str,
         depth: usize,
@@ -426,6 +556,9 @@ impl Looking<'_> {
             "items" => {
                 let before = siblings.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
                 for (index, item) in items.iter().enumerate().skip(before) {
+                    if self.is_over() {
+                        return;
+                    }
                     self.at(argument, item, &format!("{at}/{index}"), depth + 1, found);
                 }
             }
@@ -435,16 +568,77 @@ impl Looking<'_> {
                 let (least, most) = (bound("minContains").unwrap_or(1), bound("maxContains").unwrap_or(u64::MAX));
                 if count < least || count > most {
                     let most = if most == u64::MAX { String::new() } else { format!(" and at most {most}") };
-                    found.add(at, format!("has {count} items of the kind of which it needs at least {least}{most}"));
+                    self.wrong(found, at, || format!("has {count} items of the kind of which it needs at least {least}{most}"));
                 }
             }
             "uniqueItems" if *argument == Value::Bool(true) => {
-                if let Some(twice) = (1..items.len()).find(|&index| items[..index].iter().any(|one| same(one, &items[index]))) {
-                    found.add(&format!("{at}/{twice}"), "is there twice; each item may be there once".into());
+                // Written out in one way, so that each is compared with few others.
+                self.spend(4 * items.iter().map(weight).sum::<usize>());
+                let mut seen = BTreeSet::new();
+                if let Some(twice) = items.iter().position(|item| !seen.insert(canonical(item))) {
+                    self.wrong(found, &format!("{at}/{twice}"), || "is there twice; each item may be there once".into());
                 }
             }
-            "minItems" | "maxItems" => bounded(keyword, argument, items.len(), "items", at, found),
+            "minItems" | "maxItems" => self.bounded(keyword, argument, items.len(), "items", at, found),
             _ => {}
+        }
+    }
+    fn text(&mut self, keyword: &str, argument: &'a Value, text: &str, at: &str, found: &mut Found) {
+        match keyword {
+            "minLength" | "maxLength" => {
+                self.spend(text.len() / 32);
+                self.bounded(keyword, argument, text.chars().count(), "characters", at, found);
+            }
+            "pattern" => {
+                if let Some(pattern) = argument.as_str()
+                    && !self.matches(pattern, text)
+                {
+                    self.wrong(found, at, || format!("does not match {pattern}"));
+                }
+            }
+            "format" => {
+                self.spend(text.len() / 4);
+                let name = argument.as_str().unwrap_or_default();
+                if !is_format(name, text) {
+                    self.wrong(found, at, || format!("is not of the format {name}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn number(&mut self, keyword: &str, argument: &'a Value, number: &serde_json::Number, at: &str, found: &mut Found) {
+        let Some(bound) = argument.as_number() else { return };
+        let order = compare(number, bound);
+        let wrong = match keyword {
+            "minimum" if order == Ordering::Less => "is below",
+            "maximum" if order == Ordering::Greater => "is above",
+            "exclusiveMinimum" if order != Ordering::Greater => "is not above",
+            "exclusiveMaximum" if order != Ordering::Less => "is not below",
+            "multipleOf" if !is_multiple(number, bound) => "is not a multiple of",
+            _ => return,
+        };
+        self.wrong(found, at, || format!("{wrong} {bound}"));
+    }
+
+    fn bounded(&mut self, keyword: &str, argument: &Value, length: usize, what: &str, at: &str, found: &mut Found) {
+        let Some(bound) = argument.as_u64() else { return };
+        if keyword.starts_with("min") && (length as u64) < bound {
+            self.wrong(found, at, || format!("has {length} {what}; at least {bound} are needed"));
+        }
+        if keyword.starts_with("max") && (length as u64) > bound {
+            self.wrong(found, at, || format!("has {length} {what}; at most {bound} are allowed"));
+        }
+    }
+
+    fn missing(&mut self, names: &'a Value, members: &Map<String, Value>, at: &str, when: &str, found: &mut Found) {
+        self.spend(names.as_array().map_or(0, Vec::len));
+        let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
+        for name in names.filter(|name| !members.contains_key(*name)) {
+            if self.is_over() {
+                return;
+            }
+            self.wrong(found, &below(at, name), || format!("is missing; {name} is required{when}"));
         }
     }
 }
@@ -453,57 +647,6 @@ impl Looking<'_> {
 fn nearness(wrong: &[Wrong]) -> (bool, usize) {
     let other = wrong.iter().any(|error| error.detail.starts_with("must be ") || error.detail.contains("; it must be "));
     (other, wrong.len())
-}
-
-fn about_text(keyword: &str, argument: &Value, text: &str, at: &str, found: &mut Found) {
-    match keyword {
-        "minLength" | "maxLength" => bounded(keyword, argument, text.chars().count(), "characters", at, found),
-        "pattern" => {
-            if let Some(text_of) = argument.as_str()
-                && pattern(text_of).is_ok_and(|pattern| !pattern.is_match(text))
-            {
-                found.add(at, format!("does not match {text_of}"));
-            }
-        }
-        "format" => {
-            let name = argument.as_str().unwrap_or_default();
-            if !is_format(name, text) {
-                found.add(at, format!("is not of the format {name}"));
-            }
-        }
-        _ => {}
-    }
-}
-
-fn about_number(keyword: &str, argument: &Value, number: &serde_json::Number, at: &str, found: &mut Found) {
-    let Some(bound) = argument.as_number() else { return };
-    let order = compare(number, bound);
-    let wrong = match keyword {
-        "minimum" if order == Ordering::Less => "is below",
-        "maximum" if order == Ordering::Greater => "is above",
-        "exclusiveMinimum" if order != Ordering::Greater => "is not above",
-        "exclusiveMaximum" if order != Ordering::Less => "is not below",
-        "multipleOf" if !is_multiple(number, bound) => "is not a multiple of",
-        _ => return,
-    };
-    found.add(at, format!("{wrong} {bound}"));
-}
-
-fn bounded(keyword: &str, argument: &Value, length: usize, what: &str, at: &str, found: &mut Found) {
-    let Some(bound) = argument.as_u64() else { return };
-    if keyword.starts_with("min") && (length as u64) < bound {
-        found.add(at, format!("has {length} {what}; at least {bound} are needed"));
-    }
-    if keyword.starts_with("max") && (length as u64) > bound {
-        found.add(at, format!("has {length} {what}; at most {bound} are allowed"));
-    }
-}
-
-fn missing(names: &Value, members: &Map<String, Value>, at: &str, when: &str, found: &mut Found) {
-    let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
-    for name in names.filter(|name| !members.contains_key(*name)) {
-        found.add(&below(at, name), format!("is missing; {name} is required{when}"));
-    }
 }
 
 /// A number as a decimal, where it fits into one.
@@ -527,6 +670,29 @@ fn is_multiple(number: &serde_json::Number, of: &serde_json::Number) -> bool {
     match (exact(number), exact(of)) {
         (Some(number), Some(of)) => number.checked_rem(of).is_some_and(|rest| rest.is_zero()),
         _ => false,
+    }
+}
+
+/// A value written so that two are equal as JSON Schema has it exactly if they are written alike.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Number(number) => match exact(number) {
+            Some(exact) => exact.normalize().to_string(),
+            None => format!("{:e}", number.as_f64().unwrap_or_default()),
+        },
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(members) => {
+            let mut members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", written(&Value::from(name.as_str())), canonical(value)))
+                .collect();
+            members.sort_unstable();
+            format!("{{{}}}", members.join(","))
+        }
+        _ => written(value),
     }
 }
 
@@ -786,7 +952,17 @@ mod tests {
             doubling[format!("d{level}")] = json!({ "allOf": [before.clone(), before] });
         }
         let bomb = json!({ "$defs": doubling, "$ref": "#/$defs/d39" });
-        assert_eq!(errors(&bomb, &json!(null)), [" takes too long to be checked; say it shorter"]);
+        assert_eq!(refused(bomb.clone()), ["/s"]);
+        let stored = Schema::known(&bomb).errors(&json!(null), "/p");
+        assert_eq!(stored[0].pointer, "/p");
+        assert!(stored[0].detail.contains("at most 0 can be checked"), "{stored:?}");
+        // Each level of the instance doubles what is looked at, and the schema is small.
+        let twice = json!({ "properties": { "a": { "allOf": [{ "$ref": "#" }, { "$ref": "#" }] } } });
+        let mut deep = json!(1);
+        for _ in 0..25 {
+            deep = json!({ "a": deep });
+        }
+        assert_eq!(errors(&twice, &deep), [" takes too long to be checked against this schema; leave some of it out"]);
         let all_wrong = json!({ "items": { "type": "null" } });
         assert_eq!(errors(&all_wrong, &json!(vec![1; 500])).len(), MAX_ERRORS);
     }
