@@ -60,8 +60,9 @@ pub fn build_guests() -> Result<()> {
 /// Builds the host, in release unless it is for tests.
 pub fn build_host() -> Result<()> {
     let arguments: &[&str] = match FOR_TESTS.load(Relaxed) {
-        // The whole workspace, so that it wants the same features of the dependencies as the tests and finds them built.
-        true => &["build", "--workspace", "--bin", "hub"],
+        // With the tests of the whole workspace: alone it would want other features of the dependencies, the compiler for components
+        // among them, and all of them would be built once more.
+        true => &["build", "--workspace", "--tests", "--bin", "hub"],
         false => &["build", "--release", "--package", "host", "--bin", "hub"],
     };
     shell::step("host", || shell::run(shell::cargo().args(arguments), "see the compiler's messages above"))
