@@ -82,6 +82,45 @@ fn a_catalogue_becomes_services_and_follows_the_broker() {
 }
 
 #[test]
+fn an_import_sent_again_gets_the_first_answer_and_reads_no_broker() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let broker = Broker::new(&world);
+        broker.set_catalog(catalog(&["small"]));
+        let path = register(&world, &operator).await;
+        let import = || {
+            let body = json!({ "status": "PUBLISHED", "productFamily": "ISV" });
+            world.post(&format!("{path}/import"), body).by(&operator).key("import")
+        };
+        let first = import().send().await;
+        let id = first.expect(200).text("/services/0/serviceId");
+        let service = format!("/v1/services/{id}");
+        // Its services stand in the audit by the caller's name, as if they had been added by hand.
+        let created = world.get("/v1/audit-entries?action=services.create").by(&operator).send().await;
+        assert_eq!(created.expect(200).at("/items").as_array().map(Vec::len), Some(1));
+        let entry = created.at("/items/0");
+        let imported = world.get("/v1/audit-entries?action=imports.import").by(&operator).send().await;
+        assert_eq!((&entry["subjectId"], &entry["principal"]), (&json!(id), &imported.at("/items/0/principal")), "{entry}");
+
+        let edited = world.patch(&service, json!({ "displayName": "Ours" })).header("if-match", "*").by(&operator).send().await;
+        edited.expect(200);
+        broker.seen();
+        let again = import().send().await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.expect(200).json(), first.json());
+        assert_eq!(broker.count("GET", "catalog"), 0);
+        assert_eq!(world.get(&service).by(&operator).send().await.expect(200).text("/displayName"), "Ours");
+        // Another key is another import.
+        let body = json!({ "status": "PUBLISHED", "productFamily": "ISV" });
+        world.post(&format!("{path}/import"), body).by(&operator).key("other").send().await.expect(200);
+        assert_eq!(broker.count("GET", "catalog"), 1);
+        let edits = world.get("/v1/audit-entries?action=services.edit").by(&operator).send().await;
+        assert_eq!(edits.expect(200).at("/items").as_array().map(Vec::len), Some(2));
+    });
+}
+
+#[test]
 fn what_the_catalogue_does_not_take_is_reported_and_keeps_nothing_out() {
     simulated(|| async {
         let world = World::new().await;

@@ -1,7 +1,9 @@
 //! `/v1/services`
 
 use domain::{
-    Error, Id, JsonSchema, Kind, Permission, Result, Text, id,
+    Error, Id, JsonSchema, Kind, Permission, PrincipalId, Result, Text,
+    audit::AuditResult,
+    id,
     service::{Driver, Offer, Plan, ProductFamily, ServiceKind, ServiceRequest, ServiceStatus, TermRules},
 };
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,8 @@ use store::{
     services::{self, NewService, Service, ServiceFilter, ServicePatch},
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Sent, Shown, permit,
+    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Record, Sent, Shown,
+    permit,
 };
 
 pub async fn create(
@@ -105,13 +108,35 @@ async fn change(tx: &Tx<'_>, hub: &Hub, id: Id<id::Service>, version: Option<i64
     services::update(tx, id, patch, hub.now()).await
 }
 
+/// A service that a component imports for a caller.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedService {
+    /// The caller, for the audit.
+    by: ImportedBy,
+    /// The service as it is to be.
+    service: NewService,
+}
+
+/// The caller of an import.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImportedBy {
+    /// The person, token or app.
+    principal_id: PrincipalId,
+    /// The organization acted in.
+    organization_id: Id<id::Organization>,
+    /// The caller's own organization.
+    home_id: Id<id::Organization>,
+}
+
 /// For the component that imports services: the service with this id is to be like this, and stays where it stands if it is
 /// there. Every refusal names what it is about.
 pub async fn put_internally(
     hub: Hub,
     _: Internal,
     Path(id): Path<Id<id::Service>>,
-    Body(new): Body<NewService>,
+    Body(ImportedService { by, service: new }): Body<ImportedService>,
 ) -> Result<NoContent> {
     new.offer.check("/offer")?;
     let db = hub.db().await?;
@@ -121,9 +146,20 @@ pub async fn put_internally(
         description: new.description.clone(),
         offer: Some(new.offer.clone()),
     };
-    let put = db.in_transaction(async |tx| match is_there {
-        true => change(tx, &hub, id, None, &patch).await,
-        false => services::insert(tx, id, &new, hub.now()).await,
+    let put = db.in_transaction(async |tx| {
+        match is_there {
+            true => change(tx, &hub, id, None, &patch).await?,
+            false => services::insert(tx, id, &new, hub.now()).await?,
+        };
+        hub.concerns(by.home_id);
+        let what = Record {
+            organization_id: by.organization_id,
+            action: if is_there { "services.edit" } else { "services.create" },
+            principal: by.principal_id.into(),
+            subject_id: Some(id.to_string()),
+            result: AuditResult::Success,
+        };
+        hub.record(tx, what).await
     });
     match put.await {
         Ok(_) => Ok(NoContent),

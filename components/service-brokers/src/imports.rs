@@ -4,7 +4,7 @@
 //! is asked service by service, and what it refuses is reported and does not keep the others out.
 
 use domain::{
-    Error, Id, JsonSchema, Kind, Result, Text, id,
+    Error, Id, JsonSchema, Kind, PrincipalId, Result, Text, id,
     service::{ProductFamily, ServiceStatus},
 };
 use osb::{Got, Question};
@@ -143,11 +143,16 @@ pub async fn import(
     if !matches!(new.status, None | Some(ServiceStatus::Draft | ServiceStatus::Published)) {
         return Err(Error::invalid("/status", "is not where a service begins; write DRAFT or PUBLISHED"));
     }
+    // Sent again, it must neither read the broker anew nor put its services over what was edited since.
+    if let Some(first) = hub.replayed(&caller).await? {
+        return Ok(first);
+    }
     let broker = brokers::find(hub.db().await?, id).await?;
     let catalog = catalog(&hub, &broker).await?;
+    let by = ImportedBy { principal_id: caller.principal(), organization_id: caller.acting().id, home_id: caller.home().id };
     let (mut taken, mut refused) = (Vec::new(), Vec::new());
     for offering in &catalog.services {
-        match import_one(&hub, id, offering, &new).await {
+        match import_one(&hub, (id, by), offering, &new).await {
             Ok(one) => taken.push(one),
             Err(error) if error.kind == Kind::Invalid => refused.push((offering, error)),
             Err(error) => return Err(error),
@@ -210,7 +215,23 @@ async fn catalog(hub: &Hub, broker: &ServiceBroker) -> Result<Catalog> {
     }
 }
 
-/// What the catalogue is asked to write: what it takes as a `NewService`.
+/// The caller of an import, for the audit of its services.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImportedBy {
+    principal_id: PrincipalId,
+    organization_id: Id<id::Organization>,
+    home_id: Id<id::Organization>,
+}
+
+/// What the catalogue is asked to write, and for whom.
+#[derive(Serialize)]
+struct AskedPut<'a> {
+    by: ImportedBy,
+    service: AskedService<'a>,
+}
+
+/// What the catalogue takes as a `NewService`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AskedService<'a> {
@@ -246,7 +267,7 @@ struct AskedPlan<'a> {
 
 async fn import_one(
     hub: &Hub,
-    broker_id: Id<id::ServiceBroker>,
+    (broker_id, by): (Id<id::ServiceBroker>, ImportedBy),
     offering: &Offering,
     new: &NewImport,
 ) -> Result<(ImportedService, Vec<BrokerPlan>)> {
@@ -303,6 +324,7 @@ async fn import_one(
             status: new.status.unwrap_or(ServiceStatus::Draft),
             offer: AskedOffer { plans: raw.iter().map(|plan| &**plan).collect(), properties_schema: &schema },
         };
+        let asked = AskedPut { by, service: asked };
         match web::ask(hub, "catalogue", &format!("/internal/services/{service_id}"), &asked).await {
             Ok(_) => break,
             Err(error) if !last && error.fields.iter().any(|field| field.pointer.starts_with("/offer/propertiesSchema")) => {

@@ -178,9 +178,16 @@ impl Hub {
         })
     }
 
-    async fn first_answer(&self, tx: &Tx<'_>, caller: &Identity, key: Option<&Key>) -> Result<Option<Answer>> {
+    /// The first answer to a request that was sent before with its Idempotency-Key: for a handler that does something before its
+    /// transaction, such as to ask another host. [`Hub::write`] looks again.
+    pub async fn replayed<R>(&self, caller: &Identity) -> Result<Option<Sent<R>>> {
+        let key = self.key(caller).await?;
+        Ok(self.first_answer(self.db().await?, caller, key.as_ref()).await?.map(Sent::new))
+    }
+
+    async fn first_answer(&self, db: &Db, caller: &Identity, key: Option<&Key>) -> Result<Option<Answer>> {
         let Some(key) = key else { return Ok(None) };
-        let first = store::idempotency::find(tx, caller.principal(), &key.hash, self.now()).await?;
+        let first = store::idempotency::find(db, caller.principal(), &key.hash, self.now()).await?;
         first.map(|first| key.replay(first)).transpose()
     }
 
