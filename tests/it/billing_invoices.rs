@@ -1,21 +1,10 @@
 //! Invoices: right to the cent, once, without gaps, for whom they are and nobody else.
 
-use crate::billing_support::{Ground, Other, Row, csv, lines, pointers, subscription};
+use crate::billing_support::{Ground, Other, Row, csv, line, lines, pointers, subscription};
 use host::{Fault, Target};
 use serde_json::json;
 use std::time::Duration;
 use tests::{World, simulated};
-
-fn line(
-    period: &str,
-    sku: &str,
-    quantity: &str,
-    price: &str,
-    amount: i64,
-    rows: u64,
-) -> (String, String, String, String, i64, u64) {
-    (period.into(), sku.into(), quantity.into(), price.into(), amount, rows)
-}
 
 #[test]
 fn an_invoice_is_right_to_the_cent() {

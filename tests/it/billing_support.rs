@@ -109,6 +109,18 @@ pub fn pointers(answer: &Answer) -> Vec<String> {
     errors.as_array().into_iter().flatten().map(|error| error["pointer"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
+/// A line as [`lines`] gives it.
+pub fn line(
+    period: &str,
+    sku: &str,
+    quantity: &str,
+    price: &str,
+    amount: i64,
+    rows: u64,
+) -> (String, String, String, String, i64, u64) {
+    (period.into(), sku.into(), quantity.into(), price.into(), amount, rows)
+}
+
 /// What an invoice says, line by line: month, unit of stock, quantity, unit price, minor units, rows.
 pub fn lines(invoice: &Value) -> Vec<(String, String, String, String, i64, u64)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ mod audit_entries;
 mod billing_invoices;
 mod billing_support;
 mod billing_usage;
+mod billing_usage_voids;
 mod branding_branding;
 mod catalogue_services;
 mod catalogue_validation;

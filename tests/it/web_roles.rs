@@ -293,6 +293,10 @@ const ROUTES: &[Route] = &[
     route(One(UsageWrite), "POST /v1/usage-reports"),
     route(One(UsageRead), "GET /v1/usage-reports").lists("usageReportId"),
     route(One(UsageRead), "GET /v1/usage-reports/{usageReportId}"),
+    route(One(UsageRead), "GET /v1/usage-reports/{usageReportId}/rows"),
+    route(One(UsageWrite), "POST /v1/usage-voids"),
+    route(One(UsageRead), "GET /v1/usage-voids").lists("usageVoidId"),
+    route(One(UsageRead), "GET /v1/usage-voids/{usageVoidId}"),
     route(One(InvoiceWrite), "POST /v1/invoices").body(r#"{"organizationId":"{organizationId}","period":"2026-09"}"#),
     route(One(InvoiceRead), "GET /v1/invoices").lists("invoiceId"),
     route(One(InvoiceRead), "GET /v1/invoices/{invoiceId}"),
@@ -539,8 +543,13 @@ async fn bill(
         price: "1".into(),
         quantity: "1".into(),
     };
-    let report = world.call(Method::POST, "/v1/usage-reports").body("text/csv", csv(&[row])).by(operator);
+    let report = world.call(Method::POST, "/v1/usage-reports").body("text/csv", csv(std::slice::from_ref(&row))).by(operator);
     let report = report.acting_in(&of_provider).send().await;
+    let wrong = Row { sku: "wrong".into(), ..row.clone() };
+    let wrong = world.call(Method::POST, "/v1/usage-reports").body("text/csv", csv(&[wrong])).by(operator);
+    let wrong = wrong.acting_in(&of_provider).send().await.expect(201).text("/id");
+    let void = json!({ "usageReportId": wrong, "reason": "x" });
+    let void = world.post("/v1/usage-voids", void).by(operator).acting_in(&of_provider).send().await;
     let invoice = json!({ "organizationId": organization, "period": "2026-10" });
     let invoice = world.post("/v1/invoices", invoice).by(operator).send().await;
     let act = json!({ "organizationId": organization, "reason": "x", "durationMinutes": 1 });
@@ -568,6 +577,7 @@ async fn bill(
     has.insert("invoiceId", invoice.expect(201).text("/id"));
     // Of a provider with two customers, the last one.
     things.get_mut(provider).unwrap().insert("usageReportId", report.expect(201).text("/id"));
+    things.get_mut(provider).unwrap().insert("usageVoidId", void.expect(201).text("/id"));
 }
 
 /// A caller of each role in an organization of the kind that the role is for; of those that hold in bound organizations, one

@@ -1,7 +1,8 @@
-//! Usage reports in, invoices out.
+//! Usage reports in, voids of what was wrong in them, invoices out.
 
 mod invoices;
 mod usage_reports;
+mod usage_voids;
 
 use web::Routes;
 
@@ -11,6 +12,10 @@ pub fn routes() -> Routes {
         .post("/v1/usage-reports", usage_reports::create, "Import a usage report")
         .get("/v1/usage-reports", usage_reports::list, "List usage reports")
         .get("/v1/usage-reports/{usageReportId}", usage_reports::show, "Read a usage report")
+        .get("/v1/usage-reports/{usageReportId}/rows", usage_reports::rows, "List the usage that came with a report")
+        .post("/v1/usage-voids", usage_voids::create, "Void usage that is on no invoice yet")
+        .get("/v1/usage-voids", usage_voids::list, "List usage voids")
+        .get("/v1/usage-voids/{usageVoidId}", usage_voids::show, "Show a usage void")
         .post("/v1/invoices", invoices::create, "Issue an invoice for all usage of a customer that is on none yet")
         .get("/v1/invoices", invoices::list, "List invoices")
         .get("/v1/invoices/{invoiceId}", invoices::show, "Read an invoice with its lines")

@@ -9,7 +9,7 @@ use domain::{
 use serde::Deserialize;
 use store::{
     jobs::{self, NewJob},
-    usage,
+    usage::{self, Usage},
     usage_reports::{self, Import, UsageReport},
 };
 use web::{Bytes, Caller, Created, Csv, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
@@ -80,4 +80,17 @@ pub async fn show(
     Path(id): Path<Id<id::UsageReport>>,
 ) -> Result<Shown<UsageReport>> {
     usage_reports::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+}
+
+pub async fn rows(
+    hub: Hub,
+    caller: Caller<permit::UsageRead>,
+    Path(id): Path<Id<id::UsageReport>>,
+    Query(query): Query<PageQuery<id::Usage>>,
+) -> Result<Listing<Usage>> {
+    let page = Page::new(query.limit)?;
+    let (db, scope) = (hub.db().await?, caller.scope());
+    usage_reports::find(db, &scope, id).await?;
+    let found = usage::of_report(db, &scope, id, query.cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |usage| usage.id.to_string()))
 }

@@ -27,6 +27,7 @@ pub fn routes() -> Routes {
             match job.kind.as_str() {
                 contracts::ADVANCE | contracts::ACTIVATE => contracts::advance(hub, job).await,
                 domain::contract::USE => uses::add_up(hub, job).await,
+                domain::contract::VOID => uses::take_out(hub, job).await,
                 other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
             }
         })

@@ -43,6 +43,36 @@ pub async fn add_up(hub: Hub, job: Job) -> Result<()> {
         .await
 }
 
+/// Takes voided usage out of the sums again. Nobody is told: to use less crosses nothing.
+pub async fn take_out(hub: Hub, job: Job) -> Result<()> {
+    let malformed = |_| Error::malformed("job_payload", "The job's payload is not the id of a usage void.");
+    let void: Id<id::UsageVoid> = job.payload.parse().map_err(malformed)?;
+    let scope = Scope::below(job.organization_path.clone());
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let (mut sums, mut after) = (BTreeMap::<(Id<id::Contract>, Period), i64>::new(), None);
+            loop {
+                let page = usage::voided_on_contracts(tx, &scope, void, after, PAGE).await?;
+                for row in &page {
+                    after = Some(row.id);
+                    let sum = sums.entry((row.contract_id, row.period)).or_default();
+                    *sum = sum.saturating_add(row.amount.map_or(i64::MAX, |amount| amount.minor_units));
+                }
+                if page.len() < PAGE as usize {
+                    break;
+                }
+            }
+            for ((contract, period), sum) in sums {
+                if contracts::find(tx, &scope, contract).await?.terms.are_watched() {
+                    contracts::add_use(tx, contract, period, -sum).await?;
+                }
+            }
+            jobs::finish(tx, &job).await
+        })
+        .await
+}
+
 async fn add(tx: &Tx<'_>, hub: &Hub, scope: &Scope, job: &Job, (id, period): (Id<id::Contract>, Period), sum: i64) -> Result<()> {
     let contract = contracts::find(tx, scope, id).await?;
     if !contract.terms.are_watched() {

@@ -263,6 +263,8 @@ pub struct Used {
 /// The job that adds up what was used on contracts, of the component that has them: its payload is the first and the last id that
 /// the use may have, with a space between them.
 pub const USE: &str = "contract.use";
+/// The kind of a job that takes voided usage out of the sums again. Its payload is the id of the void.
+pub const VOID: &str = "contract.void";
 /// That component.
 pub const QUEUE: &str = "contracts";
 

@@ -8,6 +8,9 @@ use std::fmt;
 /// The result of a rule or of a store function.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The code of a fault that does not pass by itself.
+const INTERNAL_FAULT: &str = "internal_fault";
+
 /// The classes of failure that a caller can tell apart by what to do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -29,7 +32,7 @@ pub enum Kind {
     Invalid,
     /// Too often; see after how many seconds it may be tried again.
     TooMany,
-    /// A fault of ours or of something we need. Nothing was changed; the request can be repeated.
+    /// A fault of ours or of something we need. Nothing was changed; [`Error::passes`] says whether the request can be repeated.
     Unavailable,
 }
 
@@ -116,6 +119,23 @@ impl Error {
                 "The hub could not do this just now and has changed nothing. Send the same request again in a moment, with the same Idempotency-Key if it had one.",
             )
         }
+    }
+
+    /// A fault that does not pass by itself: a defect of ours, or a database that holds what it should not. `internal` is for the log.
+    pub fn fault(internal: impl Into<String>) -> Self {
+        Self {
+            internal: Some(internal.into()),
+            ..Self::new(
+                Kind::Unavailable,
+                INTERNAL_FAULT,
+                "The hub met a fault of its own and has changed nothing. To send the request again will not help: report the fault with the requestId of this answer.",
+            )
+        }
+    }
+
+    /// Whether it is a fault that passes: the same request can be sent again.
+    pub fn passes(&self) -> bool {
+        self.kind == Kind::Unavailable && self.code != INTERNAL_FAULT
     }
 
     /// Adds what the log should know.

@@ -76,6 +76,8 @@ nouns! {
     UsageReport "usr" "usage report";
     /// One row of usage.
     Usage "use" "usage row";
+    /// Usage that was voided together.
+    UsageVoid "uvd" "usage void";
     /// A package repository.
     PackageRepository "rep" "package repository";
     /// A service broker.

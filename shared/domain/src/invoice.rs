@@ -44,6 +44,8 @@ pub struct LineKey {
 /// One piece of usage on its way into a line.
 #[derive(Clone, Debug)]
 pub struct Used {
+    /// The row.
+    pub id: Id<id::Usage>,
     /// The line it belongs to.
     pub key: LineKey,
     /// What was used; a subscription is to one service.
@@ -83,6 +85,8 @@ struct Sum {
     description: (Instant, String),
     quantity: Decimal,
     usage_rows: u32,
+    /// The row with the largest quantity, which is the first to look at when the amount cannot be right.
+    largest: (Decimal, Id<id::Usage>),
 }
 
 impl Draft {
@@ -95,6 +99,7 @@ impl Draft {
             description: (used.used_at, used.description.clone()),
             quantity: Decimal::ZERO,
             usage_rows: 0,
+            largest: (used.quantity, used.id),
         });
         if sum.usage_rows == 0 && lines == LINES as usize {
             return Err(Error::new(
@@ -107,7 +112,10 @@ impl Draft {
         }
         sum.description = sum.description.clone().max((used.used_at, used.description));
         sum.usage_rows += 1;
-        sum.quantity = sum.quantity.checked_add(used.quantity).ok_or_else(|| too_large(&key))?;
+        if used.quantity > sum.largest.0 {
+            sum.largest = (used.quantity, used.id);
+        }
+        sum.quantity = sum.quantity.checked_add(used.quantity).ok_or_else(|| too_large(&key, sum.largest.1))?;
         Ok(())
     }
 
@@ -119,13 +127,20 @@ impl Draft {
     /// The lines in order, and their total.
     pub fn finish(self, currency: Currency) -> Result<(Vec<Line>, Money)> {
         let (mut lines, mut total) = (Vec::with_capacity(self.0.len()), Money::zero(currency));
+        let mut largest: Option<(i64, Id<id::Usage>)> = None;
         for (key, sum) in self.0 {
-            let amount = Money::of_line(sum.quantity, key.unit_price, currency).ok_or_else(|| too_large(&key))?;
+            let amount = Money::of_line(sum.quantity, key.unit_price, currency).ok_or_else(|| too_large(&key, sum.largest.1))?;
+            if largest.is_none_or(|(most, _)| amount.minor_units > most) {
+                largest = Some((amount.minor_units, sum.largest.1));
+            }
             total = total.checked_add(amount).ok_or_else(|| {
                 Error::new(
                     Kind::Invalid,
                     "amount_too_large",
-                    format!("The invoice's total is more than can be written in {currency}. {ASK}"),
+                    format!(
+                        "The invoice's total is more than can be written in {currency}. {}",
+                        look_at(largest.map_or(sum.largest.1, |(_, id)| id))
+                    ),
                 )
             })?;
             lines.push(Line {
@@ -141,16 +156,21 @@ impl Draft {
     }
 }
 
-const ASK: &str =
-    "Nothing was issued. Check the quantities and prices that were reported, and ask the operator to set wrong ones right.";
+fn look_at(largest: Id<id::Usage>) -> String {
+    format!("Nothing was issued. Void the rows that are wrong with POST /v1/usage-voids; look at the largest first: {largest}.")
+}
 
-fn too_large(key: &LineKey) -> Error {
+fn too_large(key: &LineKey, largest: Id<id::Usage>) -> Error {
     Error::new(
         Kind::Invalid,
         "amount_too_large",
         format!(
-            "The line of {} in {} under {} at {} comes to more than can be written. {ASK}",
-            key.sku, key.usage_period, key.subscription_id, key.unit_price
+            "The line of {} in {} under {} at {} comes to more than can be written. {}",
+            key.sku,
+            key.usage_period,
+            key.subscription_id,
+            key.unit_price,
+            look_at(largest)
         ),
     )
 }
@@ -224,6 +244,7 @@ mod tests {
 
     fn used(row: &UsageRow) -> Used {
         Used {
+            id: Id::from_uuid(uuid::Uuid::from_u128(row.number.into())),
             key: LineKey {
                 usage_period: row.period(),
                 subscription_id: row.subscription_id,
@@ -289,8 +310,13 @@ mod tests {
     #[test]
     fn amounts_beyond_what_can_be_written_are_refused() {
         let mut draft = Draft::default();
-        draft.add(of("999999999", "999999999")).unwrap();
-        assert_eq!(draft.finish("USD".parse().unwrap()).unwrap_err().code, "amount_too_large");
+        let largest = Id::from_uuid(uuid::Uuid::from_u128(7));
+        draft.add(of("1", "999999999")).unwrap();
+        draft.add(Used { id: largest, ..of("999999999", "999999999") }).unwrap();
+        draft.add(of("2", "999999999")).unwrap();
+        let refused = draft.finish("USD".parse().unwrap()).unwrap_err();
+        assert_eq!(refused.code, "amount_too_large");
+        assert!(refused.public.contains(&largest.to_string()), "{}", refused.public);
         let mut draft = Draft::default();
         for price in ["90000000", "90000001"] {
             draft.add(of("999999999", price)).unwrap();

@@ -5,7 +5,7 @@
 //! and the tag are read and bounded but not kept: the hub knows both by their ids, and a customer that was renamed
 //! between two exports has not used anything else.
 
-use crate::{Decimal, Error, FieldError, Id, Instant, Kind, Moment, Period, Result, Text, id};
+use crate::{Currency, Decimal, Error, FieldError, Id, Instant, Kind, Moment, Money, Period, Result, Text, id};
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 use std::{
@@ -46,6 +46,10 @@ pub const NEWEST: TimeDelta = TimeDelta::days(1);
 /// The most digits before the point of a number in a report. Fewer than a [`Decimal`] holds, so that a million of the
 /// largest rows still add up on one invoice line.
 const DIGITS: usize = 9;
+/// The most that one row comes to, in minor units of the customer's currency. Nine million such rows still add up on one invoice.
+pub const ROW_AMOUNT: i64 = 1_000_000_000_000;
+/// The most rows of usage that one void names by their ids.
+pub const VOIDED: usize = 1_000;
 
 /// One row of a usage report.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,6 +114,11 @@ impl UsageRow {
 }
 
 impl Content {
+    /// Whether what is billed is an amount that invoices have room for.
+    pub fn fits_an_invoice(&self, currency: Currency) -> bool {
+        Money::of_line(self.billable_quantity, self.unit_price, currency).is_some_and(|amount| amount.minor_units <= ROW_AMOUNT)
+    }
+
     /// The columns in which the two differ.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let same = [
@@ -338,24 +347,31 @@ pub fn check_age(rows: &[UsageRow], now: Instant) -> Result<()> {
 /// A subscription, as far as usage is concerned: whose it is, and of what.
 pub type Subscribed = (Id<id::Organization>, Id<id::Service>);
 
-/// Refuses rows of customers or subscriptions that are not among those the caller can act for. What is elsewhere is
-/// refused in the same words as what is nowhere.
+/// Refuses rows of customers or subscriptions that are not among those the caller can act for, and rows that no invoice of the
+/// customer can hold. What is elsewhere is refused in the same words as what is nowhere.
 pub fn check_places(
     rows: &[UsageRow],
-    customers: &BTreeSet<Id<id::Organization>>,
+    customers: &BTreeMap<Id<id::Organization>, Currency>,
     subscriptions: &BTreeMap<Id<id::Subscription>, Subscribed>,
 ) -> Result<()> {
     let mut faults = Faults::default();
     for row in rows {
-        if !customers.contains(&row.organization_id) {
+        let Some(currency) = customers.get(&row.organization_id) else {
             let detail = format!("there is no customer {} in the organizations you can act in", row.organization_id);
             faults.add(row.number, Some("Org Id"), detail);
-        } else if subscriptions.get(&row.subscription_id) != Some(&(row.organization_id, row.service_id)) {
+            continue;
+        };
+        if subscriptions.get(&row.subscription_id) != Some(&(row.organization_id, row.service_id)) {
             let detail = format!(
                 "there is no subscription {} of {} to {} that was ever active; GET /v1/subscriptions lists what there is",
                 row.subscription_id, row.organization_id, row.service_id
             );
             faults.add(row.number, Some("Subscription Id"), detail);
+        } else if !row.content.fits_an_invoice(*currency) {
+            let detail = format!(
+                "times Price comes to more than {ROW_AMOUNT} minor units of {currency}, the most of one row; correct the quantity or the price"
+            );
+            faults.add(row.number, Some("Billable Qty"), detail);
         }
     }
     faults.into_result()

@@ -483,9 +483,9 @@ pub async fn allows(
 /// The most that a month's use adds up to, in minor units: a hundred trillion dollars. A sum of all months stays an integer.
 const MOST: i64 = 10_000_000_000_000_000;
 
-/// Adds what was used on a contract in a month: what it came to before and after.
+/// Adds what was used on a contract in a month, or takes it out when it is negative: what it came to before and after.
 pub async fn add_use(tx: &Tx<'_>, id: Id<id::Contract>, period: Period, minor_units: i64) -> Result<Used> {
-    let added = minor_units.clamp(0, MOST);
+    let added = minor_units.clamp(-MOST, MOST);
     let month: Option<i64> = tx
         .query_opt(
             "INSERT INTO contract_uses (contract_id, period, minor_units) VALUES (?1, ?2, ?3)

@@ -162,12 +162,25 @@ fn fault(error: sqlite::Error) -> Error {
         sqlite::Error::Io(text) => text,
         other => format!("{other:?}"),
     };
-    let mut fault = Error::unavailable(&text);
     if text.contains("database is locked") {
-        fault.code = BUSY;
+        return Error { code: BUSY, ..Error::unavailable(text) };
     }
-    fault
+    if LASTING.iter().any(|lasting| text.contains(lasting)) { Error::fault(text) } else { Error::unavailable(text) }
 }
+
+/// What SQLite and the hosts say of a statement that will fail again: a broken constraint, a statement that is wrong, or a result or
+/// value beyond a limit. All else, such as a full disk, passes or is mended.
+const LASTING: [&str; 9] = [
+    "constraint failed",
+    "syntax error",
+    "no such ",
+    "has no column",
+    "datatype mismatch",
+    "too many SQL variables",
+    "too big",
+    "exceeds limit",
+    "malformed",
+];
 
 /// What a transaction does, without the type of its outcome: so that the transaction around it is compiled once in a
 /// component and not for every use.

@@ -218,7 +218,8 @@ async fn claim(tx: &Tx<'_>, head: &InvoiceHead) -> Result<()> {
          JOIN invoice_lines l ON l.invoice_id = ?1 AND l.usage_period = u.period AND l.subscription_id = u.subscription_id
              AND l.sku = u.sku AND l.datacenter = u.datacenter AND l.unit_price = u.unit_price
          WHERE u.organization_id = ?2 AND u.period <= ?3
-         AND NOT EXISTS (SELECT 1 FROM invoice_usage i WHERE i.usage_id = u.id)",
+         AND NOT EXISTS (SELECT 1 FROM invoice_usage i WHERE i.usage_id = u.id)
+         AND NOT EXISTS (SELECT 1 FROM voided_usage v WHERE v.usage_id = u.id)",
         params![head.id, head.organization_id, head.period],
     )
     .await?;

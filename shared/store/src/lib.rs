@@ -55,6 +55,7 @@ pub mod subscriptions;
 pub mod tasks;
 pub mod usage;
 pub mod usage_reports;
+pub mod usage_voids;
 mod value;
 pub mod vsphere;
 

@@ -45,6 +45,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     21 "0021_cloud_endpoints",
     22 "0022_redeployments",
     23 "0023_consent",
+    24 "0024_usage_voids",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

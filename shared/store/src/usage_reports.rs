@@ -3,7 +3,7 @@
 use crate::{Db, Row, Scope, Tx, invoices, params, usage, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Period, Result, id,
-    usage::{Keyed, UsageRow, is_late},
+    usage::{Keyed, ROWS, UsageRow, is_late},
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ pub struct UsageReport {
     pub rows: u32,
     /// How many of them were new.
     pub accepted: u32,
-    /// How many were there already, from this report or an earlier one, with the same content.
+    /// How many were there already, from this report or an earlier one, with the same content, void or not.
     pub duplicates: u32,
     /// How many of the new ones came late: after their month, or after its invoice. The next invoice has them.
     pub late: u32,
@@ -78,9 +78,17 @@ pub async fn import(tx: &Tx<'_>, scope: &Scope, new: &Import<'_>) -> Result<Usag
     let periods: Vec<String> = report.periods.iter().map(Period::to_string).collect();
     // Usage refers to its report, and only the database knows which rows are new: so the counts follow.
     tx.exec(
-        "INSERT INTO usage_reports (id, organization_id, source, periods, row_count, accepted, duplicates, late, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, ?6)",
-        params![report.id, report.organization_id, report.source, periods.join(" "), report.rows, report.created_at],
+        "INSERT INTO usage_reports (id, organization_id, source, periods, row_count, accepted, duplicates, late, created_at, first_usage_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, ?6, ?7)",
+        params![
+            report.id,
+            report.organization_id,
+            report.source,
+            periods.join(" "),
+            report.rows,
+            report.created_at,
+            new.first_usage_id.nth(0)
+        ],
     )
     .await?;
     for row in usage::insert(tx, new, late).await? {
@@ -122,6 +130,14 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::UsageReport>) -> Result<Usa
     db.query_opt(&format!("SELECT {COLUMNS} FROM {FROM} WHERE r.id = ?1 AND o.path >= ?2 AND o.path < ?3"), values, read)
         .await?
         .ok_or_else(|| Error::not_found("usage_report_not_found", "usage report", id))
+}
+
+/// The ids between which all rows that came with a report are, the first one left out. They are a series, so that they are found
+/// without an index of their own. `None` for a report with no new row.
+pub(crate) async fn series(db: &Db, id: Id<id::UsageReport>) -> Result<Option<(Id<id::Usage>, Id<id::Usage>)>> {
+    let sql = "SELECT first_usage_id FROM usage_reports WHERE id = ?1";
+    let first: Option<Option<Id<id::Usage>>> = db.query_opt(sql, params![id], |row| row.take()).await?;
+    Ok(first.flatten().map(|first| (first.nth(0), first.nth(ROWS as u32))))
 }
 
 /// A page of the reports within the scope, oldest first.

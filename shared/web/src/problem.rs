@@ -93,7 +93,7 @@ pub(crate) fn answer(hub: &Hub, error: &Error) -> Answer {
     answer.header("content-type", "application/problem+json");
     match status {
         401 => answer.header("www-authenticate", "Bearer"),
-        503 if error.retry_after.is_none() => answer.header("retry-after", "1"),
+        503 if error.retry_after.is_none() && error.passes() => answer.header("retry-after", "1"),
         _ => {}
     }
     if let Some(seconds) = error.retry_after {

@@ -1,0 +1,55 @@
+//! `/v1/usage-voids`
+
+use domain::{
+    Id, Result,
+    contract::{QUEUE, VOID},
+    id,
+};
+use store::{
+    jobs::{self, NewJob},
+    usage_voids::{self, NewUsageVoid, UsageVoid},
+};
+use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
+
+pub async fn create(
+    hub: Hub,
+    caller: Caller<permit::UsageWrite>,
+    Body(new): Body<NewUsageVoid>,
+) -> Result<Sent<Created<UsageVoid>>> {
+    let (id, job) = (hub.id(), hub.id());
+    hub.write(&caller, async |tx| {
+        let place = (id, caller.acting().id);
+        let (void, customers) = usage_voids::create(tx, &caller.scope(), place, &new, hub.now()).await?;
+        hub.audit("reason", &void.reason);
+        hub.audit("rows", &void.rows.to_string());
+        customers.into_iter().for_each(|customer| hub.concerns(customer));
+        // What the rows added to the use of contracts is taken out again.
+        let job = NewJob {
+            id: job,
+            queue: QUEUE,
+            kind: VOID,
+            organization_id: caller.acting().id,
+            payload: id.to_string(),
+            due_at: hub.now(),
+            trace: Some(&hub.traceparent()),
+            now: hub.now(),
+        };
+        jobs::enqueue(tx, job).await?;
+        Ok(Created::at(format!("/v1/usage-voids/{id}"), void))
+    })
+    .await
+}
+
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::UsageRead>,
+    Query(query): Query<PageQuery<id::UsageVoid>>,
+) -> Result<Listing<UsageVoid>> {
+    let page = Page::new(query.limit)?;
+    let found = usage_voids::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
+    Ok(Listing::new(&page, found, hub.target(), |void| void.id.to_string()))
+}
+
+pub async fn show(hub: Hub, caller: Caller<permit::UsageRead>, Path(id): Path<Id<id::UsageVoid>>) -> Result<Shown<UsageVoid>> {
+    usage_voids::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+}
