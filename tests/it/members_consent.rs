@@ -480,3 +480,20 @@ fn an_identity_provider_that_may_speak_for_the_domain_confirms_the_address() {
         world.get("/v1/me/invitations").bearer(&session).send().await.expect(200);
     });
 }
+
+#[test]
+fn an_account_that_others_can_open_founds_no_additional_provider() {
+    simulated(|| async {
+        let (world, shop, _) = ground().await;
+        let admin = world.member(&shop.operator, &shop.provider, "admin@contoso.example", &["PROVIDER_ADMINISTRATOR"]).await;
+        take(&world, &admin.actor, &shop.provider, "PROVIDER_ADMINISTRATOR", CEO).await;
+        let token = signed_in(&world, CEO, ATTACKERS).await.text("/accessToken");
+        let body = json!({
+            "kind": "PROVIDER", "displayName": "Second", "companyName": "Second", "country": "US", "currency": "USD",
+            "providerType": "ADDITIONAL", "mainProviderId": shop.provider,
+        });
+        let refused = world.post("/v1/organizations", body.clone()).bearer(&token).send().await;
+        refused.expect_problem(403, "address_unconfirmed");
+        world.post("/v1/organizations", body).by(&admin.actor).send().await.expect(201);
+    });
+}

@@ -1,9 +1,10 @@
 //! `/v1/organizations`
 
 use domain::{
-    Error, FieldError, Id, Instant, JsonSchema, Kind, OrganizationKind, Result, Role, Text,
+    Error, FieldError, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result, Role, Text,
     country::Country,
     id,
+    member::check_confirmed,
     organization::{OrganizationStatus, ProviderType, check_kind},
     role::Permissions,
 };
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use store::{
     Scope, Tx, access_tokens, bindings,
     organizations::{self, Filter, NewOrganization, Organization, OrganizationHead},
+    people,
 };
 use web::{
     Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent,
@@ -32,7 +34,10 @@ pub async fn create(
         check_kind(new.kind, parent.kind)?;
         let organization = organizations::insert(tx, &parent, id, &new, hub.now()).await?;
         if !caller.scope().path().reaches(&parent.path) {
-            // The caller's own additional provider: somebody has to be its first administrator.
+            // The caller's own additional provider: somebody has to be its first administrator, and no account that others open.
+            if let PrincipalId::Person(person) = caller.principal() {
+                check_confirmed(people::find(tx, person).await?.vouched_by.is_none())?;
+            }
             bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], id).await?;
         }
         name_first_administrators(&hub, tx, &caller, &parent.path, &[(id, &new)]).await?;
