@@ -4,18 +4,19 @@
 //! the result future and never from `execute`; one statement per call, the text after it is dropped unread; rows that
 //! are not read hold up the connection; dropping a connection rolls back.
 //!
+//! One thing more is said at every open, in case a guest does not: WAL and `synchronous = FULL`.
+//!
 //! What differs is cost. Spin opens a connection per `open` and hands every statement to a thread; here connections are
 //! pooled and short statements run where the guest runs, so nobody may block: waiting for a lock is done on the
-//! runtime's clock, see [`session`].
+//! runtime's clock, see [`session`]. Writers pass one gate and write on one connection; each COMMIT is SQLite's own.
 
+mod checkpoint;
 mod database;
 mod gate;
-mod group;
 mod guest;
 mod rows;
 mod session;
 mod success;
-mod sync;
 
 pub(crate) use database::Database;
 pub(crate) use guest::link;

@@ -56,12 +56,21 @@ fn one_statement_per_call_the_rest_is_dropped() {
     simulated(async |hub, _dir| {
         let outcomes = run(
             &hub,
-            json!(
-                [sql("CREATE TABLE t (a)"), sql("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)"), sql("SELECT a FROM t"),]
-            ),
+            json!([
+                sql("CREATE TABLE t (a)"),
+                sql("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)"),
+                sql("INSERT INTO t VALUES (3); this is not sql"),
+                sql("INSERT INTO t VALUES (';') ; -- and so on"),
+                sql("/* ; */ INSERT INTO t VALUES (5);"),
+                sql("CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END; DROP TABLE t"),
+                sql("BEGIN IMMEDIATE; ROLLBACK"),
+                sql("INSERT INTO t VALUES (6);;"),
+                sql("COMMIT; BEGIN"),
+                sql("SELECT a FROM t"),
+            ]),
         )
         .await;
-        assert_eq!(outcomes[2], json!([[1]]));
+        assert_eq!(outcomes[9], json!([[1], [3], [";"], [5], [6]]), "{outcomes}");
     });
 }
 
@@ -324,7 +333,73 @@ fn sqlites_own_defaults_hold() {
             ]),
         )
         .await;
-        assert_eq!(outcomes, json!([[[1]], [["delete"]], [[2]], [["3.49.1"]]]));
+        // But for WAL, which the host sets at every open, as `synchronous`.
+        assert_eq!(outcomes, json!([[[1]], [["wal"]], [[2]], [["3.54.1"]]]));
+    });
+}
+
+#[test]
+fn wal_and_full_are_set_at_every_open() {
+    simulated(async |hub, dir| {
+        let settings = json!([sql("PRAGMA journal_mode"), sql("PRAGMA synchronous")]);
+        assert_eq!(run(&hub, settings.clone()).await, json!([[["wal"]], [[2]]]));
+        hub.kill();
+        // As a backup leaves it that was made by VACUUM INTO.
+        let other = rusqlite::Connection::open(dir.path().join("sqlite_db.db")).unwrap();
+        other.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF").unwrap();
+        drop(other);
+        let hub = probe(dir.path()).simulated(1, crate::host_support::new_year()).start().await.unwrap();
+        assert_eq!(run(&hub, settings).await, json!([[["wal"]], [[2]]]));
+    });
+}
+
+#[test]
+fn sqlite_is_built_with_its_own_settings() {
+    simulated(async |hub, _dir| {
+        let options = run(&hub, json!([sql("PRAGMA compile_options")])).await;
+        let options: Vec<&str> = options[0].as_array().unwrap().iter().filter_map(|row| row[0].as_str()).collect();
+        let value = |name: &str| options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+        // The one of ours, and what would be SQLite's own where it says it.
+        assert_eq!(value("DEFAULT_MEMSTATUS"), Some("0"), "{options:?}");
+        for (name, own) in [
+            ("STMTJRNL_SPILL", "65536"),
+            ("DEFAULT_LOOKASIDE", "1200,40"),
+            ("DEFAULT_PCACHE_INITSZ", "20"),
+            ("DEFAULT_CACHE_SIZE", "-2000"),
+            ("DEFAULT_MMAP_SIZE", "0"),
+            ("DEFAULT_PAGE_SIZE", "4096"),
+            ("DEFAULT_SYNCHRONOUS", "2"),
+            ("DEFAULT_WAL_SYNCHRONOUS", "2"),
+            ("DEFAULT_WAL_AUTOCHECKPOINT", "1000"),
+            ("TEMP_STORE", "1"),
+            ("THREADSAFE", "1"),
+        ] {
+            assert!(value(name).is_none_or(|value| value == own), "{name}: {options:?}");
+        }
+    });
+}
+
+/// A statement that changes many pages and may fail keeps what they were, in a journal of its own: in memory first, then in a file.
+#[test]
+fn a_statement_may_change_any_number_of_pages() {
+    simulated(async |hub, _dir| {
+        let fill = format!("INSERT INTO t SELECT i, 0, zeroblob(900) FROM ({})", rows(10_000));
+        let outcomes = run(
+            &hub,
+            json!([
+                sql("CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER NOT NULL CHECK (b < 2), c BLOB)"),
+                sql(&fill),
+                sql("BEGIN IMMEDIATE"),
+                sql("UPDATE t SET b = b + 1"),
+                sql("UPDATE t SET b = b + CASE a WHEN 9999 THEN 1 ELSE 0 END"),
+                sql("COMMIT"),
+                sql("SELECT sum(b), count(*) FROM t"),
+            ]),
+        )
+        .await;
+        assert_eq!([&outcomes[1], &outcomes[3], &outcomes[5]], [&json!([]), &json!([]), &json!([])], "{outcomes}");
+        assert!(outcomes[4]["error"].as_str().unwrap().contains("CHECK constraint failed"), "{outcomes}");
+        assert_eq!(outcomes[6], json!([[10_000, 10_000]]));
     });
 }
 
@@ -351,18 +426,67 @@ async fn threads_do_not_block_each_other() {
     assert_eq!(outcomes, json!([[[40]]]));
 }
 
+/// What the write-ahead log of the database here may have between writes.
+const LOG: u64 = 16_000_000;
+
+fn log_bytes(dir: &std::path::Path) -> u64 {
+    std::fs::metadata(dir.join("sqlite_db.db-wal")).map_or(0, |file| file.len())
+}
+
+/// Waits until the log is as small as it may be, and says for how long.
+async fn until_small(dir: &std::path::Path) -> Duration {
+    let began = std::time::Instant::now();
+    while log_bytes(dir) >= LOG {
+        assert!(began.elapsed() < Duration::from_secs(10), "{} bytes after {:?}", log_bytes(dir), began.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    began.elapsed()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_write_ahead_log_stays_bounded() {
+async fn the_write_ahead_log_stays_below_16_mb() {
     let dir = tempfile::tempdir().unwrap();
     let hub = probe(dir.path()).start().await.unwrap();
-    run(&hub, json!([sql("PRAGMA journal_mode = wal"), sql("CREATE TABLE t (a)")])).await;
-    // 100 MB, in transactions of half a megabyte.
+    run(&hub, json!([sql("CREATE TABLE t (a)")])).await;
+    // 100 MB, in transactions of half a megabyte by four at once.
+    let insert = json!([sql("INSERT INTO t VALUES (zeroblob(500000))")]);
+    let mut highest = 0;
     for _ in 0..50 {
-        let insert = sql("INSERT INTO t VALUES (zeroblob(500000))");
-        let outcomes = run(&hub, json!([insert, insert, insert, insert])).await;
-        assert_eq!(outcomes, json!([[], [], [], []]));
+        let four = (0..4).map(|_| run(&hub, insert.clone()));
+        for outcome in futures::future::join_all(four).await {
+            assert_eq!(outcome, json!([[]]));
+        }
+        highest = highest.max(log_bytes(dir.path()));
     }
-    let log = std::fs::metadata(dir.path().join("sqlite_db.db-wal")).unwrap().len();
-    assert!(log < 50 << 20, "{log} bytes");
+    assert!(highest < LOG, "{highest} bytes");
     assert_eq!(run(&hub, json!([sql("SELECT count(*) FROM t")])).await, json!([[[200]]]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_larger_write_ahead_log_is_cut_when_its_last_reader_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = probe(dir.path()).start().await.unwrap();
+    run(&hub, json!([sql("CREATE TABLE t (a)"), sql("INSERT INTO t VALUES (0)")])).await;
+    // One transaction of 40 MB.
+    let large = sql(
+        "INSERT INTO t SELECT zeroblob(400000) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)), (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))",
+    );
+    assert_eq!(run(&hub, json!([large])).await, json!([[]]));
+    until_small(dir.path()).await;
+
+    // A reader, as a backup is one, that began before.
+    let reader = rusqlite::Connection::open(dir.path().join("sqlite_db.db")).unwrap();
+    let count = || reader.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(), 101);
+    assert_eq!(run(&hub, json!([large])).await, json!([[]]));
+    // Writers are not held up by it meanwhile, and it sees what it saw.
+    for _ in 0..20 {
+        assert_eq!(run(&hub, json!([sql("INSERT INTO t VALUES (1)")])).await, json!([[]]));
+    }
+    assert!(log_bytes(dir.path()) > 40_000_000);
+    assert_eq!(count(), 101);
+    reader.execute_batch("ROLLBACK").unwrap();
+    until_small(dir.path()).await;
+    assert_eq!(run(&hub, json!([sql("SELECT count(*) FROM t")])).await, json!([[[221]]]));
 }

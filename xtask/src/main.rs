@@ -24,6 +24,7 @@ mod tools;
 mod tour;
 mod up;
 mod usage;
+mod usage_load;
 mod vsphere;
 
 use std::net::SocketAddr;

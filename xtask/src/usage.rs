@@ -13,6 +13,13 @@ pub const MONTH: &str = "usage-2026-10.csv";
 /// Five rows that arrive after the invoices.
 pub const LATE: &str = "usage-late-2026-10.csv";
 
+/// The line of names that every report begins with.
+pub fn header() -> Result<String> {
+    let file = shell::root().join("tests/data").join(MONTH);
+    let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().trim_end().to_owned() + "\n")
+}
+
 /// Fills a template: `{month}` and `{before}` by the months, everything else by `values`. Rows of days
 /// that the month does not have are left out.
 pub fn report(name: &str, month: Month, values: &[(&str, &str)]) -> Result<String> {

@@ -48,6 +48,9 @@ pub async fn run(hub: Hub, _: Internal) -> Result<Shown<Ticked>> {
         ran += ran_now;
     }
     prune(&hub).await?;
+    if let Err(error) = db.checkpoint().await {
+        hub.warn("the write-ahead log was not checkpointed", &error);
+    }
     let waiting = jobs::next_due(db).await?.map(|due| (due - hub.now()).num_milliseconds().max(0));
     let next_tick_in_ms = if unanswered.is_empty() { waiting } else { waiting.map(|waiting| waiting.max(RETRY_MS)) };
     Ok(Shown(Ticked { ran, next_tick_in_ms }))

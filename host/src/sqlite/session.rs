@@ -1,18 +1,18 @@
 //! One guest's connection: statements in turn, and waiting for locks without blocking a thread.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{ErrorCode, ToSql, TransactionState, params_from_iter};
+use rusqlite::{Batch, CachedStatement, Connection, ErrorCode, Statement, ToSql, TransactionState, params_from_iter};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::database::{Database, Pooled, has_committed, owes_references, watch_commits};
+use super::database::{Database, Pooled};
 use super::gate::Held;
-use super::group::{self, Committed};
-use super::sync::Written;
 use super::{BUSY_TIMEOUT, Outcome};
 use crate::bindings::spin::sqlite::sqlite::{RowResult, Value};
 
@@ -24,6 +24,9 @@ const BUSY_SNAPSHOT: i32 = 517;
 
 /// What begins a statement that changes rows.
 const CHANGES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
+
+/// A transaction that has had the gate for so long runs its further statements apart from the other guests of its thread.
+const LONG: Duration = Duration::from_millis(20);
 
 /// How long to wait before trying again, in milliseconds; the last one repeats. SQLite's own schedule.
 const BACKOFF: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
@@ -46,13 +49,9 @@ pub(super) struct State {
     pooled: Option<Pooled>,
     /// This guest's own connection while `pooled` is the database's writer.
     aside: Option<Pooled>,
-    /// Whether this guest's transaction is one of several on the writer that are committed at once, and not the first.
-    joined: bool,
-    /// The write gate, from the statement that begins to write until the transaction ends.
-    gate: Option<Held>,
+    /// The write gate, and since when it is held: from the statement that begins to write until the transaction ends.
+    gate: Option<(Held, Instant)>,
     closed: bool,
-    /// What the last commit wrote or saw, until it is known to be on the disk.
-    written: Option<Written>,
     /// Whether this guest changed rows on `pooled`, which otherwise still has the counters of the guest before.
     changed: bool,
     /// What this guest last changed on a connection that it no longer has.
@@ -72,14 +71,10 @@ pub(crate) type Turn = OwnedMutexGuard<()>;
 /// What one try at a statement came to.
 enum Attempt {
     Done(Outcome),
-    /// It ended a transaction that is committed with others.
-    Grouped(Committed),
     NeedsGate,
     /// It would write, on a connection that is not for that.
     NeedsWriter,
     Busy(String),
-    /// It would wait for the disk, on a thread that must not.
-    Syncs,
     Closed,
 }
 
@@ -95,25 +90,17 @@ impl Session {
         self.0.turn.clone().lock_owned().await
     }
 
-    /// Runs one statement to its end.
-    ///
-    /// Inline, on the thread that runs the guest: that takes microseconds, less than handing it to another thread. Only
-    /// commits that SQLite itself brings to the disk are handed over; others wait for the database's syncer.
+    /// Runs one statement to its end, on the thread that runs the guest: for most that takes microseconds, less than handing
+    /// it to another thread.
     pub(crate) async fn execute(&self, sql: &str, parameters: &[Value]) -> Outcome {
-        // With one thread there is none to hand a statement to, and a simulated hub must not.
-        let may_block = !has_threads();
         let mut gate = None;
         let mut deadline = None;
         let mut tries = 0;
         loop {
-            let mut attempt = self.lock().attempt(&self.0.database, sql, parameters, &mut gate, may_block);
-            if matches!(attempt, Attempt::Syncs) {
-                attempt = self.elsewhere(sql, parameters, &mut gate).await;
-            }
+            let attempt = self.lock().attempt(&self.0.database, sql, parameters, &mut gate);
             let failure = match attempt {
-                Attempt::Done(outcome) => return self.durable(outcome).await,
-                Attempt::Grouped(committed) => return self.committed(committed).await,
-                Attempt::Syncs | Attempt::NeedsWriter => "a statement was handed on twice".to_owned(),
+                Attempt::Done(outcome) => return outcome,
+                Attempt::NeedsWriter => "a statement was handed on twice".to_owned(),
                 Attempt::Closed => std::future::pending().await,
                 Attempt::NeedsGate => {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + BUSY_TIMEOUT);
@@ -141,49 +128,6 @@ impl Session {
         }
     }
 
-    /// The outcome of a COMMIT, once those that it is one of are committed and on the disk.
-    async fn committed(&self, committed: Committed) -> Outcome {
-        match committed.await {
-            Ok(Ok(written)) => {
-                self.lock().written = Some(written);
-                self.durable(Outcome::default()).await
-            }
-            Ok(Err(text)) => Outcome::failed(text),
-            // Only the end of the hub takes the group away.
-            Err(_) => std::future::pending().await,
-        }
-    }
-
-    /// The outcome of a statement, once what it committed is on the disk.
-    async fn durable(&self, outcome: Outcome) -> Outcome {
-        let written = self.lock().written.take();
-        let (Some(written), Some(syncer), None) = (written, self.0.database.syncer(), &outcome.error) else { return outcome };
-        match syncer.durable(written, self.0.database.is_crowded()).await {
-            Ok(()) => {
-                self.0.database.caught_up().await;
-                outcome
-            }
-            Err(text) => Outcome::failed(text),
-        }
-    }
-
-    /// Tries a statement on a thread that may block.
-    async fn elsewhere(&self, sql: &str, parameters: &[Value], gate: &mut Option<Held>) -> Attempt {
-        let (inner, sql, parameters) = (self.0.clone(), sql.to_owned(), parameters.to_vec());
-        let mut held = gate.take();
-        let run = move || {
-            let attempt = lock(&inner.state).attempt(&inner.database, &sql, &parameters, &mut held, true);
-            (attempt, held)
-        };
-        match tokio::task::spawn_blocking(run).await {
-            Ok((attempt, held)) => {
-                *gate = held;
-                attempt
-            }
-            Err(error) => Attempt::Done(Outcome::failed(error.to_string())),
-        }
-    }
-
     pub(crate) fn changes(&self) -> u64 {
         self.lock().counters().changes
     }
@@ -195,10 +139,6 @@ impl Session {
     /// Loses the connection as a network would: whatever was open on it is rolled back.
     pub(crate) fn disconnect(&self) {
         let mut state = self.lock();
-        if std::mem::take(&mut state.joined) {
-            // It goes with what others have left open on it.
-            self.0.database.group.lost();
-        }
         state.pooled = None;
         state.aside = None;
         state.gate = None;
@@ -214,7 +154,6 @@ impl Drop for Inner {
         self.database.unregister(self.id);
         let mut state = lock(&self.state);
         let state = &mut *state;
-        state.leave_group(&self.database);
         for pooled in state.pooled.take().into_iter().chain(state.aside.take()) {
             self.database.give_back(pooled);
         }
@@ -230,7 +169,6 @@ impl State {
     pub(super) fn close(state: &Mutex<Self>) {
         let mut state = lock(state);
         state.closed = true;
-        state.joined = false;
         state.pooled = None;
         state.aside = None;
         state.gate = None;
@@ -266,14 +204,7 @@ impl State {
         }
     }
 
-    fn attempt(
-        &mut self,
-        database: &Arc<Database>,
-        sql: &str,
-        parameters: &[Value],
-        gate: &mut Option<Held>,
-        may_block: bool,
-    ) -> Attempt {
+    fn attempt(&mut self, database: &Database, sql: &str, parameters: &[Value], gate: &mut Option<Held>) -> Attempt {
         if self.closed {
             return Attempt::Closed;
         }
@@ -283,18 +214,15 @@ impl State {
                 Err(error) => return Attempt::failed(&error, true),
             }
         }
-        let mut attempt = self.try_here(database, sql, parameters, gate, may_block);
+        let mut attempt = self.try_here(database, sql, parameters, gate);
         if matches!(attempt, Attempt::NeedsWriter) {
             attempt = match self.go_to_writer(database) {
-                Ok(()) => self.try_here(database, sql, parameters, gate, may_block),
+                Ok(()) => self.try_here(database, sql, parameters, gate),
                 Err(error) => Attempt::failed(&error, true),
             };
         }
-        if self.joined && self.gate.is_none() {
-            self.gate = gate.take();
-        }
-        let waits = matches!(attempt, Attempt::NeedsGate | Attempt::Syncs);
-        if !waits && self.is_through(database) {
+        let is_through = self.pooled.as_ref().is_some_and(|pooled| pooled.connection.is_autocommit());
+        if is_through && !matches!(attempt, Attempt::NeedsGate) {
             self.go_back(database);
             self.gate = None;
             *gate = None;
@@ -302,108 +230,12 @@ impl State {
         attempt
     }
 
-    /// Whether this guest has no transaction under way.
-    fn is_through(&self, database: &Database) -> bool {
-        let among_others = self.aside.is_some() && database.group.is_open();
-        match &self.pooled {
-            Some(_) if among_others => !self.joined,
-            Some(pooled) => pooled.connection.is_autocommit(),
-            None => false,
-        }
-    }
-
-    /// Begins or ends a transaction that is committed with others; `None` for any other statement. Only on the writer.
-    fn grouped(&mut self, database: &Arc<Database>, sql: &str) -> Option<Attempt> {
-        let writer = self.pooled.as_ref()?;
-        let connection = &writer.connection;
-        match (self.joined, database.group.is_open(), Bound::of(sql)) {
-            (false, false, Some(Bound::Commit)) => {
-                let gathers = !connection.is_autocommit() && !owes_references(connection) && database.gathers(writer);
-                gathers.then(|| Attempt::Grouped(database.leave_open()))
-            }
-            (false, true, Some(Bound::Begin)) => {
-                let failed = self.bound(database, group::BEGIN);
-                self.joined = failed.is_none();
-                Some(failed.unwrap_or_else(|| Attempt::Done(Outcome::default())))
-            }
-            (false, true, _) => {
-                // What is no transaction of its own, or of another kind, may not run within one.
-                database.settle_on(writer);
-                None
-            }
-            (true, _, Some(Bound::Commit)) => {
-                if owes_references(connection) {
-                    // As COMMIT itself says, and leaves the transaction as it is.
-                    return Some(Attempt::Done(Outcome::failed("FOREIGN KEY constraint failed".to_owned())));
-                }
-                if let Some(failed) = self.bound(database, group::END) {
-                    return Some(failed);
-                }
-                self.joined = false;
-                let committed = database.leave_open();
-                self.settle_if_alone(database);
-                Some(Attempt::Grouped(committed))
-            }
-            (true, _, Some(Bound::Rollback)) => {
-                let committed = database.group.witness();
-                self.leave_group(database);
-                Some(committed.map_or_else(|| Attempt::Done(Outcome::default()), Attempt::Grouped))
-            }
-            _ => None,
-        }
-    }
-
-    /// Runs what begins or ends one of several.
-    fn bound(&mut self, database: &Database, sql: &str) -> Option<Attempt> {
-        let connection = &self.pooled.as_ref()?.connection;
-        let error = connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).err()?;
-        if connection.is_autocommit() {
-            // SQLite has rolled back all.
-            self.joined = false;
-            database.group.lost();
-        }
-        Some(Attempt::Done(Outcome::failed(error.to_string())))
-    }
-
-    /// Commits what is left open, unless it is worth waiting for more.
-    fn settle_if_alone(&self, database: &Arc<Database>) {
-        if let Some(writer) = &self.pooled
-            && database.group.is_open()
-            && !database.gathers(writer)
-        {
-            database.settle_on(writer);
-        }
-    }
-
-    /// Rolls back this guest's transaction alone, if it is one of several.
-    fn leave_group(&mut self, database: &Arc<Database>) {
-        let (true, Some(writer)) = (std::mem::take(&mut self.joined), &self.pooled) else { return };
-        if writer.connection.execute_batch(group::UNDO).is_err() {
-            // With what it wrote still there, nothing of it may be committed.
-            _ = writer.connection.execute_batch("ROLLBACK");
-            database.group.lost();
-        }
-        self.settle_if_alone(database);
-    }
-
     /// Tries a statement on the connection that the session has.
-    fn try_here(
-        &mut self,
-        database: &Arc<Database>,
-        sql: &str,
-        parameters: &[Value],
-        gate: &mut Option<Held>,
-        may_block: bool,
-    ) -> Attempt {
-        if self.aside.is_some()
-            && let Some(attempt) = self.grouped(database, sql)
-        {
-            return attempt;
-        }
+    fn try_here(&mut self, database: &Database, sql: &str, parameters: &[Value], gate: &mut Option<Held>) -> Attempt {
         let Some(pooled) = &self.pooled else { return Attempt::Closed };
         let connection = &pooled.connection;
-        let before = connection.transaction_state(None).unwrap_or(TransactionState::None);
-        let mut statement = match connection.prepare_cached(sql) {
+        let before = connection.transaction_state(None::<&str>).unwrap_or(TransactionState::None);
+        let mut statement = match Prepared::first_of(connection, sql) {
             Ok(statement) => statement,
             Err(error) => return Attempt::failed(&error, before == TransactionState::None),
         };
@@ -417,48 +249,29 @@ impl State {
                     None => return Attempt::NeedsGate,
                 }
             }
-            // Whoever has set something on their own connection keeps it.
+            // A guest that has set something on its connection keeps it.
             if self.aside.is_none() && connection.is_autocommit() && !pooled.is_marked() {
                 return Attempt::NeedsWriter;
             }
-            if self.aside.is_none() {
-                database.settle();
-            }
-        }
-        if writes && before == TransactionState::Read && self.gate.is_none() && database.group.is_open() {
-            // What was read may be written to now, unless what is left open is in the way.
-            let _gate = database.gate.try_enter().inspect(|_| database.settle());
         }
         let commits = match before {
             TransactionState::None => writes && connection.is_autocommit() && !says(sql, "BEGIN"),
             _ => says(sql, "COMMIT") || says(sql, "END"),
         };
-        if commits && !may_block && database.is_shared() && !pooled.only_writes() {
-            return Attempt::Syncs;
-        }
-        let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+        let is_long = self.gate.as_ref().is_some_and(|(_, since)| since.elapsed() > LONG);
+        let columns = statement.column_names().map(str::to_owned).collect();
         let mut rows = Vec::new();
-        watch_commits();
-        let result = run(&mut statement, parameters, &mut rows);
+        let result = match (commits || is_long) && database.is_shared() {
+            true => apart(|| run(&mut statement, parameters, &mut rows)),
+            false => run(&mut statement, parameters, &mut rows),
+        };
         drop(statement);
         self.changed |= writes && CHANGES.iter().any(|word| says(sql, word));
-        // Something that nobody took for its end, or a fault, may have ended what several have open.
-        let ended_all = self.joined && connection.is_autocommit();
-        self.joined &= !ended_all;
-        if commits || has_committed() {
-            // Before the gate opens: whoever goes in next then waits for this as well.
-            self.written = database.committed(pooled.only_writes());
-            if let (true, Some(written)) = (ended_all, self.written) {
-                database.group.end(Ok(written));
-            }
-        } else if ended_all {
-            database.group.lost();
-        }
         if !connection.is_autocommit() && self.gate.is_none() {
             // Kept until the transaction ends. One that upgraded from reading takes the gate if it is free.
-            let writing = matches!(connection.transaction_state(None), Ok(TransactionState::Write));
+            let writing = matches!(connection.transaction_state(None::<&str>), Ok(TransactionState::Write));
             let late = || database.gate.try_enter();
-            self.gate = gate.take().or_else(|| writing.then(late).flatten());
+            self.gate = gate.take().or_else(|| writing.then(late).flatten()).map(|held| (held, Instant::now()));
         }
         let error = match result {
             Ok(()) => None,
@@ -506,20 +319,50 @@ fn says(sql: &str, word: &str) -> bool {
     sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
-/// What begins or ends a transaction, if it is said in so many words. What is said otherwise is SQLite's to understand.
-#[derive(Clone, Copy)]
-enum Bound {
-    Begin,
-    Commit,
-    Rollback,
+/// Runs what may take long, or waits for the disk, on this thread, while another one takes over the other guests of it. With
+/// one thread there is none, and a simulated hub must not have one.
+fn apart<T>(run: impl FnOnce() -> T) -> T {
+    match has_threads() {
+        true => tokio::task::block_in_place(run),
+        false => run(),
+    }
 }
 
-impl Bound {
-    fn of(sql: &str) -> Option<Self> {
-        const SAID: [(&str, Bound); 4] =
-            [("BEGIN IMMEDIATE", Bound::Begin), ("COMMIT", Bound::Commit), ("END", Bound::Commit), ("ROLLBACK", Bound::Rollback)];
-        let sql = sql.trim().trim_end_matches(';').trim_end();
-        SAID.into_iter().find(|(words, _)| sql.eq_ignore_ascii_case(words)).map(|(_, bound)| bound)
+/// A statement that is ready to run.
+enum Prepared<'c> {
+    /// As the connection keeps it.
+    Kept(CachedStatement<'c>),
+    /// The first one of a text that goes on.
+    Once(Statement<'c>),
+}
+
+impl<'c> Prepared<'c> {
+    /// The first statement of a text. What follows it is dropped unread, as on Spin; rusqlite would refuse it.
+    fn first_of(connection: &'c Connection, sql: &str) -> rusqlite::Result<Self> {
+        if !sql.trim_end().trim_end_matches(';').contains(';') {
+            return connection.prepare_cached(sql).map(Self::Kept);
+        }
+        Batch::new(connection, sql).next()?.map(Self::Once).ok_or(rusqlite::Error::Empty)
+    }
+}
+
+impl<'c> Deref for Prepared<'c> {
+    type Target = Statement<'c>;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Kept(statement) => statement,
+            Self::Once(statement) => statement,
+        }
+    }
+}
+
+impl DerefMut for Prepared<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Kept(statement) => statement,
+            Self::Once(statement) => statement,
+        }
     }
 }
 

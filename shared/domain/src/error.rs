@@ -32,7 +32,8 @@ pub enum Kind {
     Invalid,
     /// Too often; see after how many seconds it may be tried again.
     TooMany,
-    /// A fault of ours or of something we need. Nothing was changed; [`Error::passes`] says whether the request can be repeated.
+    /// A fault of ours or of something we need. Nothing was changed, unless the code is `outcome_unknown`; [`Error::passes`] says
+    /// whether the request can be repeated.
     Unavailable,
 }
 
@@ -129,6 +130,18 @@ impl Error {
                 Kind::Unavailable,
                 INTERNAL_FAULT,
                 "The hub met a fault of its own and has changed nothing. To send the request again will not help: report the fault with the requestId of this answer.",
+            )
+        }
+    }
+
+    /// A fault while a change was being committed: it may have been made or not. `internal` is for the log.
+    pub fn outcome_unknown(internal: impl Into<String>) -> Self {
+        Self {
+            internal: Some(internal.into()),
+            ..Self::new(
+                Kind::Unavailable,
+                "outcome_unknown",
+                "The database failed while it stored this, so it may have been done. If the request had an Idempotency-Key, send it again with the same key: it is then done exactly once. Otherwise look first whether it was done.",
             )
         }
     }

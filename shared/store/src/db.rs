@@ -4,7 +4,7 @@
 //!
 //! - Of a statement that runs asynchronously an error, a broken constraint included, comes from the end of its rows, never
 //!   from the call. So its rows are collected at once, and then it is asked how it went.
-//! - One statement an `execute`; what follows a semicolon is dropped in silence.
+//! - One statement an `execute`; what follows a semicolon is dropped in silence. No statement here has one.
 //! - Undrained rows block the connection, so rows are never handed out as a stream.
 //! - A dropped connection rolls back. A transaction still always ends in COMMIT or ROLLBACK, for PostgreSQL's pool
 //!   would hand an open one to the next borrower.
@@ -15,12 +15,21 @@
 use crate::{Row, Value};
 use domain::{Error, Result};
 use spin_sdk::sqlite::{self, wit::sqlite::Connection};
-use std::{cell::Cell, ops::Deref, pin::Pin};
+use std::{
+    cell::Cell,
+    ops::Deref,
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 /// How often a transaction is run again when the database was too busy to let it in.
 const ATTEMPTS: u32 = 3;
 /// The stable code of "too busy"; also what tells `in_transaction` to try again.
 const BUSY: &str = "database_busy";
+
+/// Whether this SQLite has the WAL-reset race (docs/decisions/0033). Then no COMMIT may checkpoint the write-ahead log, and the
+/// scheduler's tick does, with the write lock held. It is a property of the host's library and of no tenant.
+static RACES: AtomicBool = AtomicBool::new(false);
 
 /// Something that is awaited and is compiled once, wherever it is awaited.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
@@ -31,6 +40,8 @@ pub struct Db {
     connection: Connection,
     /// Whether a transaction is under way, which therefore has the lock.
     writing: Cell<bool>,
+    /// Whether its commits leave the checkpoints to the tick, where that is needed.
+    leaves_checkpoints: Cell<bool>,
     /// Whether somebody waits for what it is asked: a request does, a job does not.
     awaited: bool,
 }
@@ -40,7 +51,29 @@ impl Db {
     pub async fn open(awaited: bool) -> Result<Self> {
         // In one piece: opening waits for nobody, for a connection is made when it is first used.
         let connection = Connection::open("default").map_err(fault)?;
-        Ok(Self { connection, writing: Cell::new(false), awaited })
+        Ok(Self { connection, writing: Cell::new(false), leaves_checkpoints: Cell::new(false), awaited })
+    }
+
+    /// Sees to the database file, once in the life of an instance: that it is in WAL, which lets readers go on while one
+    /// writes, and which version of SQLite serves it. A file that was restored from a backup is not in WAL.
+    pub(crate) async fn prepare_file(&self) -> Result<()> {
+        if self.texts("PRAGMA journal_mode", vec![]).await?.first().is_none_or(|mode| mode != "wal") {
+            self.exec("PRAGMA journal_mode = WAL", vec![]).await?;
+        }
+        let version = self.texts("SELECT sqlite_version()", vec![]).await?.pop().unwrap_or_default();
+        RACES.store(has_reset_race(&version), Relaxed);
+        Ok(())
+    }
+
+    /// Brings the write-ahead log back into the database, where no COMMIT does that. For the scheduler's tick.
+    pub async fn checkpoint(&self) -> Result<()> {
+        if !RACES.load(Relaxed) {
+            return Ok(());
+        }
+        // Writers wait while it waits for readers, so it does not wait for long ones.
+        self.exec("PRAGMA busy_timeout = 200", vec![]).await?;
+        // Unlike PASSIVE it holds the write lock from before it looks at the log: no commit can begin the log anew meanwhile.
+        self.exec("PRAGMA wal_checkpoint(TRUNCATE)", vec![]).await
     }
 
     /// All rows of a statement. The statement bounds how many there can be.
@@ -80,7 +113,7 @@ impl Db {
     pub async fn in_transaction<T>(&self, work: impl AsyncFn(&Tx<'_>) -> Result<T>) -> Result<T> {
         let work = Kept { work, value: Cell::new(None) };
         self.run_transaction(&work).await?;
-        work.value.into_inner().ok_or_else(|| Error::unavailable("a transaction was committed without an outcome"))
+        work.value.into_inner().ok_or_else(|| Error::outcome_unknown("a transaction was committed without an outcome"))
     }
 
     async fn run_transaction(&self, work: &dyn Work) -> Result<()> {
@@ -94,6 +127,9 @@ impl Db {
     }
 
     async fn try_transaction(&self, work: &dyn Work) -> Result<()> {
+        if RACES.load(Relaxed) && !self.leaves_checkpoints.replace(true) {
+            self.exec("PRAGMA wal_autocheckpoint = 0", vec![]).await?;
+        }
         // IMMEDIATE, because a transaction that reads first and then writes is refused at once when another wrote
         // meanwhile, while one that asks for the lock first waits its turn.
         self.exec("BEGIN IMMEDIATE", vec![]).await?;
@@ -101,7 +137,7 @@ impl Db {
         let worked = work.run(&Tx(self)).await;
         self.writing.set(false);
         let outcome = match worked {
-            Ok(()) => self.exec("COMMIT", vec![]).await,
+            Ok(()) => self.exec("COMMIT", vec![]).await.map_err(after_commit),
             Err(error) => Err(error),
         };
         if let Err(first) = &outcome {
@@ -156,6 +192,12 @@ fn column(value: sqlite::Value) -> Result<Value> {
     }
 }
 
+/// Whether SQLite of this version has the WAL-reset race: up to 3.51.2, and 3.52.0, which was withdrawn.
+fn has_reset_race(version: &str) -> bool {
+    let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
+    numbers[..] < [3, 51, 3][..] || numbers.starts_with(&[3, 52])
+}
+
 /// The one place that looks at the text of a database error; there is nothing else to look at.
 fn fault(error: sqlite::Error) -> Error {
     let text = match error {
@@ -181,6 +223,15 @@ const LASTING: [&str; 9] = [
     "exceeds limit",
     "malformed",
 ];
+
+/// The error of a COMMIT. Only where the database refused it is it certain that nothing was committed: it was locked, a
+/// deferred constraint was broken, or there was no space for the transaction. After any other error, a sync of the disk that
+/// failed or a connection that was lost, the transaction may be there.
+fn after_commit(error: Error) -> Error {
+    let text = error.internal.as_deref().unwrap_or_default();
+    let refused = ["constraint failed", "database or disk is full"].iter().any(|reason| text.contains(reason));
+    if error.code == BUSY || refused { error } else { Error::outcome_unknown(text) }
+}
 
 /// What a transaction does, without the type of its outcome: so that the transaction around it is compiled once in a
 /// component and not for every use.
@@ -210,5 +261,30 @@ impl Deref for Tx<'_> {
     type Target = Db;
     fn deref(&self) -> &Db {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_with_the_wal_reset_race_are_known() {
+        for version in ["3.40.1", "3.49.1", "3.51.2", "3.52.0", "", "unknown"] {
+            assert!(has_reset_race(version), "{version}");
+        }
+        for version in ["3.51.3", "3.53.0", "3.54.1", "4.0.0"] {
+            assert!(!has_reset_race(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_failed_commit_is_certain_only_where_the_database_refused_it() {
+        let after = |text: &str| after_commit(fault(sqlite::Error::Io(text.to_owned()))).code;
+        assert_eq!(after("disk I/O error"), "outcome_unknown");
+        assert_eq!(after("connection closed"), "outcome_unknown");
+        assert_eq!(after("FOREIGN KEY constraint failed"), "internal_fault");
+        assert_eq!(after("database or disk is full"), "temporarily_unavailable");
+        assert_eq!(after("database is locked"), BUSY);
     }
 }

@@ -101,15 +101,14 @@ pub fn latest() -> i64 {
     MIGRATIONS.len() as i64
 }
 
-/// Brings the database up to date. When it already is, this is one indexed read. Refused when the database was
+/// Brings the database up to date. When it already is, this is two small reads. Refused when the database was
 /// migrated by a newer hub than this one, since this one would not know what the columns mean.
 pub async fn migrate(db: &Db) -> Result<()> {
+    db.prepare_file().await?;
     let reached = reached(db).await;
     if let Ok(Some(number)) = reached {
         return check(number);
     }
-    // WAL lets readers go on while one writes. It is a property of the file and cannot be set inside a transaction.
-    db.exec("PRAGMA journal_mode = WAL", vec![]).await?;
     db.exec(VERSION_TABLE, vec![]).await?;
     db.in_transaction(async |tx| {
         // Asked again under the lock: another component may have been quicker.
