@@ -52,6 +52,13 @@ impl World {
         Self { hub, dir, seed }
     }
 
+    /// A new hub in real time, whose peers are real: it may reach the service broker at this URL.
+    pub async fn in_real_time(broker: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let hub = builder(dir.path()).variable("service_broker", broker).start().await.expect("the hub starts");
+        Self { hub, dir, seed: 0 }
+    }
+
     /// The hub's data.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -325,6 +332,10 @@ impl Drop for World {
 }
 
 async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
+    builder(dir).simulated(seed, now).start().await.expect("the hub starts")
+}
+
+fn builder(dir: &Path) -> host::Builder {
     host::Hub::builder(manifest())
         .data_dir(dir)
         .variable("internal_secret", INTERNAL_SECRET)
@@ -333,10 +344,6 @@ async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
         .variable("service_broker", "https://broker.example")
         .variable("vcenter_hosts", "https://*.example.com")
         .tick("/internal/tick", "internal_secret")
-        .simulated(seed, now)
-        .start()
-        .await
-        .expect("the hub starts")
 }
 
 /// Runs a test on simulated time.

@@ -105,8 +105,10 @@ pub async fn send(request: Outgoing<'_>) -> Result<Answered, NoAnswer> {
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let mut headers: Vec<_> = request.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-    if !request.body.is_empty() {
-        // Else the body goes out in chunks, which servers of the WSGI kind do not read.
+    // A length that is said, zero too, keeps the host from sending `Transfer-Encoding: chunked`: servers of the WSGI kind do not
+    // read chunks, answer, and close a connection with unread bytes in it, whose reset can take the answer away (RFC 9112, 9.6).
+    // GET and HEAD expect no content, and hosts send none for them (RFC 9110, 8.6).
+    if !request.body.is_empty() || !matches!(request.method, Method::GET | Method::HEAD) {
         headers.push(("content-length".to_owned(), request.body.len().to_string().into_bytes()));
     }
     let headers = Fields::from_list(&headers).map_err(|error| NoAnswer::Broken(format!("{error:?}")))?;
