@@ -435,7 +435,14 @@ mod tests {
     }
 
     impl Consent {
-        fn of(model: Model) -> Self {
+        /// Somebody runs the operator, somebody runs a customer, and a provider has no administrator but somebody who adds members.
+        fn of(mut model: Model) -> Self {
+            let roles = [Role::OperatorAdministrator, Role::ProviderOperationsAdministrator, Role::CustomerAdministrator];
+            for (person, role) in roles.into_iter().enumerate() {
+                if let Some((path, _)) = model.tree.iter().find(|(_, kind)| *kind == role.row().kind) {
+                    model.bindings[person].push(Binding { role, path: path.clone(), bound: false });
+                }
+            }
             let owners = model.bindings.into_iter().enumerate();
             let accounts = owners.map(|(person, bindings)| ((person, None), Held { bindings, known_to: vec![person] })).collect();
             Self { tree: model.tree, accounts, invitations: Vec::new() }
@@ -548,7 +555,7 @@ mod tests {
         #[test]
         fn an_account_that_others_can_open_opens_one_organization_alone(
             model in models(),
-            steps in proptest::collection::vec((0..6u8, 0..PERSONS, 0..PERSONS, any::<u16>(), any::<u16>(), any::<u16>()), 1..60),
+            steps in proptest::collection::vec((0..6u8, 0..PERSONS, 0..PERSONS, any::<u16>(), any::<u16>(), any::<u16>()), 20..100),
         ) {
             let mut consent = Consent::of(model);
             for (what, person, address, role, place, other) in steps {
@@ -560,7 +567,7 @@ mod tests {
                 let Some(&by) = known.get(usize::from(other) % known.len().max(1)) else { continue };
                 let accounts: Vec<Account> = consent.accounts.keys().copied().collect();
                 let account = accounts[usize::from(other / 7) % accounts.len()];
-                let first = consent.first(place);
+                let (first, before) = (consent.first(place), consent.clone());
                 match what {
                     0..=1 => consent.invite(person, by, address, role, place),
                     2..=3 => {
@@ -570,13 +577,27 @@ mod tests {
                     4 => consent.reset(person, by, account, place),
                     _ => consent.grant(person, by, account, role, place),
                 }
-                for ((address, voucher), held) in &consent.accounts {
-                    let by_others = held.known_to.iter().any(|person| person != address);
-                    prop_assert!(!by_others || voucher.is_some(), "{consent:?}");
-                    if let Some(voucher) = voucher {
-                        let path = &consent.tree[*voucher].0;
-                        prop_assert!(held.bindings.iter().all(|binding| binding.path == *path), "{consent:?}");
+                for (account, held) in &consent.accounts {
+                    let (address, voucher) = account;
+                    let known = |person: &usize| before.accounts.get(account).is_some_and(|held| held.known_to.contains(person));
+                    let Some(voucher) = *voucher else {
+                        prop_assert!(held.known_to.iter().all(|person| person == address), "{consent:?}");
+                        continue;
+                    };
+                    let path = &consent.tree[voucher].0;
+                    prop_assert!(held.bindings.iter().all(|binding| binding.path == *path), "{consent:?}");
+                    for person in held.known_to.iter().filter(|person| *person != address && !known(person)) {
+                        let adds = |by: &Account| {
+                            before.is_own(*by, voucher) && before.authority(*by, voucher).here.has(Permission::MemberWrite)
+                        };
+                        let was = before.invitations.iter().any(|one| one.place == voucher && one.seen_by == Some(*person));
+                        let is = before.accounts.keys().any(|by| before.knows(*person, *by) && adds(by));
+                        prop_assert!(was || is, "{person} in {consent:?}");
                     }
+                }
+                for invitation in consent.invitations.iter().skip(before.invitations.len()).filter(|one| one.seen_by.is_some()) {
+                    prop_assert!(before.is_own(invitation.by, invitation.place), "{invitation:?}");
+                    prop_assert!(!first || !invitation.role.is_administrator(), "{invitation:?}");
                 }
                 if first && !consent.first(place) {
                     let path = &consent.tree[place].0;
