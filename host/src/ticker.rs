@@ -6,18 +6,26 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, full};
 
 /// The longest pause: what only time makes due is found at the latest after this.
 const IDLE: Duration = Duration::from_secs(30);
-/// The shortest pause, for an application that always says "now".
+/// The shortest time between the beginnings of two ticks, for an application that always says "now".
 const BREATH: Duration = Duration::from_millis(10);
+/// How many ticks may be under way at once. One whose work takes long keeps no other work waiting.
+const MOST: usize = 4;
+/// While ticks are under way, the next one begins so long after the last one after a change,
+const CHANGED: Duration = Duration::from_millis(250);
+/// and so long after it without one, for what falls due by time.
+const LONG: Duration = Duration::from_secs(1);
 /// The pause after a tick that failed.
 const BACKOFF: Duration = Duration::from_secs(1);
 
@@ -25,8 +33,6 @@ pub(crate) struct Ticker {
     app: Arc<App>,
     path: String,
     authorization: HeaderValue,
-    /// Never two ticks at once, by whomever they are asked for.
-    running: Mutex<()>,
 }
 
 #[derive(Deserialize)]
@@ -40,42 +46,50 @@ impl Ticker {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {secret}")).context("the tick's secret cannot be sent in a header")?;
         authorization.set_sensitive(true);
-        Ok(Self { app, path: path.to_owned(), authorization, running: Mutex::default() })
+        Ok(Self { app, path: path.to_owned(), authorization })
     }
 
     /// Ticks for as long as the hub lives: at once, when the last tick said so, and after every change from outside.
     pub(crate) async fn run(self: Arc<Self>) {
-        let over = || async {
-            tokio::select! {
-                () = self.app.stopping.ended() => {}
-                () = self.app.env.life.ended() => {}
-            }
-        };
+        let mut under_way = FuturesUnordered::new();
+        let mut changed = false;
+        let mut last = Instant::now() - BREATH;
+        let mut next = Instant::now();
         loop {
-            let ticked = tokio::select! {
-                biased;
-                () = over() => return,
-                ticked = self.tick() => ticked,
-            };
-            let pause = match ticked {
-                Ok(next) => next.map_or(IDLE, Duration::from_millis).clamp(BREATH, IDLE),
-                Err(error) => {
-                    self.app.env.log.error("tick failed", &[("error", &format!("{error:#}"))]);
-                    BACKOFF
-                }
+            let due = match (changed, under_way.is_empty()) {
+                (true, true) => last + BREATH,
+                (true, false) => next.min(last + CHANGED),
+                (false, _) => next,
             };
             tokio::select! {
                 biased;
-                () = over() => return,
-                () = self.app.changed.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = self.app.stopping.ended() => return,
+                () = self.app.env.life.ended() => return,
+                Some(ticked) = under_way.next() => next = Instant::now() + self.pause(ticked, under_way.is_empty()),
+                () = self.app.changed.notified() => changed = true,
+                () = sleep_until(due.max(last + BREATH)), if under_way.len() < MOST => {
+                    under_way.push(self.tick());
+                    (changed, last) = (false, Instant::now());
+                    next = last + LONG;
+                }
+            }
+        }
+    }
+
+    /// How long to wait after a tick. `alone`: none is under way.
+    fn pause(&self, ticked: Result<Option<u64>>, alone: bool) -> Duration {
+        let longest = if alone { IDLE } else { LONG };
+        match ticked {
+            Ok(next) => next.map_or(longest, Duration::from_millis).clamp(BREATH, longest),
+            Err(error) => {
+                self.app.env.log.error("tick failed", &[("error", &format!("{error:#}"))]);
+                BACKOFF
             }
         }
     }
 
     /// Runs what is due, and says in how many milliseconds something will be.
     pub(crate) async fn tick(&self) -> Result<Option<u64>> {
-        let _alone = self.running.lock().await;
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.path)

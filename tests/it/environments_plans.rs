@@ -212,7 +212,7 @@ fn what_a_validation_finds_fails_a_task_unless_it_is_to_be_ignored_and_is_then_s
             let asked = asked.by(&operator).send().await;
             asked.expect(202);
             for _ in 0..2 {
-                crate::tasks_walk::runner(&world, "deployments").await;
+                crate::tasks_walk::turn(&world, "deployments").await;
             }
             // Somebody has taken a machine away meanwhile.
             world.database().execute("DELETE FROM machines WHERE host_name = 'a'", []).unwrap();

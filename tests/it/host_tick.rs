@@ -72,28 +72,48 @@ fn ticks_come_when_the_last_one_said_and_after_changes() {
 }
 
 #[test]
-fn many_changes_make_one_tick_and_never_two_at_once() {
+fn a_tick_that_takes_long_keeps_no_change_waiting_and_many_changes_make_few_ticks() {
     host::sim::run(async {
         let dir = tempfile::tempdir().unwrap();
         let hub = ticking(dir.path()).auto_tick(true).start().await.unwrap();
         let sleep = async |millis| tokio::time::sleep(Duration::from_millis(millis)).await;
-        let changes = || futures::future::join_all((0..20).map(|_| set(&hub, json!(null))));
+        let begun = || hub.logs().iter().filter(|line| line.starts_with("tick ")).count();
         sleep(1).await;
         let slow = json!([{ "do": "kv", "operation": "set", "key": "slow", "value": "yes" }]);
         hub.request(post("/probe/run", &slow)).await.unwrap();
-        // A tick now takes two seconds, from 0 to 2; changes in it make exactly one more, from 2 to 4; and so on.
-        sleep(500).await;
-        changes().await;
-        sleep(500).await;
-        changes().await;
-        sleep(1500).await;
-        changes().await;
-        sleep(5000).await;
-        assert_eq!(ticks(&hub), [0, 0, 2, 4]);
-        let order: Vec<_> = hub.logs().into_iter().filter(|l| l.starts_with("ti") || l == "tock").collect();
-        for pair in order.chunks(2) {
-            assert!(pair[0].starts_with("tick") && pair[1] == "tock", "{order:?}");
+        sleep(100).await;
+        assert_eq!(begun(), 2, "the second takes two seconds");
+        // Changes of the first quarter of a second make one tick more, in the midst of the one under way.
+        futures::future::join_all((0..20).map(|_| set(&hub, json!(null)))).await;
+        assert_eq!(begun(), 2);
+        sleep(200).await;
+        assert_eq!(begun(), 3, "{:?}", hub.logs());
+        // However many changes there are, no more than four are under way.
+        for _ in 0..100 {
+            set(&hub, json!(null)).await;
+            sleep(37).await;
         }
+        sleep(10_000).await;
+        let (mut now, mut most) = (0, 0);
+        for line in hub.logs() {
+            now = now + i32::from(line.starts_with("tick ")) - i32::from(line == "tock");
+            most = most.max(now);
+        }
+        assert_eq!((now, most), (0, 4), "{:?}", hub.logs());
+        assert!(begun() < 16, "{:?}", hub.logs());
+    });
+}
+
+#[test]
+fn what_falls_due_by_time_does_not_wait_for_a_tick_that_takes_long() {
+    host::sim::run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let hub = ticking(dir.path()).auto_tick(true).start().await.unwrap();
+        let slow = json!([{ "do": "kv", "operation": "set", "key": "slow", "value": "yes" }]);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        hub.request(post("/probe/run", &slow)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1900)).await;
+        assert_eq!(ticks(&hub), [0, 0, 1], "a second after the one under way began");
     });
 }
 

@@ -1,6 +1,7 @@
 //! The task engine: people's steps, failures, repetitions, crashes and runners that overlap.
 
 use crate::provisioning_support::{ATTEMPTS, again, break_sql, run_out, say, steps, subscribe, subscription, task};
+use crate::tasks_walk::turn;
 use host::{Fault, Kind, Target};
 use http::Request;
 use serde_json::{Value, json};
@@ -385,7 +386,7 @@ fn a_runner_that_wakes_up_after_the_task_was_undone_provisions_nothing() {
             let shop = world.shop().await;
             patient(&mut world).await;
             let asked = subscribe(&world, &shop, &shop.builtin).send().await;
-            runner(&world).await;
+            turn(&world, "provisioning").await;
             let fault = Fault::on(Target::SqlMatching(asleep.into())).nth(1);
             world.hub.faults().push(fault.delay(Duration::from_secs(50_000)));
             break_sql(&world, "INSERT INTO entitlements", ATTEMPTS);
@@ -393,7 +394,7 @@ fn a_runner_that_wakes_up_after_the_task_was_undone_provisions_nothing() {
                 tokio::time::sleep(Duration::from_secs(61)).await;
                 run_out(&world).await;
             };
-            let ((), ()) = futures::join!(runner(&world), others);
+            let ((), ()) = futures::join!(turn(&world, "provisioning"), others);
             let ended = task(&world, &shop.admin, &asked).await;
             assert_eq!((&ended["status"], steps(&ended)), (&json!("ERROR"), vec!["UNDONE", "ERROR", "NOT_STARTED"]), "{ended}");
             assert!(world.hub.logs().iter().any(|line| line.contains("job_fenced")), "the first runner never woke up");

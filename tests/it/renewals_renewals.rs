@@ -278,7 +278,7 @@ fn whichever_step_of_a_renewal_keeps_failing_it_is_undone_and_done_the_next_day(
             // Until the task is there; from then on its step fails, as often as it is tried.
             while world.count("SELECT COUNT(*) FROM tasks WHERE task_type = 'SUBSCRIPTION_RENEW'") == 0 {
                 for component in ["renewals", "provisioning"] {
-                    crate::tasks_walk::runner(&world, component).await;
+                    crate::tasks_walk::turn(&world, component).await;
                 }
             }
             break_sql(&world, statement, ATTEMPTS);

@@ -284,7 +284,7 @@ async fn environments(world: &World, operator: &str, caller: &Caller) {
         let asked = world.post(&redeploy, json!({})).bearer(operator).header("if-match", "*").send().await;
         if cancelled {
             for _ in 0..2 {
-                crate::tasks_walk::runner(world, "deployments").await;
+                crate::tasks_walk::turn(world, "deployments").await;
             }
             let cancel = format!("/v1/tasks/{}/cancel", asked.expect(202).text("/id"));
             world.post(&cancel, json!({})).bearer(operator).send().await.expect(202);

@@ -16,7 +16,7 @@ use crate::ground::{self, Ground, Ticker};
 use crate::http::{Call, object};
 use crate::hub::{Hub, Launch};
 use crate::load::{self, Load, Sample};
-use crate::provisioning_load::{self, Tasks};
+use crate::provisioning_load::{self, Crowd, Tasks};
 use crate::secrets::Secrets;
 use crate::usage_load::{self, UsageLoad};
 use crate::{artifacts, calendar, shell, spin};
@@ -170,6 +170,7 @@ struct Measured {
     sync: f64,
     tasks: Tasks,
     usage: UsageLoad,
+    crowd: Crowd,
     start: f64,
     rss: f64,
 }
@@ -181,15 +182,8 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     let floor = kind.floor()?;
     let folder = &ground.folder;
     let token = ground.sign_in()?;
-    let me = ground.hub.client().expect(&Call::get("/v1/me").bearer("OPERATOR", &token), 200)?.json()?;
-    let organization = me["organizationId"].as_str().context("/v1/me has no organizationId")?;
-    let body = object(&[
-        ("kind", "PROVIDER"),
-        ("displayName", "%s"),
-        ("companyName", "Bench Ltd"),
-        ("country", "US"),
-        ("currency", "USD"),
-    ]);
+    let organization = organization(&ground, &token)?;
+    let body = new_provider();
     // Its writes wait for each other's lock five seconds and are then refused: a few of some hundred are.
     let tolerated = if matches!(kind, Kind::Spin(_)) { 0.05 } else { 0.0 };
     let write = |keyed| Load {
@@ -200,14 +194,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         keyed,
         tolerated,
     };
-    let read = Load {
-        name: "read",
-        url: format!("{}/v1/organizations/{organization}", ground.hub.base),
-        token: Some(&token),
-        body: None,
-        keyed: false,
-        tolerated,
-    };
+    let read = reads(&ground, &token, &organization, tolerated);
     let identified = Load { name: "identified", url: format!("{}/v1/roles", ground.hub.base), ..read };
     let unidentified = Load { name: "unidentified", url: format!("{}{ROLES_HEALTH}", ground.hub.base), token: None, ..read };
     let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, ..read };
@@ -240,7 +227,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     drop(ticker);
     let rss = resident(ground.hub.pid())?;
     drop(floor);
-    drop(ground);
+    ground.stop()?;
     let usage = shell::step("usage and invoices on a million rows", || {
         let outside = matches!(kind, Kind::Spin(_));
         let fill = native.with_file_name("usage-fill");
@@ -249,6 +236,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
             kind.launch(&manifest, folder, secrets, true)
         })
     })?;
+    let crowd = shell::step("tasks that are not alone", || crowd(effort, kind, tolerated))?;
     let start = shell::step("starts", || start(effort, kind))?;
     let pair = |ours: usize, against: usize| Pair::of(&samples[ours], &samples[against]);
     Ok(Measured {
@@ -259,9 +247,49 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         sync: load::middle(syncs),
         tasks,
         usage,
+        crowd,
         start,
         rss,
     })
+}
+
+/// On a database of its own, with a hub that does nothing until its queue is full.
+fn crowd(effort: &Effort, kind: &Kind, tolerated: f64) -> Result<Crowd> {
+    let ground = match kind {
+        Kind::Hub => Ground::start_idle("bench-crowd")?,
+        Kind::Spin(spin) => Ground::start_spin("bench-crowd-spin", spin)?,
+    };
+    let token = ground.sign_in()?;
+    let other = provisioning_load::fill(&ground, &token, MANY, tolerated)?;
+    let (ground, _ticker) = match kind {
+        Kind::Hub => (ground.ticked()?, None),
+        Kind::Spin(_) => {
+            let ticker = Ticker::start(&ground.hub.base, &ground.secrets);
+            (ground, Some(ticker))
+        }
+    };
+    let organization = organization(&ground, &token)?;
+    let body = new_provider();
+    let read = reads(&ground, &token, &organization, tolerated);
+    let write = Load { name: "write", url: format!("{}/v1/organizations", ground.hub.base), body: Some(&body), ..read };
+    provisioning_load::crowd(&ground, &token, other, [MANY, effort.seconds], [&read, &write])
+}
+
+/// The organization of a token.
+fn organization(ground: &Ground, token: &str) -> Result<String> {
+    let me = ground.hub.client().expect(&Call::get("/v1/me").bearer("OPERATOR", token), 200)?.json()?;
+    Ok(me["organizationId"].as_str().context("/v1/me has no organizationId")?.to_owned())
+}
+
+/// What is sent to make a provider of a name of its own.
+fn new_provider() -> String {
+    object(&[("kind", "PROVIDER"), ("displayName", "%s"), ("companyName", "Bench Ltd"), ("country", "US"), ("currency", "USD")])
+}
+
+/// Authenticated reads of one row.
+fn reads<'a>(ground: &Ground, token: &'a str, organization: &str, tolerated: f64) -> Load<'a> {
+    let url = format!("{}/v1/organizations/{organization}", ground.hub.base);
+    Load { name: "read", url, token: Some(token), body: None, keyed: false, tolerated }
 }
 
 /// The median of what was measured, of what it is held against, and of the ratios of each two that were measured together.
@@ -333,6 +361,25 @@ impl Measured {
         rows.push(absolute("eight of them at once, until the last", usage.reports_at_once, "ms", None));
         rows.push(absolute("invoice of 300,000 rows on a million", usage.invoice, "ms", None));
         rows.push(absolute("eight of 20,000 rows at once, until the last", usage.invoices_at_once, "ms", None));
+        let Crowd { behind, queue, rates: [idle, reading, writing] } = self.crowd;
+        rows.push(Row {
+            name: "another tenant's task, to its end".to_owned(),
+            ours: format!("{behind:.0} ms"),
+            against: format!("behind {queue}"),
+            figure: behind,
+            unit: "ms",
+            target: Some(Target::AtMost(1000.0)),
+        });
+        for (beside, rate, target) in [("readers", reading, Some(Target::AtLeast(0.5))), ("writers", writing, None)] {
+            rows.push(Row {
+                name: format!("tasks of 3 steps, beside {MANY} {beside}"),
+                ours: format!("{rate:.0}/s"),
+                against: format!("idle {idle:.0}/s"),
+                figure: rate / idle,
+                unit: "x",
+                target,
+            });
+        }
         rows.push(absolute("process start to first 200 of /health", self.start, "ms", Some(Target::AtMost(50.0))));
         rows.push(absolute("RSS after the load", self.rss, "MB", Some(Target::AtMost(100.0))));
         rows

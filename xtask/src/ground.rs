@@ -40,6 +40,30 @@ impl Ground {
         Self::with(name, |launch| Launch { environment, ..launch }.start())
     }
 
+    /// As [`Ground::start`], with a hub that does nothing by itself, until [`Ground::ticked`].
+    pub fn start_idle(name: &str) -> Result<Self> {
+        artifacts::build_components()?;
+        artifacts::build_host()?;
+        Self::with(name, |launch| Launch { ticks: false, ..launch }.start())
+    }
+
+    /// The same hub, started again where it was, with its own timer.
+    pub fn ticked(self) -> Result<Self> {
+        let Self { hub, secrets, operator, folder } = self;
+        let listen = hub.base.trim_start_matches("http://").to_owned();
+        hub.stop()?;
+        let launch = Launch {
+            manifest: shell::root().join("spin.toml"),
+            listen: &listen,
+            data: &folder,
+            secrets: &secrets,
+            log: Some(folder.join("hub.log")),
+            ticks: true,
+            environment: Vec::new(),
+        };
+        Ok(Self { hub: launch.start()?, secrets, operator, folder })
+    }
+
     /// Starts the same application on Spin.
     pub fn start_spin(name: &str, spin: &Path) -> Result<Self> {
         artifacts::build_components()?;

@@ -1,9 +1,10 @@
-//! What the bench measures of tasks: how many a second go through the driver `builtin`, and how long the first step waits.
+//! What the bench measures of tasks: how many a second go through the driver `builtin`, how long the first step waits, and what
+//! becomes of both behind another tenant's queue and beside readers and writers.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::ground::Ground;
@@ -27,34 +28,81 @@ struct Shop<'a> {
     ground: &'a Ground,
     token: &'a str,
     order: String,
+    /// The order of another customer.
+    other: String,
 }
 
-/// Measures both on a hub that is ticked. The operator asks: what it may do reaches everywhere.
+/// How many tasks of one tenant are to wait: enough to be 2,000 when another one asks, and not to run out in three measurements.
+const QUEUE: usize = 4_000;
+/// How many times two seconds it may take until they do.
+const ROUNDS: u32 = 60;
+
+/// Measures the first two on a hub that is ticked. The operator asks: what it may do reaches everywhere.
 /// Of the requests, `tolerated` is the share that may be refused.
 pub fn measure(ground: &Ground, token: &str, connections: u32, seconds: u32, tolerated: f64) -> Result<Tasks> {
     let shop = Shop::open(ground, token)?;
-    let first = (0..20).map(|_| shop.first_step()).collect::<Result<Vec<_>>>()?;
-    let load = Load {
-        name: "provision",
-        url: format!("{}/v1/subscriptions", ground.hub.base),
-        token: Some(token),
-        body: Some(&shop.order),
-        keyed: false,
-        tolerated,
-    };
+    let first = (0..20).map(|_| Ok(shop.ask(&shop.order)?.first_step)).collect::<Result<Vec<_>>>()?;
     let began = Instant::now();
-    let asked = load.run(&ground.folder, connections, seconds, "0")?;
+    let asked = shop.load(tolerated).run(&ground.folder, connections, seconds, "0")?;
     shop.wait_for_all()?;
     let tasks = asked.per_second * f64::from(seconds);
     Ok(Tasks { per_second: tasks / began.elapsed().as_secs_f64(), first_step: load::middle(first) })
 }
 
+/// What becomes of tasks that are not alone.
+#[derive(Clone, Copy)]
+pub struct Crowd {
+    /// From a tenant's request to the end of its task while another tenant's tasks wait, in milliseconds.
+    pub behind: f64,
+    /// How many tasks waited still when it had ended.
+    pub queue: usize,
+    /// Tasks that ended in a second: while nothing else was asked, beside readers, beside writers.
+    pub rates: [f64; 3],
+}
+
+/// Fills the queue of a hub that is not ticked with one tenant's tasks. Gives the order of another tenant.
+pub fn fill(ground: &Ground, token: &str, connections: u32, tolerated: f64) -> Result<String> {
+    let shop = Shop::open(ground, token)?;
+    shop.fill(&shop.load(tolerated), connections)?;
+    Ok(shop.other)
+}
+
+/// Measures what becomes of tasks beside those that [`fill`] left, on the same data, now that the hub is ticked.
+pub fn crowd(
+    ground: &Ground,
+    token: &str,
+    other: String,
+    [connections, seconds]: [u32; 2],
+    [reads, writes]: [&Load<'_>; 2],
+) -> Result<Crowd> {
+    let shop = Shop { ground, token, order: String::new(), other };
+    let behind = shop.ask(&shop.other)?.whole;
+    let queue = shop.waiting()?;
+    let pause = || -> Result<()> {
+        sleep(Duration::from_secs(seconds.into()));
+        Ok(())
+    };
+    let beside = |load: &Load<'_>| load.run(&ground.folder, connections, seconds, "beside").map(drop);
+    let mut rates = [0.0; 3];
+    for (rate, meanwhile) in rates.iter_mut().zip([&pause as &dyn Fn() -> Result<()>, &|| beside(reads), &|| beside(writes)]) {
+        *rate = shop.rate(meanwhile)?;
+    }
+    Ok(Crowd { behind, queue, rates })
+}
+
+/// How long a task took, in milliseconds by the hub's own clock.
+struct Took {
+    first_step: f64,
+    whole: f64,
+}
+
 impl<'a> Shop<'a> {
     fn open(ground: &'a Ground, token: &'a str) -> Result<Self> {
-        let mut shop = Self { ground, token, order: String::new() };
+        let mut shop = Self { ground, token, order: String::new(), other: String::new() };
         let organization = |kind: &str, parent: Option<&str>| json!({ "kind": kind, "displayName": "Bench", "companyName": "Bench Ltd", "country": "US", "currency": "USD", "parentId": parent });
         let provider = shop.made("/v1/organizations", &organization("PROVIDER", None), 201)?;
-        let customer = shop.made("/v1/organizations", &organization("CUSTOMER", Some(&provider)), 201)?;
+        let mut customer = || shop.made("/v1/organizations", &organization("CUSTOMER", Some(&provider)), 201);
+        let (customer, other) = (customer()?, customer()?);
         let service = json!({ "code": "bench", "displayName": "Bench", "productFamily": "MSP", "driver": "BUILTIN" });
         let service = shop.made("/v1/services", &service, 201)?;
         let contract = json!({
@@ -63,8 +111,20 @@ impl<'a> Shop<'a> {
         });
         let contract = shop.made("/v1/contracts", &contract, 201)?;
         shop.made(&format!("/v1/contracts/{contract}/approve"), &json!({}), 200)?;
-        shop.order = json!({ "organizationId": customer, "serviceId": service, "quantity": "1" }).to_string();
+        let order = |of: &str| json!({ "organizationId": of, "serviceId": service, "quantity": "1" }).to_string();
+        (shop.order, shop.other) = (order(&customer), order(&other));
         Ok(shop)
+    }
+
+    fn load(&self, tolerated: f64) -> Load<'_> {
+        Load {
+            name: "provision",
+            url: format!("{}/v1/subscriptions", self.ground.hub.base),
+            token: Some(self.token),
+            body: Some(&self.order),
+            keyed: false,
+            tolerated,
+        }
     }
 
     /// Makes something and gives its id.
@@ -78,9 +138,9 @@ impl<'a> Shop<'a> {
         self.ground.hub.client().expect(&Call::get(path).bearer("OPERATOR", self.token), 200)?.json()
     }
 
-    /// Asks for one subscription, and for how long its first step took to its end, in milliseconds by the hub's own clock.
-    fn first_step(&self) -> Result<f64> {
-        let call = Call::post("/v1/subscriptions").bearer("OPERATOR", self.token).json(&self.order);
+    /// Asks for one subscription and waits for the end of its task.
+    fn ask(&self, order: &str) -> Result<Took> {
+        let call = Call::post("/v1/subscriptions").bearer("OPERATOR", self.token).json(order);
         let asked = self.ground.hub.client().expect(&call, 202)?.json()?;
         let path = format!("/v1/tasks/{}", asked["id"].as_str().context("a task has no id")?);
         let began = Instant::now();
@@ -88,13 +148,54 @@ impl<'a> Shop<'a> {
             let task = self.get(&path)?;
             if task["status"] == "SUCCESS" {
                 let at = |value: &Value| value.as_str().and_then(millis).context("a task has no instants");
-                let took = at(&task["steps"][0]["updatedAt"])? - at(&task["createdAt"])?;
+                let created = at(&task["createdAt"])?;
                 // Past midnight the day begins anew.
-                return Ok(took.rem_euclid(DAY));
+                let took = |until: &Value| Ok::<_, anyhow::Error>((at(until)? - created).rem_euclid(DAY));
+                return Ok(Took { first_step: took(&task["steps"][0]["updatedAt"])?, whole: took(&task["endedAt"])? });
             }
             sleep(Duration::from_millis(5));
         }
         bail!("{path} has not ended within {PATIENCE:?}")
+    }
+
+    /// Asks until [`QUEUE`] tasks wait.
+    fn fill(&self, load: &Load<'_>, connections: u32) -> Result<()> {
+        for _ in 0..ROUNDS {
+            if self.waiting()? >= QUEUE {
+                return Ok(());
+            }
+            load.run(&self.ground.folder, connections, 2, "queue")?;
+        }
+        bail!("after {ROUNDS} rounds of two seconds no {QUEUE} tasks wait")
+    }
+
+    /// How many tasks have not ended, counted page by page.
+    fn waiting(&self) -> Result<usize> {
+        let mut count = 0;
+        for status in ["NOT_STARTED", "IN_PROGRESS"] {
+            let mut cursor = String::new();
+            loop {
+                let page = self.get(&format!("/v1/tasks?status={status}&limit=200{cursor}"))?;
+                count += page["items"].as_array().map_or(0, Vec::len);
+                let Some(next) = page["nextCursor"].as_str() else { break };
+                cursor = format!("&cursor={next}");
+            }
+        }
+        Ok(count)
+    }
+
+    /// How many tasks end in a second meanwhile.
+    fn rate(&self, meanwhile: &dyn Fn() -> Result<()>) -> Result<f64> {
+        let before = self.waiting()?;
+        let began = Instant::now();
+        meanwhile()?;
+        let elapsed = began.elapsed();
+        let after = self.waiting()?;
+        ensure!(after > 0, "no task was left before the time was up; raise QUEUE");
+        let ended = before.saturating_sub(after);
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let ended = ended as f64;
+        Ok(ended / elapsed.as_secs_f64())
     }
 
     fn wait_for_all(&self) -> Result<()> {

@@ -17,6 +17,13 @@ text_enum! {
 
 /// How long a runner may work on a job before another may take it over.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How many jobs one runner works on at once.
+pub const PLACES: usize = 8;
+/// How many of them may be one organization's, so that jobs which wait for a slow peer leave places to others.
+pub const SHARE: usize = PLACES / 2;
+/// After how many runners that died at it a job is run alone: with it in the company of others, a job that kills its
+/// runner would take them with it.
+pub const SUSPECT: u32 = 2;
 /// How many attempts a job gets before it is parked. With the waits below that is some minutes.
 pub const ATTEMPTS: u32 = 10;
 /// The longest wait between two attempts.

@@ -46,6 +46,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     22 "0022_redeployments",
     23 "0023_consent",
     24 "0024_usage_voids",
+    25 "0025_job_turns",
+    26 "0026_kept_answers",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

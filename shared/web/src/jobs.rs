@@ -6,16 +6,19 @@ use crate::{
     route::{Local, LocalIn, RunJob},
     trace::Line,
 };
+use chrono::TimeDelta;
 use domain::{
-    Error, Id, JsonSchema, Result, id,
-    job::{ATTEMPTS, is_tried_again, wait_after},
+    Error, Id, Instant, JsonSchema, Result, id,
+    job::{ATTEMPTS, PLACES, is_tried_again, wait_after},
 };
 use serde::{Deserialize, Serialize};
+use std::{future::poll_fn, task::Poll};
 use store::jobs::{self, Job};
 
-/// How many jobs one call claims. Few, because the leases of all begin at once and the last must still be fresh when
-/// its turn comes.
-const BATCH: u32 = 8;
+/// How long a call goes on to claim jobs while there are some that are due.
+pub const PATIENCE: TimeDelta = TimeDelta::seconds(5);
+/// How many jobs a call claims at the most, also where the clock stands still.
+const MOST: u32 = 200;
 
 /// What came of a round.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -35,18 +38,56 @@ pub(crate) fn round<'a>(hub: &'a Hub, run: &'a RunJob) -> LocalIn<'a, Result<Rou
     })
 }
 
-/// Claims a batch of the component's due jobs and runs them one after the other.
+/// Runs the component's jobs, several at once, until none is due or the call's time is up. Those under way then come to their end.
 async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
-    let mut claimed = jobs::claim(hub.db().await?, hub.component(), hub.now(), BATCH).await?;
-    let ran = claimed.len();
-    if let Some(failures) = claimed.iter().map(|job| job.attempts as usize).max() {
-        // A job that kills its runner keeps those after it from running. So each time another one is the first.
-        claimed.rotate_left(failures % ran);
+    let mut round = Round { ran: 0 };
+    let mut under_way: Vec<(Id<id::Organization>, LocalIn<'_, Result<()>>)> = Vec::new();
+    let mut failure = None;
+    loop {
+        let now = crate::hub::wall_clock();
+        let free = PLACES - under_way.len();
+        // Half of the places at a time: a claim is a write, which several jobs share.
+        let claims = failure.is_none() && now - hub.now() < PATIENCE && round.ran < MOST && free >= PLACES / 2;
+        if claims {
+            let running: Vec<_> = under_way.iter().map(|(organization, _)| *organization).collect();
+            match claim(hub, now, free, &running).await {
+                Ok(claimed) => {
+                    round.ran += claimed.len() as u32;
+                    under_way.extend(claimed.into_iter().map(|job| (job.organization_id, run_claimed(hub, run.as_ref(), job))));
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        match first_done(&mut under_way).await {
+            Some((_, Ok(()))) => {}
+            Some((_, Err(error))) => failure = failure.or(Some(error)),
+            None => return failure.map_or(Ok(round), Err),
+        }
     }
-    for job in claimed {
-        run_claimed(hub, run.as_ref(), job).await?;
+}
+
+async fn claim(hub: &Hub, now: Instant, limit: usize, running: &[Id<id::Organization>]) -> Result<Vec<Job>> {
+    let (db, queue) = (hub.db().await?, hub.component());
+    if !jobs::any_due(db, queue, now).await? {
+        return Ok(Vec::new());
     }
-    Ok(Round { ran: ran as u32 })
+    db.in_transaction(async |tx| jobs::claim(tx, queue, now, limit, running).await).await
+}
+
+/// Waits for the first of several that is done, and takes it out; `None` when there are none.
+pub async fn first_done<K, T>(under_way: &mut Vec<(K, LocalIn<'_, T>)>) -> Option<(K, T)> {
+    poll_fn(|context| {
+        if under_way.is_empty() {
+            return Poll::Ready(None);
+        }
+        for place in 0..under_way.len() {
+            if let Poll::Ready(done) = under_way[place].1.as_mut().poll(context) {
+                return Poll::Ready(Some((under_way.remove(place).0, done)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Runs one job of the component now, in the request that would rather wait for it. `false` when it is not due, when

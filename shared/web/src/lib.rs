@@ -45,7 +45,7 @@ pub use extract::{
 };
 pub use first_administrators::name_first_administrators;
 pub use headers::Headers;
-pub use hub::{Hub, random, variable};
+pub use hub::{Hub, random, variable, wall_clock as now};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
 pub use mailbox::{Letter, Mail, Mailbox};
@@ -53,7 +53,7 @@ pub use paging::{OrganizationPageQuery, Page, PageQuery};
 pub use reply::{
     Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, OfCustomer, Reply, Sent, Shown, Written,
 };
-pub use route::{Handler, Routes};
+pub use route::{Handler, LocalIn, Routes};
 pub use serve::serve;
 
 #[cfg(not(target_family = "wasm"))]
@@ -80,4 +80,7 @@ pub mod limits {
     pub const WAIT_S: u32 = 30;
     /// For how many hours the answer to an Idempotency-Key is kept.
     pub const IDEMPOTENCY_HOURS: i64 = 24;
+    /// How many bytes of answers to Idempotency-Keys are kept of one principal, packed and sealed: of some ten thousand requests. Of
+    /// older ones is kept that they were answered.
+    pub const KEPT_ANSWERS: i64 = 4 << 20;
 }

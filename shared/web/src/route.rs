@@ -12,7 +12,8 @@ use http::Method;
 use std::pin::Pin;
 use store::jobs::Job;
 
-pub(crate) type LocalIn<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+/// A future of one request, which borrows what lives as long: boxed, so that it is compiled once.
+pub type LocalIn<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub(crate) type Local<T> = LocalIn<'static, T>;
 type Call = Box<dyn Fn(Hub, Incoming) -> Local<Result<Answer>> + Send + Sync>;
 pub(crate) type RunJob = Box<dyn Fn(Hub, Job) -> Local<Result<()>> + Send + Sync>;
