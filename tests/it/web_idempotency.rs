@@ -115,6 +115,96 @@ fn a_key_expires_after_a_day_and_is_forgotten() {
     });
 }
 
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// As if the principal of this key had kept so many bytes of answers by then.
+fn swell(world: &World, key: &str, bytes: i64) {
+    let sql = "UPDATE idempotency_keys SET kept = kept + ?2 WHERE key_hash = ?1";
+    let changed = world.database().execute(sql, (&sha256(key)[..32], bytes)).unwrap();
+    assert_eq!(changed, 1, "half of a SHA-256 is what is stored of a key");
+}
+
+#[test]
+fn the_answers_of_a_principal_are_bounded_and_nothing_is_carried_out_twice() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let other = world.actor(&operator, &operator.organization, "OPERATOR_ADMINISTRATOR").await;
+        let ask = |by: &tests::Actor, key: &str| world.post("/v1/organizations", organization(key)).by(by).key(key).send();
+        let first = ask(&operator, "one").await;
+        let others = ask(&other, "others").await;
+        ask(&operator, "two").await.expect(201);
+        ask(&other, "next").await.expect(201);
+        swell(&world, "two", (4 << 20) - 1000);
+        // Two more: with the second of them, the first answer is beyond the bound.
+        ask(&operator, "three").await.expect(201);
+        let again = ask(&operator, "one").await;
+        assert_eq!((again.expect(201).0.body(), again.header("idempotency-replayed")), (first.0.body(), "true"));
+        ask(&operator, "four").await.expect(201);
+        let sql = "SELECT COUNT(*) FROM idempotency_keys WHERE answer = ''";
+        assert_eq!(world.count(sql), 1);
+        let made = world.count("SELECT COUNT(*) FROM organizations");
+
+        let forgotten = ask(&operator, "one").await;
+        forgotten.expect_problem(409, "idempotency_answer_forgotten");
+        let detail = forgotten.text("/detail");
+        assert!(detail.contains(first.header("location")) && detail.contains("status 201"), "{detail}");
+        let reused = world.post("/v1/organizations", organization("else")).by(&operator).key("one").send().await;
+        reused.expect_problem(422, "idempotency_key_reused");
+        for key in ["two", "three", "four"] {
+            assert_eq!(ask(&operator, key).await.expect(201).header("idempotency-replayed"), "true", "{key}");
+        }
+        // One caller's many requests take nothing from another.
+        assert_eq!(ask(&other, "others").await.expect(201).0.body(), others.0.body());
+        assert_eq!(world.count("SELECT COUNT(*) FROM organizations"), made);
+        // After a day the key is as good as new.
+        world.hub.clock().advance(std::time::Duration::from_secs(24 * 3600 + 1)).await;
+        world.settle().await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM idempotency_keys"), 0);
+    });
+}
+
+#[test]
+fn the_newest_answer_is_kept_however_large_it_is_and_large_ones_take_little() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        let provider = world.organization(&operator, "PROVIDER", "P", None).await;
+        let rows: String = (0..500).map(|n| format!("Customer number {n},Customer {n} Ltd.,US,USD\n")).collect();
+        let body = format!("displayName,companyName,country,currency\n{rows}");
+        let admin = world.actor(&operator, &provider, "PROVIDER_ADMINISTRATOR").await;
+        let send = || {
+            world.call(http::Method::POST, "/v1/organizations/import").by(&admin).key("one").body("text/csv", body.clone()).send()
+        };
+        let first = send().await;
+        first.expect(207);
+        let kept = world.count("SELECT LENGTH(answer) FROM idempotency_keys");
+        assert!(kept * 4 < first.0.body().len() as i64, "{kept} of {}", first.0.body().len());
+        swell(&world, "one", 8 << 20);
+        assert_eq!(send().await.expect(207).0.body(), first.0.body());
+    });
+}
+
+#[test]
+fn what_has_expired_is_forgotten_in_batches_until_nothing_is_left() {
+    simulated(|| async {
+        let world = World::new().await;
+        world.bootstrap().await;
+        world
+            .database()
+            .execute_batch(
+                "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
+                 INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, expires_at) SELECT 'tok_x', n, 'x', 201, 'x', 1 FROM n",
+            )
+            .unwrap();
+        world.hub.tick().await.unwrap();
+        assert_eq!(world.count("SELECT COUNT(*) FROM idempotency_keys"), 0);
+    });
+}
+
 #[test]
 fn keys_have_bounds() {
     simulated(|| async {

@@ -9,29 +9,61 @@ pub struct Answered {
     pub fingerprint: String,
     /// Its status.
     pub status: u32,
-    /// Its headers and body, sealed.
+    /// Its headers and body, sealed; empty when they are no longer kept.
     pub answer: String,
+    /// Where what it made or changed is found, if it said so.
+    pub location: Option<String>,
 }
 
 /// What was answered to this key of this principal, if it was seen and has not expired by `now`.
 pub async fn find(db: &Db, principal: PrincipalId, key_hash: &str, now: Instant) -> Result<Option<Answered>> {
     db.query_opt(
-        "SELECT fingerprint, status, answer FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3",
+        "SELECT fingerprint, status, answer, location FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3",
         params![principal, key_hash, now],
-        |row| Ok(Answered { fingerprint: row.take()?, status: row.take()?, answer: row.take()? }),
+        |row| Ok(Answered { fingerprint: row.take()?, status: row.take()?, answer: row.take()?, location: row.take()? }),
     )
     .await
 }
 
-/// Keeps an answer until `expires_at`, in place of one that expired.
-pub async fn insert(tx: &Tx<'_>, principal: PrincipalId, key_hash: &str, answered: &Answered, expires_at: Instant) -> Result<()> {
-    tx.exec(
-        "INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
-             answer = excluded.answer, expires_at = excluded.expires_at",
-        params![principal, key_hash, answered.fingerprint, answered.status, answered.answer, expires_at],
-    )
-    .await
+/// Keeps an answer until `expires_at`, in place of one that expired. Of the principal's answers the newest `bound` bytes are kept,
+/// and this one; of the older ones remains that they were given, which keeps their requests from being carried out again.
+pub async fn insert(
+    tx: &Tx<'_>,
+    principal: PrincipalId,
+    key_hash: &str,
+    answered: &Answered,
+    expires_at: Instant,
+    bound: i64,
+) -> Result<()> {
+    let size = i64::try_from(answered.answer.len()).unwrap_or(i64::MAX);
+    let kept: Option<i64> = tx
+        .query_opt(
+            "INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, location, expires_at, kept)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 + COALESCE(
+                 (SELECT kept FROM idempotency_keys WHERE principal_id = ?1 AND answer <> '' ORDER BY kept DESC LIMIT 1), 0))
+             ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
+                 answer = excluded.answer, location = excluded.location, expires_at = excluded.expires_at, kept = excluded.kept
+             RETURNING kept",
+            params![
+                principal,
+                key_hash,
+                answered.fingerprint,
+                answered.status,
+                answered.answer,
+                answered.location,
+                expires_at,
+                size
+            ],
+            |row| row.take(),
+        )
+        .await?;
+    match kept {
+        Some(kept) if kept > bound => {
+            let sql = "UPDATE idempotency_keys SET answer = '' WHERE principal_id = ?1 AND answer <> '' AND kept <= ?2";
+            tx.exec(sql, params![principal, kept - bound]).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Forgets answers that expired before `now`, at most `limit` of them.

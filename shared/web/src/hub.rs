@@ -194,7 +194,8 @@ impl Hub {
     async fn keep_answer(&self, tx: &Tx<'_>, caller: &Identity, key: Option<&Key>, answer: &Answer) -> Result<()> {
         let Some(key) = key else { return Ok(()) };
         let until = self.now() + TimeDelta::hours(crate::limits::IDEMPOTENCY_HOURS);
-        store::idempotency::insert(tx, caller.principal(), &key.hash, &key.keep(answer)?, until).await
+        let kept = key.keep(answer)?;
+        store::idempotency::insert(tx, caller.principal(), &key.hash, &kept, until, crate::limits::KEPT_ANSWERS).await
     }
 
     async fn key(&self, caller: &Identity) -> Result<Option<Key>> {
@@ -282,7 +283,7 @@ fn open_migrated(awaited: bool) -> Local<Result<Db>> {
 }
 
 /// The present instant to the millisecond, from the host's clock.
-pub(crate) fn wall_clock() -> Instant {
+pub fn wall_clock() -> Instant {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     Instant::from_timestamp_millis(millis).unwrap_or_default()
 }

@@ -3,10 +3,24 @@
 //! The answer is kept in the transaction of the change it answers, so there is no moment at which one is there without
 //! the other. A request that was refused changed nothing and is not kept: sent again, it is judged again. While the
 //! first request still runs, a second with its key waits for the write lock and then gets the first answer.
+//!
+//! Answers are kept compressed, and of each principal the newest [`limits::KEPT_ANSWERS`] bytes of them. Of older ones remains for the
+//! rest of the day that they were given, so that a repeated request is refused and never carried out twice.
 
-use crate::{Answer, secret};
+use crate::{Answer, limits, secret};
 use domain::{Error, Kind, Result};
 use store::idempotency::Answered;
+
+/// Above so many bytes an answer is worth compressing.
+const WORTH: usize = 512;
+/// How well: most of the gain, at little cost.
+const LEVEL: u8 = 3;
+/// What precedes a compressed answer; others begin with a bracket.
+const COMPRESSED: u8 = 0;
+/// More than an answer will ever be, in bytes.
+const ANSWER: usize = 64 << 20;
+/// How many hexadecimal digits of a SHA-256 tell the keys of one principal apart.
+const DIGITS: usize = 32;
 
 /// What makes two requests the same.
 pub(crate) struct Fingerprint<'a> {
@@ -37,13 +51,13 @@ impl Key {
                 )
             })?;
         Ok(Self {
-            hash: secret::hash(key),
-            fingerprint: secret::hex(&secret::digest(&[
+            hash: digits(secret::hash(key)),
+            fingerprint: digits(secret::hex(&secret::digest(&[
                 what.method.as_bytes(),
                 what.target.as_bytes(),
                 what.acting.as_bytes(),
                 &what.body,
-            ])),
+            ]))),
             seal: secret::key(data_key, "idempotency", &[key]),
         })
     }
@@ -57,8 +71,11 @@ impl Key {
                 "This Idempotency-Key was used for another request. Send a new key with a new request; repeat a request exactly to get its first answer again.",
             ));
         }
+        if first.answer.is_empty() {
+            return Err(forgotten(&first));
+        }
         let (headers, body): (Vec<(String, String)>, Option<String>) =
-            serde_json::from_slice(&secret::open(&self.seal, &first.answer)?)
+            serde_json::from_slice(&unpacked(secret::open(&self.seal, &first.answer)?)?)
                 .map_err(|error| Error::unavailable(format!("a kept answer cannot be read: {error}")))?;
         let mut answer = Answer::new(first.status as u16);
         answer.headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
@@ -79,7 +96,65 @@ impl Key {
         Ok(Answered {
             fingerprint: self.fingerprint.clone(),
             status: u32::from(answer.status),
-            answer: secret::seal(&self.seal, &kept)?,
+            answer: secret::seal(&self.seal, &packed(kept))?,
+            location: answer.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.clone()),
         })
+    }
+}
+
+fn digits(mut hash: String) -> String {
+    hash.truncate(DIGITS);
+    hash
+}
+
+/// The refusal of a request that was carried out and whose answer is not kept any more.
+fn forgotten(first: &Answered) -> Error {
+    let found = first.location.as_ref().map(|location| format!(" What it made or changed is found with GET {location}."));
+    Error::conflict(
+        "idempotency_answer_forgotten",
+        format!(
+            "The request with this Idempotency-Key was carried out before, with status {}, and is not carried out again. Its answer is no longer kept, for many requests with keys came after it.{} Send a new key only if the request is to be carried out once more.",
+            first.status,
+            found.unwrap_or_default()
+        ),
+    )
+}
+
+fn packed(answer: Vec<u8>) -> Vec<u8> {
+    if answer.len() < WORTH {
+        return answer;
+    }
+    let mut packed = vec![COMPRESSED];
+    packed.extend(miniz_oxide::deflate::compress_to_vec(&answer, LEVEL));
+    packed
+}
+
+fn unpacked(kept: Vec<u8>) -> Result<Vec<u8>> {
+    match kept.split_first() {
+        Some((&COMPRESSED, packed)) => miniz_oxide::inflate::decompress_to_vec_with_limit(packed, ANSWER)
+            .map_err(|error| Error::unavailable(format!("a kept answer cannot be unpacked: {error}"))),
+        _ => Ok(kept),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked_and_hardly_longer(text in "\\[[ -~]{0,5000}") {
+            let packed = packed(text.clone().into_bytes());
+            prop_assert!(packed.len() <= text.len() + 16);
+            prop_assert_eq!(unpacked(packed).unwrap(), text.into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_long_answer_takes_a_fraction() {
+        let row = r#"{"id":"org_01h455vb4pex5vsknk084sn02q","status":"CREATED","warnings":[]},"#;
+        let text = format!("[{}]", row.repeat(1000)).into_bytes();
+        assert!(packed(text.clone()).len() * 10 < text.len());
     }
 }

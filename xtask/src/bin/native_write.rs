@@ -80,7 +80,10 @@ fn main() -> Result<()> {
         count(&db, end, &ends(1))?;
         if keyed {
             let until = now + 86_400_000;
-            let values = [text(&principal), text(&unique), text(&token), 201.into(), text(&answer), until.into()];
+            let (fingerprint, location) = (text(&token[..32]), text("/v1/organizations/org_01h455vb4pex5vsknk084sn02q"));
+            let size = i64::try_from(answer.len())?;
+            let values =
+                [text(&principal), text(&unique), fingerprint, 201.into(), text(&answer), location, until.into(), size.into()];
             count(&db, answer_kept, &values)?;
         }
         count(&db, commit, &[])?;
