@@ -127,3 +127,57 @@ fn organizations_and_contracts_of_before_are_what_they_were() {
     assert_eq!(all("SELECT id || is_default || COALESCE(term, '-') FROM contracts"), ["k0-"]);
     assert_eq!(all("SELECT queue FROM jobs"), ["contracts"]);
 }
+
+#[test]
+fn the_step_on_consent_ends_the_secrets_that_others_saw_and_no_password() {
+    let database = Connection::open_in_memory().unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_consent")).unwrap().number;
+    let apply = |from: i64, to: i64| {
+        for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
+            for statement in migration.statements(&migrations::text()) {
+                database.execute(statement, []).expect(statement);
+            }
+        }
+    };
+    apply(1, step - 1);
+    database
+        .execute_batch(
+            r#"INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
+             VALUES ('o', NULL, 'o.', 'OPERATOR', 'ACTIVE', 'O', 'O', 'US', 'USD', 1, 1, 1),
+                    ('p', 'o', 'o.p.', 'PROVIDER', 'ACTIVE', 'P', 'P', 'US', 'USD', 1, 1, 1),
+                    ('c', 'p', 'o.p.c.', 'CUSTOMER', 'ACTIVE', 'C', 'C', 'US', 'USD', 1, 1, 1);
+             INSERT INTO people (id, email, display_name, status, version, created_at, updated_at) VALUES ('ada', 'ada@p.example', 'Ada', 'ACTIVE', 1, 1, 1);
+             INSERT INTO passwords VALUES ('ada', 'a hash', 1);
+             INSERT INTO bindings (principal_id, role, organization_id, bound_by)
+             VALUES ('ada', 'PROVIDER_ADMINISTRATOR', 'p', NULL), ('tok', 'CUSTOMER_ADMINISTRATOR', 'c', NULL), ('acc', 'PROVIDER_ACCOUNT_ADMINISTRATOR', 'c', 'p');
+             INSERT INTO member_invitations (id, organization_id, email, invited_by, grants, hash, status, expires_at, created_at)
+             VALUES ('own', 'p', '1@x.example', 'ada', '{"roles":["PROVIDER_ADMINISTRATOR"]}', 'h1', 'PENDING', 9, 1),
+                    ('above', 'c', '2@x.example', 'ada', '{"roles":["CUSTOMER_USER"]}', 'h2', 'PENDING', 9, 1),
+                    ('bound', 'c', '3@x.example', 'acc', '{"roles":["CUSTOMER_USER"]}', 'h3', 'PENDING', 9, 1),
+                    ('first', 'c', '4@x.example', 'tok', '{"roles":["CUSTOMER_ADMINISTRATOR"]}', 'h4', 'PENDING', 9, 1),
+                    ('user', 'c', '5@x.example', 'tok', '{"roles":["CUSTOMER_USER"]}', 'h5', 'PENDING', 9, 1),
+                    ('over', 'c', '6@x.example', 'ada', '{"roles":["CUSTOMER_USER"]}', 'h6', 'ACCEPTED', 9, 1);
+             INSERT INTO onboarding_invitations (id, issuer_id, email, contract_id, status, hash, expires_at, created_at, updated_at)
+             VALUES ('in', 'o', '7@x.example', 'k', 'PENDING', 'h7', 9, 1, 1);
+             INSERT INTO identity_providers VALUES ('i', 'p', 'I', 'x', 'x', NULL, '', '', NULL, 0, NULL, 0, 0, 1, 1, 1);
+             INSERT INTO sessions (hash, refresh_hash, person_id, expires_at, created_at, identity_provider_id)
+             VALUES ('s1', 'r1', 'ada', 9, 1, 'i'), ('s2', 'r2', 'ada', 9, 1, NULL);
+             INSERT INTO access_tokens (hash, principal_id, organization_id, expires_at, session_hash)
+             VALUES ('a1', 'ada', 'p', 9, 's1'), ('a2', 'ada', 'p', 9, 's2'), ('a3', 'tok', 'c', 9, NULL);"#,
+        )
+        .unwrap();
+    apply(step, step);
+    let all = |sql: &str| -> Vec<String> {
+        let mut statement = database.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let good = all("SELECT id FROM member_invitations WHERE hash NOT LIKE 'ended %' ORDER BY id");
+    assert_eq!(good, ["over", "own", "user"]);
+    assert_eq!(all("SELECT hash FROM onboarding_invitations"), ["ended in"]);
+    assert_eq!(all("SELECT hash FROM passwords"), ["a hash"]);
+    assert_eq!(all("SELECT COALESCE(confirmed_at, vouched_by, 'unconfirmed') FROM people"), ["unconfirmed"]);
+    assert_eq!(all("SELECT COALESCE(reach, 'all') FROM sessions ORDER BY hash"), ["o.p.", "all"]);
+    assert_eq!(all("SELECT COALESCE(reach, 'all') FROM access_tokens ORDER BY hash"), ["o.p.", "all", "all"]);
+}
