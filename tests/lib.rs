@@ -9,6 +9,7 @@ use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 use tempfile::TempDir;
@@ -40,21 +41,32 @@ pub struct World {
 }
 
 impl World {
-    /// A new hub on an empty directory.
+    /// A new hub on a database that is up to date and empty.
     pub async fn new() -> Self {
         Self::with_seed(1).await
     }
 
-    /// A new hub on an empty directory whose randomness comes from `seed`.
+    /// The same, with randomness that comes from `seed`.
     pub async fn with_seed(seed: u64) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let template = template().await;
+        Self::on(seed, |dir| std::fs::write(dir.join("sqlite_db.db"), template).expect("a copy of the database")).await
+    }
+
+    /// A new hub on an empty directory, which makes its database at the first request.
+    pub async fn empty() -> Self {
+        Self::on(1, |_| ()).await
+    }
+
+    async fn on(seed: u64, prepare: impl FnOnce(&Path)) -> Self {
+        let dir = scratch();
+        prepare(dir.path());
         let hub = start(dir.path(), seed, start_of_tests()).await;
         Self { hub, dir, seed }
     }
 
     /// A new hub in real time, whose peers are real: it may reach the service broker at this URL.
     pub async fn in_real_time(broker: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = scratch();
         let hub = builder(dir.path()).variable("service_broker", broker).start().await.expect("the hub starts");
         Self { hub, dir, seed: 0 }
     }
@@ -329,6 +341,31 @@ impl Drop for World {
             assert!(!call.detail.contains(';'), "a statement has a semicolon: {}", call.detail);
         }
     }
+}
+
+/// A temporary directory, in memory where the system has a place for that: a test waits for no disk.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.expect("a temporary directory")
+}
+
+/// The database of a hub that has migrated and done nothing else. It is made once a process: each world begins with a copy.
+async fn template() -> &'static [u8] {
+    static TEMPLATE: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(template) = TEMPLATE.get() {
+        return template;
+    }
+    // Boxed, for a world begins with a template.
+    let world = Box::pin(World::empty()).await;
+    world.get("/health/onboarding").send().await.expect(200);
+    world.hub.kill();
+    let file = world.dir().join("sqlite_db.db");
+    let database = rusqlite::Connection::open(&file).expect("the database");
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("a checkpoint");
+    drop(database);
+    let bytes = std::fs::read(&file).expect("the database");
+    TEMPLATE.get_or_init(|| bytes)
 }
 
 async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {

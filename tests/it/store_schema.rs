@@ -17,7 +17,7 @@ fn schema(database: &Connection) -> String {
 #[test]
 fn the_hub_makes_the_schema_that_is_checked_in() {
     simulated(|| async {
-        let world = World::new().await;
+        let world = World::empty().await;
         world.get("/health/onboarding").send().await.expect(200);
         let made = schema(&world.database());
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/store/schema.sql");
@@ -35,7 +35,7 @@ fn the_hub_makes_the_schema_that_is_checked_in() {
 #[test]
 fn a_second_start_applies_nothing_and_every_component_finds_its_tables() {
     simulated(|| async {
-        let mut world = World::new().await;
+        let mut world = World::empty().await;
         world.get("/health").send().await.expect(200);
         let before = world.dump();
         assert_eq!(world.count("SELECT COUNT(*) FROM schema_migrations"), MIGRATIONS.len() as i64);
@@ -48,7 +48,7 @@ fn a_second_start_applies_nothing_and_every_component_finds_its_tables() {
 #[test]
 fn the_first_requests_of_all_components_at_once_migrate_once() {
     simulated(|| async {
-        let world = World::new().await;
+        let world = World::empty().await;
         let calls = ["onboarding", "provisioning", "billing", "scheduler", "support", "discovery"]
             .map(|component| world.get(Box::leak(format!("/health/{component}").into_boxed_str())).send());
         for answer in futures::future::join_all(calls).await {
@@ -61,7 +61,7 @@ fn the_first_requests_of_all_components_at_once_migrate_once() {
 #[test]
 fn a_step_that_breaks_off_leaves_nothing_and_is_applied_by_the_next() {
     simulated(|| async {
-        let mut world = World::new().await;
+        let mut world = World::empty().await;
         world.hub.faults().push(host::Fault::on(host::Target::SqlMatching("CREATE TABLE jobs".into())).nth(1).crash_before());
         assert!(world.get("/health/onboarding").try_send().await.is_err());
         world.restart().await;
@@ -74,7 +74,7 @@ fn a_step_that_breaks_off_leaves_nothing_and_is_applied_by_the_next() {
 #[test]
 fn a_database_of_a_newer_hub_is_left_alone() {
     simulated(|| async {
-        let mut world = World::new().await;
+        let mut world = World::empty().await;
         world.get("/health/onboarding").send().await.expect(200);
         world.database().execute("INSERT INTO schema_migrations (number, name) VALUES (9999, 'from the future')", []).unwrap();
         world.restart().await;
