@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -12,16 +11,18 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
-use tokio::sync::{Notify, RwLock, Semaphore};
+use tokio::sync::{Notify, RwLock};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError};
 
 use crate::allowed_hosts::CHAINING_SUFFIX;
-use crate::body::Limited;
+use crate::body::{self, Placed, Refused};
+use crate::door::{Door, Visit};
 use crate::env::Env;
 use crate::life::Life;
 use crate::manifest::{Route, StaticResponse};
 use crate::routes::{Matched, Routes, WELL_KNOWN};
+use crate::socket::Stream;
 use crate::worker::Handler;
 
 /// A running application.
@@ -31,14 +32,48 @@ pub(crate) struct App {
     routes: Routes<Target>,
     handlers: BTreeMap<String, Handler>,
     pub(crate) env: Arc<Env>,
-    running: Semaphore,
-    waiting: AtomicUsize,
+    pub(crate) door: Arc<Door>,
     /// Told of every public request that may have changed something.
     pub(crate) changed: Notify,
     /// Ends when no new request shall come.
     pub(crate) stopping: Life,
     /// Held for reading by whoever serves sockets.
     pub(crate) serving: RwLock<()>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(crate) enum Client<'a> {
+    /// A part of the hub itself: for what it asks there is always a place.
+    Inside,
+    /// This process, in the place of a client.
+    Process,
+    /// A client on a socket.
+    Socket { visit: &'a Arc<Visit>, stream: &'a Stream, address: SocketAddr },
+}
+
+impl<'a> Client<'a> {
+    fn visit(self) -> Option<&'a Arc<Visit>> {
+        match self {
+            Self::Socket { visit, .. } => Some(visit),
+            Self::Inside | Self::Process => None,
+        }
+    }
+
+    /// Waits until the client has gone, as far as that can be seen.
+    async fn gone(self) {
+        match self {
+            Self::Socket { stream, .. } => stream.closed().await,
+            Self::Inside | Self::Process => std::future::pending().await,
+        }
+    }
+
+    fn address(self) -> SocketAddr {
+        match self {
+            Self::Socket { address, .. } => address,
+            Self::Inside | Self::Process => SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -72,8 +107,7 @@ impl App {
             version: manifest.application.version.clone(),
             routes: Routes::new(routes)?,
             handlers,
-            running: Semaphore::new(env.limits.running),
-            waiting: AtomicUsize::new(0),
+            door: Arc::new(Door::new(&env.limits)),
             changed: Notify::new(),
             stopping: Life::default(),
             serving: RwLock::new(()),
@@ -82,7 +116,7 @@ impl App {
     }
 
     /// Answers a request from outside.
-    pub(crate) async fn public(&self, request: Request<WasiBody>, client: SocketAddr) -> Response<WasiBody> {
+    pub(crate) async fn public(&self, request: Request<WasiBody>, client: Client<'_>) -> Response<WasiBody> {
         let safe = request.method().is_safe();
         let response = self.route(request, client).await;
         if !safe && response.status().is_success() {
@@ -94,12 +128,11 @@ impl App {
     /// Waits until no request is under way and no socket is served.
     pub(crate) async fn drained(&self) {
         let _sockets = self.serving.write().await;
-        let all = u32::try_from(self.env.limits.running).unwrap_or(u32::MAX);
-        _ = self.running.acquire_many(all).await;
+        self.door.drained(self.env.limits.running).await;
     }
 
     /// As `public`, for a request that does not count as a change.
-    pub(crate) async fn route(&self, mut request: Request<WasiBody>, client: SocketAddr) -> Response<WasiBody> {
+    pub(crate) async fn route(&self, mut request: Request<WasiBody>, client: Client<'_>) -> Response<WasiBody> {
         strip(&mut request);
         let path = request.uri().path();
         if let Some(page) = path.strip_prefix(WELL_KNOWN) {
@@ -112,27 +145,54 @@ impl App {
             Target::Component(id) => id,
             Target::Answer(answer) => return answer.into(),
         };
-        let limit = self.env.limits.body_bytes;
-        if declared_length(&request).is_some_and(|length| length > limit) {
-            return too_large(limit);
-        }
         if let Err(detail) = set_uri(&mut request) {
             return problem(StatusCode::BAD_REQUEST, detail);
         }
-        let Some(_permit) = self.admit().await else {
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting; try again");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return response;
-        };
+        let (limits, visit, declared) = (&self.env.limits, client.visit(), declared_length(&request));
         let (parts, body) = request.into_parts();
-        let (body, exceeded) = Limited::new(body, limit);
-        let request = Request::from_parts(parts, body.boxed_unsync());
-        let response = self.run(id, request, &matched, client).await;
-        match exceeded.is_set() {
-            // Whatever the component made of the body that broke off, this is why it did.
-            true => too_large(limit),
-            false => response,
+        let body = match body::receive(body, declared, limits.body_bytes, limits.body_timeout, &self.door, visit).await {
+            Ok(body) => body,
+            Err(refused) => return self.refusal(&refused),
+        };
+        if let Some(visit) = visit {
+            visit.hubs_turn();
         }
+        // Only now: who sends slowly keeps nobody from a place.
+        let place = match client {
+            Client::Inside => None,
+            _ => {
+                let place = tokio::select! {
+                    biased;
+                    place = self.door.place(visit) => place,
+                    // Nothing runs for who is no longer there; who only closed its side and still listens gets this answer.
+                    () = client.gone() => None,
+                };
+                match place {
+                    Some(place) => Some(place),
+                    None => return busy("too many requests are waiting; try again"),
+                }
+            }
+        };
+        let response = self.run(id, Request::from_parts(parts, full(body)), &matched, client.address()).await;
+        response.map(|body| Placed::new(body, place).boxed_unsync())
+    }
+
+    fn refusal(&self, refused: &Refused) -> Response<WasiBody> {
+        let limits = &self.env.limits;
+        let mut response = match refused {
+            Refused::TooLarge => {
+                problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {} bytes", limits.body_bytes))
+            }
+            Refused::TooSlow => {
+                let detail = format!("the body did not come within {} s; send the request again", limits.body_timeout.as_secs());
+                problem(StatusCode::REQUEST_TIMEOUT, &detail)
+            }
+            Refused::Broken => problem(StatusCode::BAD_REQUEST, "the body broke off, or is not in the form that the headers say"),
+            Refused::NoRoom => busy("too many bodies are under way; try again"),
+        };
+        // The rest of the body is not waited for.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     /// Answers a request of one component to another.
@@ -178,25 +238,6 @@ impl App {
         }
     }
 
-    /// A place among the running requests; `None` when too many wait for one already.
-    async fn admit(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        if let Ok(permit) = self.running.try_acquire() {
-            return Some(permit);
-        }
-        struct Waiting<'a>(&'a AtomicUsize);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Relaxed);
-            }
-        }
-        let others = self.waiting.fetch_add(1, Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if others >= self.env.limits.waiting {
-            return None;
-        }
-        self.running.acquire().await.ok()
-    }
-
     fn well_known(&self, page: &str) -> Response<WasiBody> {
         match page {
             "health" => answer(StatusCode::OK, "text/plain", Bytes::from_static(b"OK")),
@@ -225,6 +266,9 @@ fn strip(request: &mut Request<WasiBody>) {
 
 /// Makes the URI absolute, from itself and the `Host` header, which must agree.
 fn set_uri(request: &mut Request<WasiBody>) -> Result<(), &'static str> {
+    if request.headers().get_all(HOST).iter().count() > 1 {
+        return Err("there is more than one Host header");
+    }
     let from_header = match request.headers().get(HOST) {
         None => None,
         Some(host) => {
@@ -253,15 +297,21 @@ fn declared_length(request: &Request<WasiBody>) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn too_large(limit: u64) -> Response<WasiBody> {
-    problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {limit} bytes"))
+fn busy(detail: &str) -> Response<WasiBody> {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// An answer of the host itself, for errors: RFC 9457.
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<WasiBody> {
+    answer(status, "application/problem+json", problem_text(status, detail).into())
+}
+
+/// The body of such an answer.
+pub(crate) fn problem_text(status: StatusCode, detail: &str) -> String {
     let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-    answer(status, "application/problem+json", body.to_string().into())
+    json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail }).to_string()
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<WasiBody> {

@@ -44,6 +44,12 @@ pub(crate) struct Limits {
     pub(crate) running: usize,
     pub(crate) waiting: usize,
     pub(crate) drain_timeout: Duration,
+    /// How many connections may be open at once.
+    pub(crate) connections: usize,
+    /// How long a client may take for a body.
+    pub(crate) body_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub(crate) write_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -58,6 +64,9 @@ impl Default for Limits {
             running: 256,
             waiting: 1024,
             drain_timeout: Duration::from_secs(10),
+            connections: 1024,
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,7 +13,7 @@ use http_body_util::BodyExt as _;
 use tokio::net::TcpListener;
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::app::{App, full};
+use crate::app::{App, Client, full};
 use crate::clock::Clock;
 use crate::env::{Env, Limits};
 use crate::faults::{Faults, HostCall};
@@ -153,6 +152,27 @@ impl Builder {
         self
     }
 
+    /// How many connections may be open at once; one address may have half of them.
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.limits.connections = connections.max(1);
+        self
+    }
+
+    /// How long a client may take to send a request's body.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.body_timeout = timeout;
+        self
+    }
+
+    /// How long a client may take nothing of an answer before its connection is closed.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.write_timeout = timeout;
+        self
+    }
+
     /// How long a stopping hub waits for requests that are under way.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
@@ -282,8 +302,7 @@ impl Hub {
         if request.uri().host().is_none() && !request.headers().contains_key(header::HOST) {
             request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
         }
-        let client = SocketAddr::from(([127, 0, 0, 1], 0));
-        let answer = async { Ok(self.app.public(request.map(full), client).await) };
+        let answer = async { Ok(self.app.public(request.map(full), Client::Process).await) };
         self.alive(answer).await
     }
 

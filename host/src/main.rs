@@ -31,6 +31,9 @@ Serves the application of a spin.toml, without Spin.
   --cpu-timeout SECONDS                     how long a component may compute without waiting [10]
   --drain-timeout SECONDS                   how long requests may finish after SIGTERM [10]
   --body-limit BYTES                        [4194304]
+  --body-timeout SECONDS                    how long a client may take to send a body [30]
+  --write-timeout SECONDS                   how long a client may take nothing of its answer [30]
+  --max-connections N                       at once; one address may have half of them [1024]
   --max-instance-reuse-count N              requests per instance [128]
   --max-instance-concurrent-reuse-count N   of them at once [16]
   --workers N                               threads [one per core]
@@ -126,6 +129,18 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options
             "drain-timeout" => {
                 let timeout = seconds(&name, &text()?)?;
                 steps.push(Box::new(move |b| b.drain_timeout(timeout)));
+            }
+            "body-timeout" => {
+                let timeout = seconds(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.body_timeout(timeout)));
+            }
+            "write-timeout" => {
+                let timeout = seconds(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.write_timeout(timeout)));
+            }
+            "max-connections" => {
+                let connections = number(&name, &text()?)?;
+                steps.push(Box::new(move |b| b.connections(connections)));
             }
             "body-limit" => {
                 let bytes = number(&name, &text()?)?;

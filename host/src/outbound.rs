@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 use crate::allowed_hosts::CHAINING_SUFFIX;
+use crate::app::Client;
 use crate::env::{Env, Failure};
 use crate::faults::Kind;
 use crate::guest::Component;
@@ -81,7 +82,7 @@ async fn send(
         Destination::Myself => {
             let app = env.app.get().and_then(|app| app.upgrade()).ok_or(Error::DestinationUnavailable)?;
             request.headers_mut().remove(HOST);
-            done(app.public(request, std::net::SocketAddr::from(([127, 0, 0, 1], 0))).await)
+            done(app.public(request, Client::Inside).await)
         }
         Destination::World => match &env.peers {
             Peers::Real => {

@@ -1,6 +1,5 @@
 //! The hub's own scheduler: it calls the one route that does what is due, when that route said it would be.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{App, full};
+use crate::app::{App, Client, full};
 
 /// The longest pause: what only time makes due is found at the latest after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -96,8 +95,7 @@ impl Ticker {
             .header(HOST, "localhost")
             .header(AUTHORIZATION, &self.authorization)
             .body(full(Bytes::new()))?;
-        let client = SocketAddr::from(([127, 0, 0, 1], 0));
-        let response = self.app.route(request, client).await;
+        let response = self.app.route(request, Client::Inside).await;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(status.is_success(), "{} answered {status}: {}", self.path, String::from_utf8_lossy(&body));

@@ -51,6 +51,7 @@ mod provisioning_tasks;
 mod renewals_renewals;
 mod roles_access_levels;
 mod roles_roles;
+mod scheduler_health;
 mod service_brokers_bindings;
 mod service_brokers_brokers;
 mod service_brokers_instances;

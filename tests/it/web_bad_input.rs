@@ -128,6 +128,64 @@ fn every_wrong_field_is_named_by_its_pointer() {
 }
 
 #[test]
+fn headers_that_decide_who_asks_what_come_once() {
+    simulated(|| async {
+        untouched(|world, operator| async move {
+            let bearer = format!("Bearer {}", operator.access_token);
+            let organization = operator.organization.clone();
+            let twice = [
+                ("authorization", bearer.as_str(), "Bearer another"),
+                ("authorization", &bearer, &bearer),
+                ("hub-organization", &organization, "org_1"),
+                ("hub-organization", &organization, &organization),
+                ("idempotency-key", "one", "two"),
+                ("content-type", "application/json", "text/plain"),
+            ];
+            for (name, first, second) in twice {
+                let create = world.call(Method::POST, PATH).by(&operator).body("application/json", good().to_string());
+                let create = if name == "authorization" { world.post(PATH, good()).header(name, first) } else { create };
+                let create = if matches!(name, "authorization" | "content-type") { create } else { create.header(name, first) };
+                create.header(name, second).send().await.expect_problem(400, "repeated_header");
+            }
+            // Reading, where nobody is known, and where there is nothing.
+            for path in [PATH, "/openapi.json", "/v1/nothing"] {
+                let call = world.get(path).by(&operator).header("authorization", "Basic eA==");
+                call.send().await.expect_problem(400, "repeated_header");
+            }
+            let exchange = world.post("/v1/access-tokens", json!({ "apiToken": operator.api_token }));
+            let exchange = exchange.header("hub-organization", "").header("hub-organization", "");
+            exchange.send().await.expect_problem(400, "repeated_header");
+            // The host refuses this one itself, as it decides where the request goes.
+            let hosts = world.get("/openapi.json").header("host", "a").header("host", "a").send().await;
+            assert!(hosts.expect(400).text("/detail").contains("Host"));
+            world
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_compressed_body_is_refused() {
+    simulated(|| async {
+        untouched(|world, operator| async move {
+            let create = || world.post(PATH, good()).by(&operator);
+            for coding in ["gzip", "br", "identity, gzip", "x"] {
+                let answer = create().header("content-encoding", coding).send().await;
+                answer.expect_problem(415, "unsupported_content_encoding");
+                assert_eq!(answer.header("accept-encoding"), "identity");
+            }
+            let answer = create().header("content-encoding", "identity").header("content-encoding", "gzip").send().await;
+            answer.expect_problem(415, "unsupported_content_encoding");
+            world
+        })
+        .await;
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        world.post(PATH, good()).by(&operator).header("content-encoding", "Identity").send().await.expect(201);
+    });
+}
+
+#[test]
 fn another_media_type_is_refused_by_name() {
     simulated(|| async {
         untouched(|world, operator| async move {

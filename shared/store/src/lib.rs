@@ -25,6 +25,7 @@ pub mod data_centers;
 mod db;
 pub mod entitlements;
 pub mod environments;
+pub mod health_checks;
 pub mod idempotency;
 pub mod identity_providers;
 pub mod interop;

@@ -48,6 +48,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     24 "0024_usage_voids",
     25 "0025_job_turns",
     26 "0026_kept_answers",
+    27 "0027_health_checks",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -219,8 +219,16 @@ impl<M: MediaType> FromRequest for Bytes<M> {
     }
 }
 
-/// Which of the wanted media types the body is of.
+/// Which of the wanted media types the body is of, which must be there as it is and not compressed.
 fn media_type(incoming: &Incoming, wanted: &[&'static str]) -> Result<&'static str> {
+    incoming.headers.check_single("content-type")?;
+    if let Some(coding) = incoming.headers.texts("content-encoding").find(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+        return Err(Error::new(
+            Kind::Malformed,
+            "unsupported_content_encoding",
+            format!("The body must be sent as it is, without the Content-Encoding \"{coding}\"."),
+        ));
+    }
     let given = incoming.headers.text("content-type").unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((&given, ""));
     let other_charset = parameters

@@ -1,5 +1,6 @@
 //! The headers of a request, as they came.
 
+use domain::{Error, Result};
 use spin_sdk::wasip3::http::types::Fields;
 
 /// Names and values, which stay with the host: a request has a dozen of them, those that the host adds for others included, and
@@ -14,6 +15,17 @@ impl Headers {
     /// The first header of this name, in whichever case it came.
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {
         self.0.get(name).into_iter().next()
+    }
+
+    /// Refuses a header that is there twice, for a part of the way here may have read one of them and the hub the other.
+    pub fn check_single(&self, name: &str) -> Result<()> {
+        if self.0.get(name).len() > 1 {
+            return Err(Error::malformed(
+                "repeated_header",
+                format!("The header {name} is there more than once. Send it once, with one value."),
+            ));
+        }
+        Ok(())
     }
 
     /// The first header of this name as text; empty when it is no text.

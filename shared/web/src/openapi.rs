@@ -211,7 +211,7 @@ impl Operation<'_> {
 
     fn takes_body(&mut self) {
         self.problem(413, "The body is larger than 1 MiB.");
-        self.problem(415, "The body is not of the media type that this takes.");
+        self.problem(415, "The body is not of the media type that this takes, or is compressed.");
         self.problem(422, "The content is against the rules; errors says which fields.");
     }
 

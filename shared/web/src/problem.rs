@@ -67,12 +67,12 @@ pub(crate) fn status(kind: Kind) -> u16 {
 
 /// The answer for an error.
 pub(crate) fn answer(hub: &Hub, error: &Error) -> Answer {
-    // Three refusals belong to HTTP and not to any rule, so they have no kind of their own.
+    // These refusals belong to HTTP and not to any rule, so they have no kind of their own.
     let status = match error.code {
         "method_not_allowed" => 405,
         "body_too_large" => 413,
         "target_too_long" => 414,
-        "unsupported_media_type" => 415,
+        "unsupported_media_type" | "unsupported_content_encoding" => 415,
         _ => status(error.kind),
     };
     let problem = Problem {
@@ -93,6 +93,8 @@ pub(crate) fn answer(hub: &Hub, error: &Error) -> Answer {
     answer.header("content-type", "application/problem+json");
     match status {
         401 => answer.header("www-authenticate", "Bearer"),
+        // RFC 9110, 15.5.16.
+        415 if error.code == "unsupported_content_encoding" => answer.header("accept-encoding", "identity"),
         503 if error.retry_after.is_none() && error.passes() => answer.header("retry-after", "1"),
         _ => {}
     }

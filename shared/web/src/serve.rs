@@ -64,7 +64,14 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Result<Response
     response(answer)
 }
 
+/// Headers that decide who asks what of whom, and so must not be there twice.
+const SINGLE: [&str; 3] = ["host", "authorization", "hub-organization"];
+
 async fn answer(hub: &Hub, incoming: Incoming) -> domain::Result<Answer> {
+    let changes = (!incoming.method.is_safe()).then_some("idempotency-key");
+    for name in SINGLE.into_iter().chain(changes) {
+        incoming.headers.check_single(name)?;
+    }
     if hub.target().len() > limits::TARGET {
         return Err(Error::new(
             Kind::Malformed,

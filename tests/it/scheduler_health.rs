@@ -1,0 +1,94 @@
+//! `/health`: what it asks, how often, and what one component that is down does to it.
+
+use host::{Fault, Kind, Target};
+use serde_json::json;
+use std::time::Duration;
+use tests::{World, simulated};
+
+/// How many components the scheduler has asked for their health.
+fn asked(world: &World) -> usize {
+    let calls = world.hub.host_calls();
+    calls.iter().filter(|call| call.kind == Kind::Outbound && call.detail.contains("/health/")).count()
+}
+
+/// A second later the last check no longer stands.
+async fn later() {
+    tokio::time::sleep(Duration::from_millis(1001)).await;
+}
+
+#[test]
+fn components_are_asked_once_a_second_for_all_callers() {
+    simulated(|| async {
+        let world = World::new().await;
+        let all = || futures::future::join_all((0..60).map(|_| world.get("/health").send()));
+        for answer in all().await {
+            answer.expect(200);
+            assert_eq!((answer.at("/status"), answer.at("/down")), (json!("UP"), json!([])));
+            assert_eq!(answer.at("/components").as_array().map(Vec::len), Some(33));
+        }
+        assert_eq!(asked(&world), 32, "one check for 60 callers at once");
+        all().await;
+        assert_eq!(asked(&world), 32, "and for 60 more within the second");
+        later().await;
+        for answer in all().await {
+            answer.expect(200);
+        }
+        assert_eq!(asked(&world), 64);
+    });
+}
+
+#[test]
+fn a_component_that_is_down_is_named_and_the_others_are_ready() {
+    simulated(|| async {
+        let world = World::new().await;
+        world.hub.faults().push(Fault::on(Target::Outbound("billing.spin.internal".into())).fail("gone"));
+        // One that neither answers nor fails.
+        world.hub.faults().push(Fault::on(Target::Outbound("vsphere.spin.internal".into())).delay(Duration::from_secs(3600)));
+        let before = world.hub.clock().now();
+        let answer = world.get("/health").send().await;
+        answer.expect(200);
+        assert_eq!(answer.at("/status"), "DEGRADED");
+        assert_eq!(answer.at("/down"), json!(["vsphere", "billing"]));
+        assert!(!answer.at("/components").as_array().unwrap().contains(&json!("billing")));
+        assert!(world.hub.clock().now().duration_since(before).unwrap() < Duration::from_secs(3));
+        assert!(
+            world.hub.logs().iter().any(|line| line.contains("a component is down") && line.contains("billing/health/billing"))
+        );
+        world.hub.faults().clear();
+        later().await;
+        let answer = world.get("/health").send().await;
+        assert_eq!((answer.expect(200).at("/status"), answer.at("/down")), (json!("UP"), json!([])));
+    });
+}
+
+#[test]
+fn it_is_503_when_no_component_or_no_database_answers() {
+    simulated(|| async {
+        let world = World::new().await;
+        world.hub.faults().push(Fault::on(Target::Outbound(".spin.internal".into())).fail("gone"));
+        world.get("/health").send().await.expect_problem(503, "temporarily_unavailable");
+        // The check stands for a second, also a bad one.
+        world.hub.faults().clear();
+        world.get("/health").send().await.expect_problem(503, "temporarily_unavailable");
+        later().await;
+        world.get("/health").send().await.expect(200);
+        later().await;
+        world.hub.faults().push(Fault::on(Target::SqlMatching("UPDATE health_checks".into())).fail("disk I/O error"));
+        world.get("/health").send().await.expect_problem(503, "temporarily_unavailable");
+        world.hub.faults().clear();
+        world.get("/health").send().await.expect(200);
+    });
+}
+
+#[test]
+fn a_check_that_breaks_off_is_made_by_another_caller_a_second_later() {
+    simulated(|| async {
+        let mut world = World::new().await;
+        world.hub.faults().push(Fault::on(Target::Outbound("billing.spin.internal".into())).crash_before());
+        assert!(world.get("/health").try_send().await.is_err());
+        world.restart().await;
+        // Nobody ends the check that was begun; it is not waited for for ever.
+        world.get("/health").send().await.expect_problem(503, "temporarily_unavailable");
+        world.get("/health").send().await.expect(200);
+    });
+}
