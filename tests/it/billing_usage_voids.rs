@@ -3,7 +3,7 @@
 use crate::billing_support::{Ground, Other, Row, line, lines, pointers};
 use host::{Fault, Target};
 use serde_json::{Value, json};
-use tests::{Answer, simulated};
+use tests::{Answer, Call, simulated};
 
 async fn void(ground: &Ground, body: Value) -> Answer {
     ground.world.post("/v1/usage-voids", body).by(&ground.shop.admin).send().await
@@ -214,9 +214,9 @@ fn a_crash_at_any_point_of_a_void_leaves_all_of_it_or_nothing() {
             let rows: Vec<Row> = (0..70).map(|n| ground.row("2026-10-01", &format!("SKU-{k}-{n}"), "1", "1")).collect();
             json!({ "usageReportId": ground.import(&rows).await.text("/id"), "reason": "x" })
         };
-        let call = |ground: &Ground, body: &Value, k: usize| {
+        fn call<'a>(ground: &'a Ground, body: &Value, k: usize) -> Call<'a> {
             ground.world.post("/v1/usage-voids", body.clone()).by(&ground.shop.admin).key(&k.to_string())
-        };
+        }
         let body = report(&ground, 0).await;
         let before = ground.world.hub.host_calls().len();
         call(&ground, &body, 0).send().await.expect(201);

@@ -9,7 +9,7 @@ use crate::{Currency, Decimal, Error, FieldError, Id, Instant, Kind, Moment, Mon
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     str::FromStr,
 };
@@ -627,12 +627,12 @@ pub(crate) mod tests {
     fn rows_are_only_of_the_callers_customers_and_their_subscriptions() {
         let rows = parse(report(&[]).as_bytes()).unwrap();
         let (row, other) = (&rows[0], Id::from_uuid(Uuid::from_u128(1)));
-        let customers = BTreeSet::from([row.organization_id]);
-        let check = |customers: &BTreeSet<_>, subscribed| {
+        let customers = BTreeMap::from([(row.organization_id, "USD".parse().unwrap())]);
+        let check = |customers: &BTreeMap<_, _>, subscribed| {
             check_places(&rows, customers, &BTreeMap::from([(row.subscription_id, subscribed)])).map_err(pointers)
         };
         assert_eq!(check(&customers, (row.organization_id, row.service_id)), Ok(()));
-        assert_eq!(check(&BTreeSet::new(), (row.organization_id, row.service_id)), Err(vec!["/rows/1/Org Id".into()]));
+        assert_eq!(check(&BTreeMap::new(), (row.organization_id, row.service_id)), Err(vec!["/rows/1/Org Id".into()]));
         assert_eq!(check(&customers, (other, row.service_id)), Err(vec!["/rows/1/Subscription Id".into()]));
         assert_eq!(
             check(&customers, (row.organization_id, Id::from_uuid(Uuid::nil()))),
