@@ -8,11 +8,7 @@
 use crate::{Currency, Decimal, Error, FieldError, Id, Instant, Kind, Moment, Money, Period, Result, Text, id};
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    str::FromStr,
-};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// The header, in this order.
 pub const COLUMNS: [&str; 18] = [
