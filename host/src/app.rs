@@ -150,8 +150,8 @@ impl App {
         }
         let (limits, visit, declared) = (&self.env.limits, client.visit(), declared_length(&request));
         let (parts, body) = request.into_parts();
-        let body = match body::receive(body, declared, limits.body_bytes, limits.body_timeout, &self.door, visit).await {
-            Ok(body) => body,
+        let (body, room) = match body::receive(body, declared, limits.body_bytes, limits.body_timeout, &self.door, visit).await {
+            Ok(received) => received,
             Err(refused) => return self.refusal(&refused),
         };
         if let Some(visit) = visit {
@@ -174,7 +174,7 @@ impl App {
             }
         };
         let response = self.run(id, Request::from_parts(parts, full(body)), &matched, client.address()).await;
-        response.map(|body| Placed::new(body, place).boxed_unsync())
+        response.map(|body| Placed::new(body, place, room).boxed_unsync())
     }
 
     fn refusal(&self, refused: &Refused) -> Response<WasiBody> {

@@ -30,7 +30,8 @@ pub(crate) enum Refused {
     NoRoom,
 }
 
-/// Receives a request's body of at most `limit` bytes within `patience`.
+/// Receives a request's body of at most `limit` bytes within `patience`. The room is the body's also while its component has it: there
+/// it takes as much memory at the least.
 pub(crate) async fn receive(
     mut body: WasiBody,
     declared: Option<u64>,
@@ -38,9 +39,9 @@ pub(crate) async fn receive(
     patience: Duration,
     door: &Arc<Door>,
     visit: Option<&Arc<Visit>>,
-) -> Result<Bytes, Refused> {
+) -> Result<(Bytes, Option<Room>), Refused> {
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), None));
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
@@ -69,13 +70,10 @@ pub(crate) async fn receive(
         Ok(received)
     };
     let received = timeout(patience, received).await.unwrap_or(Err(Refused::TooSlow))?;
-    Ok(match room {
-        None => received.into(),
-        Some(mut room) => {
-            room.shrink(received.len());
-            Bytes::from_owner(Kept { bytes: received, _room: room })
-        }
-    })
+    if let Some(room) = &mut room {
+        room.shrink(received.len());
+    }
+    Ok((received.into(), room))
 }
 
 /// Room for a body, for which the client is not to blame.
@@ -91,27 +89,27 @@ async fn waited(door: &Arc<Door>, visit: Option<&Arc<Visit>>, bytes: usize) -> R
 }
 
 /// Bytes and the room they take; it is given back with the last of them.
-struct Kept<B> {
-    bytes: B,
+struct Kept {
+    bytes: Bytes,
     _room: Room,
 }
 
-impl<B: AsRef<[u8]>> AsRef<[u8]> for Kept<B> {
+impl AsRef<[u8]> for Kept {
     fn as_ref(&self) -> &[u8] {
-        self.bytes.as_ref()
+        &self.bytes
     }
 }
 
-/// The body of an answer as its component gives it, with the place of the request: that is free when the component is through.
+/// The body of an answer as its component gives it, with what the request held: that is free when the component is through.
 pub(crate) struct Placed {
     body: WasiBody,
-    place: Option<Place>,
+    held: Option<(Option<Place>, Option<Room>)>,
 }
 
 impl Placed {
-    pub(crate) fn new(body: WasiBody, place: Option<Place>) -> Self {
-        let place = place.filter(|_| !body.is_end_stream());
-        Self { body, place }
+    pub(crate) fn new(body: WasiBody, place: Option<Place>, room: Option<Room>) -> Self {
+        let held = (!body.is_end_stream()).then_some((place, room));
+        Self { body, held }
     }
 }
 
@@ -122,7 +120,7 @@ impl Body for Placed {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         if !matches!(frame, Some(Ok(_))) {
-            self.place = None;
+            self.held = None;
         }
         Poll::Ready(frame)
     }
