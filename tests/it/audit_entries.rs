@@ -589,12 +589,13 @@ fn lists_are_filtered_and_paged_and_use_their_indexes() {
             "principal=nobody",
             "principal=org_01h455vb4pex5vsknk084sn02q",
             "from=yesterday",
-            "cursor=x",
             "limit=201",
             "colour=red",
         ] {
             world.get(&format!("{ENTRIES}?{wrong}")).by(&shop.admin).send().await.expect_problem(400, "bad_query");
         }
+        let unknown = world.get(&format!("{ENTRIES}?cursor=3")).by(&shop.admin).send().await;
+        unknown.expect_problem(400, "cursor_unknown");
         // Each of the statements finds its rows by an index, in the order in which they are shown.
         let database = world.database();
         let mut looked = 0;

@@ -91,7 +91,7 @@ fn the_usage_behind_a_line_can_be_read() {
         let get = |path: String| ground.world.get(&path).by(&customer).send();
         get(format!("/v1/invoices/{invoice}/lines/2/usage")).await.expect_problem(404, "invoice_line_not_found");
         get(format!("/v1/invoices/{invoice}/lines/0/usage")).await.expect_problem(400, "bad_path");
-        get(format!("{path}?cursor=x")).await.expect_problem(400, "bad_query");
+        get(format!("{path}?cursor=x")).await.expect_problem(400, "cursor_unknown");
     });
 }
 

@@ -326,7 +326,7 @@ fn a_list_shows_who_ends_first_first_page_by_page_and_to_its_tenant() {
         }
         seen.dedup();
         assert_eq!(seen.len(), 3);
-        for wrong in ["cursor=x", "cursor=1_x", "expiresBefore=soon", "more=1"] {
+        for wrong in ["expiresBefore=soon", "more=1"] {
             world.get(&format!("/v1/certificates?{wrong}")).by(&one).send().await.expect_problem(400, "bad_query");
         }
     });

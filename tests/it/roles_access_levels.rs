@@ -542,3 +542,46 @@ fn what_is_seen_is_what_the_rule_says() {
         assert!(cases > 80);
     });
 }
+
+/// What cannot be seen cannot be ordered, approved or taken back.
+#[test]
+fn a_hidden_service_is_neither_ordered_nor_approved() {
+    simulated(|| async {
+        let ground = Ground::new().await;
+        let (world, shop) = (&ground.world, &ground.shop);
+        let roles = ["CUSTOMER_OPERATIONS_ADMINISTRATOR"];
+        let operations = world.member(&shop.admin, &shop.customer, "ops@fabrikam.example", &roles).await;
+        let order = async |service: &str| {
+            let body = json!({ "organizationId": shop.customer, "serviceId": service, "quantity": "1" });
+            world.post("/v1/subscriptions", body).by(&operations.actor).send().await
+        };
+        let policy = format!("/v1/approval-policies/{}", shop.customer);
+        let put = world.put(&policy, json!({ "rules": [{ "action": "PROVISION" }] })).by(&ground.admin.actor);
+        put.header("if-match", "*").send().await.expect(200);
+        let asked = order(&shop.builtin).await.expect(202).text("/id");
+        let hide = |level: &str| json!({ "services": [{ "serviceId": shop.builtin, "level": level }] });
+        for level in ["NONE", "VIEW", "USE"] {
+            ground.say_of(&operations, hide(level)).await.expect(200);
+            let before = world.dump();
+            order(&shop.builtin).await.expect_problem(403, "access_level_too_low");
+            let withdraw = world.post(&format!("/v1/approvals/{asked}/withdraw"), json!({})).by(&operations.actor).send().await;
+            match level {
+                "NONE" => withdraw.expect_problem(404, "approval_not_found"),
+                _ => withdraw.expect_problem(403, "access_level_too_low"),
+            };
+            assert_eq!(world.dump(), before, "{level}");
+            order(&shop.manual).await.expect(202);
+        }
+        // An administrator who does not see the service does not approve what is asked of it; nor is it begun for who may not ask.
+        ground.say_of(&ground.admin, hide("NONE")).await.expect(200);
+        for word in ["approve", "reject"] {
+            let said = world.post(&format!("/v1/approvals/{asked}/{word}"), json!({ "reason": "x" })).by(&ground.admin.actor);
+            said.send().await.expect_problem(404, "approval_not_found");
+        }
+        ground.say_of(&ground.admin, json!({})).await.expect(200);
+        world.post(&format!("/v1/approvals/{asked}/approve"), json!({})).by(&ground.admin.actor).send().await.expect(200);
+        world.settle().await;
+        let ended = world.get(&format!("/v1/approvals/{asked}")).by(&ground.admin.actor).send().await;
+        assert_eq!(ended.text("/status"), "FAILED", "{}", ended.json());
+    });
+}

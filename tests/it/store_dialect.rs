@@ -7,6 +7,7 @@ use crate::{
     packages_repositories::{BASE, Repository},
     provisioning_support::again,
     service_brokers_support::{Stall, run_out},
+    web_cursors::after,
 };
 use http::Method;
 use serde_json::json;
@@ -233,11 +234,11 @@ async fn approvals(world: &World, admin: &str, customer: &str, caller: &Caller) 
     }
     world.post(&format!("{path}/renew"), json!({})).bearer(admin).header("if-match", "*").send().await.expect(422);
     let last = ask("8").await;
-    for query in
-        ["", "status=PENDING", "status=LAPSED", "status=BEGUN", &format!("organizationId={customer}"), &format!("cursor={last}")]
-    {
-        world.get(&format!("/v1/approvals?{query}")).bearer(admin).send().await.expect(200);
+    for query in ["", "?status=PENDING", "?status=LAPSED", "?status=BEGUN", &format!("?organizationId={customer}")] {
+        world.get(&format!("/v1/approvals{query}")).bearer(admin).send().await.expect(200);
     }
+    let next = after("/v1/approvals", &caller.text("provider", "/id"), &["x", &last]);
+    world.get(&next).bearer(admin).send().await.expect(200);
 }
 
 /// What tasks, data center components, environments and plans offer.
@@ -327,15 +328,17 @@ async fn stored_passwords(world: &World, operator: &str, query: &str) {
 /// What organizations offer: every filter and cursor of their lists, in bulk, branded, disabled, enabled and removed.
 async fn organizations(world: &World, operator: &str, admin: &str, caller: &Caller) {
     let (provider, customer) = (caller.text("provider", "/id"), caller.text("customer", "/id"));
-    for query in [
-        format!("cursor={customer}"),
-        format!("parentId={provider}&cursor={customer}&kind=CUSTOMER&country=US&tag=x"),
-        format!("name=f&cursor={customer}&createdAfter=2026-01-01T00:00:00Z"),
-        "status=ACTIVE".into(),
-        "status=DISABLED".into(),
-        "status=REMOVED".into(),
+    let at = |query: &str, place: &[&str]| after(&format!("/v1/organizations?{query}"), &provider, place);
+    for target in [
+        at("", &[&customer]),
+        at(&format!("parentId={provider}&kind=CUSTOMER&country=US&tag=x"), &[&customer]),
+        at(&format!("parentId={provider}"), &[&customer]),
+        at("name=f&createdAfter=2026-01-01T00:00:00Z", &["f", &customer]),
+        "/v1/organizations?status=ACTIVE".into(),
+        "/v1/organizations?status=DISABLED".into(),
+        "/v1/organizations?status=REMOVED".into(),
     ] {
-        world.get(&format!("/v1/organizations?{query}")).bearer(admin).send().await.expect(200);
+        world.get(&target).bearer(admin).send().await.expect(200);
     }
     let csv = "displayName,companyName,country,currency\nA,A,US,USD\n";
     let imported = world.call(Method::POST, "/v1/organizations/import").bearer(admin).body("text/csv", csv).send().await;
@@ -404,8 +407,9 @@ async fn catalogue(world: &World, operator: &str, caller: &Caller) {
     post(&format!("{path}/validate"), json!({ "planCode": "flat", "quantity": "1" })).await.expect(200);
     post(&format!("{path}/deprecate"), json!({})).await.expect(200);
     post(&format!("{path}/retire"), json!({})).await.expect(409);
-    let filter = format!("code=planned&kind=SERVICE&status=DEPRECATED&productFamily=MSP&driver=BUILTIN&cursor={service}");
-    world.get(&format!("/v1/services?{filter}")).bearer(operator).send().await.expect(200);
+    let filtered = "/v1/services?code=planned&kind=SERVICE&status=DEPRECATED&productFamily=MSP&driver=BUILTIN";
+    let home = world.get("/v1/me").bearer(operator).send().await.text("/actingOrganizationId");
+    world.get(&after(filtered, &home, &[&service])).bearer(operator).send().await.expect(200);
 
     let peer = Repository::new(world);
     peer.fill(&[("a", b"a"), ("b", b"b")]);
@@ -469,13 +473,9 @@ fn brokers() -> BTreeSet<String> {
         send(&shop.admin, "PATCH", &endpoint, json!({ "region": "y" })).await.expect(200);
         let to = json!({ "organizationId": shop.customer });
         send(&shop.admin, "POST", &format!("{endpoint}/assignments"), to).await.expect(201);
-        for path in [
-            "/v1/cloud-endpoints".into(),
-            "/v1/cloud-endpoints?cursor=cep_01h455vb4pex5vsknk084sn02q".into(),
-            endpoint.clone(),
-            format!("{endpoint}/access"),
-            format!("{endpoint}/assignments"),
-        ] {
+        for path in
+            ["/v1/cloud-endpoints".into(), endpoint.clone(), format!("{endpoint}/access"), format!("{endpoint}/assignments")]
+        {
             for by in [&shop.admin, &admin.actor, &token] {
                 send(by, "GET", &path, json!({})).await.expect(200);
             }

@@ -1,6 +1,7 @@
 //! Lists of what the organizations of a subtree have: in the order of the tree, within the caller's reach, and by an index that
 //! ends at the page.
 
+use crate::web_cursors::after;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tests::{Actor, World, simulated};
@@ -70,10 +71,10 @@ fn what_a_subtree_has_is_listed_in_its_order_and_no_further() {
             assert!(places.is_sorted(), "{path}: {places:?}");
             let own: BTreeSet<_> = ids(&whole).into_iter().collect();
             // Another tenant's, from its beginning or from a row of this one on: nothing of this one.
-            for from in ["".to_owned(), format!("?cursor={}", ids(&whole)[0]), format!("?cursor={}", ids(&whole).last().unwrap())]
-            {
-                let found = all(&world, &theirs, &format!("{path}{from}")).await;
-                assert!(ids(&found).iter().all(|id| !own.contains(id)), "{path}{from}");
+            let of = |id: &String| after(path, &other, &["", id]);
+            for from in [path.to_owned(), of(&ids(&whole)[0]), of(ids(&whole).last().unwrap())] {
+                let found = all(&world, &theirs, &from).await;
+                assert!(ids(&found).iter().all(|id| !own.contains(id)), "{from}");
             }
             let operators: BTreeSet<_> =
                 ids(&all(&world, &shop.operator, &format!("{path}?limit=2")).await).into_iter().collect();
@@ -89,9 +90,10 @@ fn each_list_ends_at_the_page_by_its_index() {
         let shop = world.shop().await;
         let contract = all(&world, &shop.operator, "/v1/contracts").await[0]["id"].as_str().unwrap().to_owned();
         let token = all(&world, &shop.operator, "/v1/api-tokens").await[0]["id"].as_str().unwrap().to_owned();
+        let from = |path: &str, id: &str| after(path, &shop.operator.organization, &["/", id]);
         for (path, table, index) in [
             ("/v1/api-tokens", "api_tokens c", "api_tokens_path"),
-            (&*format!("/v1/api-tokens?cursor={token}"), "api_tokens c", "api_tokens_path"),
+            (&*from("/v1/api-tokens", &token), "api_tokens c", "api_tokens_path"),
             ("/v1/apps", "apps c", "apps_path"),
             ("/v1/acting-sessions", "acting_sessions s", "acting_sessions_path"),
             (
@@ -100,13 +102,13 @@ fn each_list_ends_at_the_page_by_its_index() {
                 "acting_sessions_organization",
             ),
             ("/v1/approvals", "approvals a", "approvals_path"),
-            ("/v1/approvals?cursor=apv_01h455vb4pex5vsknk084sn02q", "approvals a", "approvals_path"),
+            (&*from("/v1/approvals", "apv_01h455vb4pex5vsknk084sn02q"), "approvals a", "approvals_path"),
             ("/v1/approvals?status=PENDING", "approvals a", "approvals_status"),
             ("/v1/approvals?status=BEGUN", "approvals a", "approvals_status"),
             (&*format!("/v1/approvals?organizationId={}", shop.customer), "approvals a", "approvals_organization"),
             ("/v1/onboarding-invitations", "onboarding_invitations i", "onboarding_invitations_path"),
             ("/v1/contracts", "contracts c", "contracts_path"),
-            (&*format!("/v1/contracts?cursor={contract}"), "contracts c", "contracts_path"),
+            (&*from("/v1/contracts", &contract), "contracts c", "contracts_path"),
             ("/v1/contracts?status=PENDING_APPROVAL", "contracts c", "contracts_status"),
             (&*format!("/v1/contracts?serviceId={}", shop.builtin), "contracts c", "contracts_service"),
             (&*format!("/v1/contracts?providerId={}", shop.provider), "contracts c", "contracts_provider"),

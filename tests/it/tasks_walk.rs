@@ -12,10 +12,10 @@ use std::time::Duration;
 use tests::{Actor, Answer, INTERNAL_SECRET, World, simulated};
 
 /// A type of task: how it is asked for, and what there is when it is done and when it is not.
-struct Story {
-    component: &'static str,
-    method: &'static str,
-    path: &'static str,
+pub struct Story {
+    pub component: &'static str,
+    pub method: &'static str,
+    pub path: &'static str,
     /// What is sent, to or about the data center component with this id.
     body: fn(&str) -> Value,
     /// How many rows there are of a statement's, when it is done.
@@ -29,7 +29,7 @@ const ALL: &str = "SELECT COUNT(*) FROM data_centers";
 
 /// `{id}` in a path is a component that is registered, `{env}` an environment that is deployed to it, `{sub}` a subscription
 /// that is active, and suspended where it is to be resumed.
-const STORIES: &[Story] = &[
+pub const STORIES: &[Story] = &[
     Story {
         component: "data-centers",
         method: "POST",
@@ -238,7 +238,7 @@ async fn run_jobs(world: &World, component: &str, query: &str) {
 }
 
 /// A world in which the story can be told, by the operator, of a component.
-async fn scene(story: &Story) -> (World, Actor, Ids) {
+pub async fn scene(story: &Story) -> (World, Actor, Ids) {
     let world = World::new().await;
     if story.component == "provisioning" {
         let shop = world.shop().await;
@@ -267,17 +267,25 @@ async fn scene(story: &Story) -> (World, Actor, Ids) {
 
 /// What there is when a story begins.
 #[derive(Default)]
-struct Ids {
-    component: String,
+pub struct Ids {
+    pub component: String,
     environment: String,
     subscription: String,
 }
 
 impl Story {
     async fn ask(&self, world: &World, by: &Actor, ids: &Ids) -> Result<Answer, RequestError> {
+        self.ask_with(world, by, ids, "").await
+    }
+
+    /// Asks for it with more in the query.
+    pub async fn ask_with(&self, world: &World, by: &Actor, ids: &Ids, query: &str) -> Result<Answer, RequestError> {
         let method: Method = self.method.parse().unwrap();
-        let path =
+        let mut path =
             self.path.replace("{id}", &ids.component).replace("{env}", &ids.environment).replace("{sub}", &ids.subscription);
+        if !query.is_empty() {
+            path = format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' });
+        }
         let version = match self.path {
             path if path.ends_with("/resume") => "\"4\"",
             _ if ids.environment.is_empty() && ids.subscription.is_empty() => "\"1\"",
@@ -297,7 +305,7 @@ impl Story {
     }
 
     /// The component that carries the task out.
-    fn runner(&self) -> &'static str {
+    pub fn runner(&self) -> &'static str {
         if self.component == "environments" { "deployments" } else { self.component }
     }
 
@@ -363,7 +371,7 @@ fn whichever_step_keeps_failing_what_was_done_is_undone() {
 }
 
 /// A statement that a step makes and those before it, at that point, do not.
-fn breaking(step: &str, story: &Story) -> &'static str {
+pub fn breaking(step: &str, story: &Story) -> &'static str {
     match (step, story.component) {
         ("CHECK", "provisioning") => "FROM subscriptions s JOIN",
         // It is renewed as it is, so that nothing is changed at the driver.

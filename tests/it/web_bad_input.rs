@@ -297,7 +297,7 @@ fn bad_ids_cursors_and_queries_are_malformed() {
                 assert!(answer.text("/detail").contains(query.split('=').next().unwrap()), "{}", answer.json());
             }
             for cursor in ["x", "%20", "b3JnX3g", "AAAA"] {
-                world.get(&format!("{PATH}?cursor={cursor}")).by(&operator).send().await.expect_problem(400, "bad_query");
+                world.get(&format!("{PATH}?cursor={cursor}")).by(&operator).send().await.expect_problem(400, "cursor_unknown");
             }
             let long = "x".repeat(9000);
             world.get(&format!("{PATH}?cursor={long}")).by(&operator).send().await.expect_problem(414, "target_too_long");

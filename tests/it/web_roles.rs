@@ -22,7 +22,7 @@ use tests::{Actor, World, simulated};
 use web::openapi::Document;
 
 /// Whom a route lets in.
-enum Needs {
+pub enum Needs {
     /// Whoever asks: there is no caller yet.
     Nothing,
     /// Whoever is known.
@@ -33,16 +33,16 @@ enum Needs {
 use Needs::{Nothing, One, Token};
 
 /// What must hold of a route.
-struct Route {
+pub struct Route {
     /// Method and path, as the component's table has them.
-    route: &'static str,
-    needs: Needs,
+    pub route: &'static str,
+    pub needs: Needs,
     /// The query, with names as in paths.
-    query: &'static str,
+    pub query: &'static str,
     /// The body, with names as in paths.
-    body: &'static str,
+    pub body: &'static str,
     /// What its answer lists, by the name it has in paths, of all organizations that the caller reaches.
-    lists: &'static str,
+    pub lists: &'static str,
     /// Whether it is about the caller alone, whatever it names: a machine has nothing there.
     personal: bool,
 }
@@ -68,7 +68,7 @@ impl Route {
 
 /// One line a route. Names in `{}` stand for something of the organization that is asked about; where none does, the route
 /// is asked once a caller.
-const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] = &[
     // access
     route(Nothing, "POST /v1/access-tokens"),
     route(Token, "DELETE /v1/access-tokens/current"),
@@ -322,7 +322,7 @@ const ROUTES: &[Route] = &[
 ];
 
 /// The tree, each organization with its parent and its kind.
-const TREE: &[(&str, &str, &str)] = &[
+pub const TREE: &[(&str, &str, &str)] = &[
     ("operator", "", "OPERATOR"),
     ("distributor", "operator", "DISTRIBUTOR"),
     ("other distributor", "operator", "DISTRIBUTOR"),
@@ -350,7 +350,7 @@ fn is_below(place: &str, top: &str) -> bool {
 }
 
 /// What another organization is to one's own. Each relation once; those further up or down are to be seen like the nearest.
-fn relation(own: &str, other: &str) -> &'static str {
+pub fn relation(own: &str, other: &str) -> &'static str {
     match () {
         () if own == other => "own organization",
         () if parent(own) == other => "parent",
@@ -363,16 +363,16 @@ fn relation(own: &str, other: &str) -> &'static str {
 }
 
 /// Somebody with one role, and where they act.
-struct Caller {
-    role: Role,
-    actor: Actor,
-    acting: &'static str,
+pub struct Caller {
+    pub role: Role,
+    pub actor: Actor,
+    pub acting: &'static str,
     /// What they may do there.
-    held: Permissions,
+    pub held: Permissions,
 }
 
 impl Caller {
-    fn reaches(&self, place: &str) -> bool {
+    pub fn reaches(&self, place: &str) -> bool {
         match self.role.row().reach {
             Reach::Tree => is_below(place, self.acting),
             Reach::Own | Reach::Bound => place == self.acting,
@@ -381,15 +381,16 @@ impl Caller {
 }
 
 /// A hub in which every organization has one of everything that it can have.
-struct Ground {
-    world: World,
+pub struct Ground {
+    pub world: World,
     /// Ids by organization and by the name that they have in paths.
-    things: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
-    callers: Vec<Caller>,
+    pub things: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
+    pub callers: Vec<Caller>,
+    operator: Actor,
 }
 
 impl Ground {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let world = World::new().await;
         let operator = world.bootstrap().await;
         let service = world.service(&operator, "builtin", "BUILTIN").await;
@@ -457,11 +458,21 @@ impl Ground {
         let customer = things["strange customer"]["organizationId"].clone();
         things.get_mut("strange provider").unwrap().insert("customerId", customer);
         let callers = callers(&world, &operator, &things).await;
-        Self { world, things, callers }
+        Self { world, things, callers, operator }
+    }
+
+    /// Who made it all.
+    pub fn operator(&self) -> &Actor {
+        &self.operator
+    }
+
+    /// The organizations' names, from the operator down.
+    pub fn places(&self) -> impl Iterator<Item = &'static str> {
+        TREE.iter().map(|(place, ..)| *place)
     }
 
     /// The text with what its names stand for in an organization; `None` when the organization has no such thing.
-    fn filled(&self, text: &str, place: &str) -> Option<String> {
+    pub fn filled(&self, text: &str, place: &str) -> Option<String> {
         let mut filled = text.to_owned();
         for name in names(text) {
             filled = filled.replace(&format!("{{{name}}}"), self.things[place].get(name)?);
@@ -471,7 +482,7 @@ impl Ground {
 }
 
 /// What stands in `{}` in a text: words of letters alone, so that JSON is left as it is.
-fn names(text: &str) -> impl Iterator<Item = &str> {
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(word, _)| word);
     words.filter(|word| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_alphabetic()))
 }

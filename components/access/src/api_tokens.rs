@@ -30,12 +30,8 @@ pub async fn create(
     .await
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::ApiTokenRead>,
-    Query(query): Query<PageQuery<id::ApiToken>>,
-) -> Result<Listing<Credential>> {
-    credentials::list(&hub, &caller, Kind::ApiToken, query.limit, query.cursor.map(PrincipalId::ApiToken)).await
+pub async fn list(hub: Hub, caller: Caller<permit::ApiTokenRead>, Query(query): Query<PageQuery>) -> Result<Listing<Credential>> {
+    credentials::list(&hub, &caller, Kind::ApiToken, query).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::ApiTokenRead>, Path(id): Path<Id<id::ApiToken>>) -> Result<Shown<Credential>> {

@@ -29,12 +29,8 @@ pub async fn create(
     .await
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::ApiTokenRead>,
-    Query(query): Query<PageQuery<id::App>>,
-) -> Result<Listing<Credential>> {
-    credentials::list(&hub, &caller, Kind::App, query.limit, query.cursor.map(PrincipalId::App)).await
+pub async fn list(hub: Hub, caller: Caller<permit::ApiTokenRead>, Query(query): Query<PageQuery>) -> Result<Listing<Credential>> {
+    credentials::list(&hub, &caller, Kind::App, query).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::ApiTokenRead>, Path(id): Path<Id<id::App>>) -> Result<Shown<Credential>> {

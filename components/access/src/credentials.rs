@@ -87,16 +87,10 @@ pub async fn regenerate(hub: &Hub, caller: &Identity, tx: &Tx<'_>, id: Principal
     credentials::find(tx, &caller.scope(), id).await
 }
 
-pub async fn list(
-    hub: &Hub,
-    caller: &Identity,
-    kind: credentials::Kind,
-    limit: Option<u32>,
-    after: Option<PrincipalId>,
-) -> Result<Listing<Credential>> {
-    let page = Page::new(limit)?;
-    let found = credentials::list(hub.db().await?, &caller.scope(), kind, after, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |credential| credential.id.to_string()))
+pub async fn list(hub: &Hub, caller: &Identity, kind: credentials::Kind, query: PageQuery) -> Result<Listing<Credential>> {
+    let page = Page::new(hub, caller, query.limit, query.cursor.as_ref()).await?;
+    let found = credentials::list(hub.db().await?, &caller.scope(), kind, page.place(2)?, page.rows()).await?;
+    Listing::placed(&page, found).await
 }
 
 /// Whoever owns a credential can revoke it; others only one that they could have issued.

@@ -10,9 +10,9 @@ use store::{
     Scope, Tx, access_levels,
     approvals::{self, Approval},
     jobs::{self, Job, NewJob},
-    tasks,
+    subscriptions, tasks,
 };
-use web::{Body, Caller, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
+use web::{Body, Caller, Cursor, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
 
 /// Which approvals to list.
 #[derive(Deserialize, JsonSchema)]
@@ -26,7 +26,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Approval>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -34,10 +34,10 @@ pub async fn list(
     caller: Caller<permit::SubscriptionRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Approval>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let (db, scope) = (hub.db().await?, caller.scope());
-    let found = approvals::list(db, &scope, query.organization_id, query.status, query.cursor, hub.now(), page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |approval| approval.id.to_string()))
+    let found = approvals::list(db, &scope, query.organization_id, query.status, page.place(2)?, hub.now(), page.rows()).await?;
+    Listing::placed(&page, found).await
 }
 
 pub async fn show(
@@ -111,8 +111,11 @@ fn decide<'a>(
                 check_asking_side(caller, &approval)?;
                 match approval.subscription_id {
                     Some(subscription_id) => access_levels::check(tx, &caller.scope(), subscription_id).await?,
-                    // Nobody asks for what is not there yet by a level.
-                    None if caller.permissions().has(Permission::SubscriptionWrite) => {}
+                    // Nobody asks for what is not there yet by a level alone.
+                    None if caller.permissions().has(Permission::SubscriptionWrite) => {
+                        let (customer, service) = (approval.organization_id, approval.service_id);
+                        access_levels::check_service(tx, &caller.scope(), customer, service).await?;
+                    }
                     None => return Err(access_levels::too_low(AccessLevel::Manage)),
                 }
             } else {
@@ -120,6 +123,7 @@ fn decide<'a>(
             }
             approval.status.check_pending()?;
             if status == ApprovalStatus::Approved {
+                check_present(tx, &caller.scope(), &approval).await?;
                 check_idle(tx, &approval).await?;
             }
             hub.concerns(approval.organization_id);
@@ -153,6 +157,20 @@ fn decide<'a>(
         })
         .await
     })
+}
+
+/// Refuses to approve what was asked of another state of the subscription than there is.
+async fn check_present(tx: &Tx<'_>, scope: &Scope, approval: &Approval) -> Result<()> {
+    let (Some(subscription_id), Some(version)) = (approval.subscription_id, approval.if_version) else { return Ok(()) };
+    if subscriptions::find(tx, scope, subscription_id).await?.version == version {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "approval_outdated",
+        format!(
+            "The subscription {subscription_id} has changed since this was asked for. Reject it, and have it asked for anew if it is still wanted."
+        ),
+    ))
 }
 
 /// Refuses to begin what could not be begun now, but can be when a task has ended.

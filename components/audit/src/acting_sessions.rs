@@ -12,7 +12,7 @@ use store::{
     jobs::{self, Job, NewJob},
     organizations,
 };
-use web::{Body, Caller, Created, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
+use web::{Body, Caller, Created, Cursor, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
 
 /// The job that writes down that a session is over. It was over before: whoever looks compares the time.
 pub const CLOSE: &str = "acting-session.close";
@@ -131,7 +131,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::ActingSession>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -139,12 +139,12 @@ pub async fn list(
     caller: Caller<permit::ActingSessionRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<ActingSession>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     // A customer has nothing below it, so its own sessions are all that there are.
     let own = (caller.acting().kind == OrganizationKind::Customer).then_some(caller.acting().id);
     let customer = query.organization_id.or(own);
-    let found = acting_sessions::list(hub.db().await?, &caller.scope(), customer, query.cursor, hub.now(), page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |session| session.id.to_string()))
+    let found = acting_sessions::list(hub.db().await?, &caller.scope(), customer, page.place(2)?, hub.now(), page.rows()).await?;
+    Listing::placed(&page, found).await
 }
 
 pub async fn show(

@@ -10,7 +10,7 @@ use store::{
     audit::{self, AuditEntry, Filter},
     organizations::{self, Organization},
 };
-use web::{Answer, Caller, Hub, Identity, Listing, Page, Query, Reply, Shown, permit};
+use web::{Answer, Caller, Cursor, Hub, Identity, Listing, Page, Query, Reply, Shown, permit};
 
 /// The most entries of one export.
 const EXPORTED: u32 = 1000;
@@ -40,13 +40,12 @@ pub struct ListQuery {
     /// How many a page holds: 1 to 200, 50 when left out.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
-    /// Where the page begins: the `nextCursor` of the page before, which is the number of its last entry.
-    #[schemars(range(min = 0, max = 9007199254740991i64))]
-    cursor: Option<u64>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::AuditRead>, Query(query): Query<ListQuery>) -> Result<Listing<AuditEntry>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let chain = chain(&hub, &caller, query.organization_id).await?;
     let (resource, operation) = match query.action.as_deref() {
         Some(action) => {
@@ -63,8 +62,8 @@ pub async fn list(hub: Hub, caller: Caller<permit::AuditRead>, Query(query): Que
         from: query.from,
         to: query.to,
     };
-    let found = audit::list(hub.db().await?, &chain, &filter, number(query.cursor)?, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |entry| entry.sequence.to_string()))
+    let found = audit::list(hub.db().await?, &chain, &filter, page.after()?.unwrap_or_default(), page.rows()).await?;
+    Listing::new(&page, found, |entry| entry.sequence.to_string()).await
 }
 
 /// The organization whose chain is asked for.

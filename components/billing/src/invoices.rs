@@ -10,7 +10,7 @@ use store::{
     organizations,
     usage::{self, Usage},
 };
-use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Paths, Query, Sent, Shown, permit};
+use web::{Body, Caller, Created, Cursor, Hub, Listing, Page, PageQuery, Path, Paths, Query, Sent, Shown, permit};
 
 pub async fn create(
     hub: Hub,
@@ -57,14 +57,14 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Invoice>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::InvoiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<InvoiceHead>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let found =
-        invoices::list(hub.db().await?, &caller.scope(), query.organization_id, query.period, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |invoice| invoice.id.to_string()))
+        invoices::list(hub.db().await?, &caller.scope(), query.organization_id, query.period, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |invoice| invoice.id.to_string()).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::InvoiceRead>, Path(id): Path<Id<id::Invoice>>) -> Result<Shown<Invoice>> {
@@ -75,11 +75,11 @@ pub async fn usage(
     hub: Hub,
     caller: Caller<permit::InvoiceRead>,
     Paths(id, line): Paths<Id<id::Invoice>, LineNumber>,
-    Query(query): Query<PageQuery<id::Usage>>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<Usage>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
     invoices::check_line(db, &caller.scope(), id, line).await?;
-    let found = usage::of_line(db, &caller.scope(), id, line, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |usage| usage.id.to_string()))
+    let found = usage::of_line(db, &caller.scope(), id, line, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |usage| usage.id.to_string()).await
 }

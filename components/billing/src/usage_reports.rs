@@ -64,14 +64,10 @@ pub async fn create(
     .await
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::UsageRead>,
-    Query(query): Query<PageQuery<id::UsageReport>>,
-) -> Result<Listing<UsageReport>> {
-    let page = Page::new(query.limit)?;
-    let found = usage_reports::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |report| report.id.to_string()))
+pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<PageQuery>) -> Result<Listing<UsageReport>> {
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = usage_reports::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |report| report.id.to_string()).await
 }
 
 pub async fn show(
@@ -86,11 +82,11 @@ pub async fn rows(
     hub: Hub,
     caller: Caller<permit::UsageRead>,
     Path(id): Path<Id<id::UsageReport>>,
-    Query(query): Query<PageQuery<id::Usage>>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<Usage>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let (db, scope) = (hub.db().await?, caller.scope());
     usage_reports::find(db, &scope, id).await?;
-    let found = usage::of_report(db, &scope, id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |usage| usage.id.to_string()))
+    let found = usage::of_report(db, &scope, id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |usage| usage.id.to_string()).await
 }

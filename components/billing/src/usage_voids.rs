@@ -40,14 +40,10 @@ pub async fn create(
     .await
 }
 
-pub async fn list(
-    hub: Hub,
-    caller: Caller<permit::UsageRead>,
-    Query(query): Query<PageQuery<id::UsageVoid>>,
-) -> Result<Listing<UsageVoid>> {
-    let page = Page::new(query.limit)?;
-    let found = usage_voids::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |void| void.id.to_string()))
+pub async fn list(hub: Hub, caller: Caller<permit::UsageRead>, Query(query): Query<PageQuery>) -> Result<Listing<UsageVoid>> {
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = usage_voids::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |void| void.id.to_string()).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::UsageRead>, Path(id): Path<Id<id::UsageVoid>>) -> Result<Shown<UsageVoid>> {

@@ -13,8 +13,8 @@ use store::{
     services::{self, NewService, Service, ServiceFilter, ServicePatch},
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Record, Sent, Shown,
-    permit,
+    Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Internal, Listing, NoContent, Page, Path, Query, Record, Sent,
+    Shown, permit,
 };
 
 pub async fn create(
@@ -55,11 +55,11 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Service>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::ServiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<Service>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let filter = ServiceFilter {
         code: query.code.as_ref(),
         kind: query.kind,
@@ -68,8 +68,8 @@ pub async fn list(hub: Hub, caller: Caller<permit::ServiceRead>, Query(query): Q
         driver: query.driver,
         drafts: sees_drafts(&caller),
     };
-    let found = services::list(hub.db().await?, filter, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |service| service.id.to_string()))
+    let found = services::list(hub.db().await?, filter, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |service| service.id.to_string()).await
 }
 
 /// What is being written is for those who write.
@@ -179,28 +179,41 @@ pub async fn publish(
     hub: Hub,
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::Service>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Service>>> {
-    moved(hub, &caller, id, ServiceStatus::Published).await
+    moved(hub, &caller, id, IfMatch::named(condition), ServiceStatus::Published).await
 }
 
 pub async fn deprecate(
     hub: Hub,
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::Service>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Service>>> {
-    moved(hub, &caller, id, ServiceStatus::Deprecated).await
+    moved(hub, &caller, id, IfMatch::named(condition), ServiceStatus::Deprecated).await
 }
 
 pub async fn retire(
     hub: Hub,
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::Service>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Service>>> {
-    moved(hub, &caller, id, ServiceStatus::Retired).await
+    moved(hub, &caller, id, IfMatch::named(condition), ServiceStatus::Retired).await
 }
 
-async fn moved(hub: Hub, caller: &Identity, id: Id<id::Service>, next: ServiceStatus) -> Result<Sent<Edited<Service>>> {
-    hub.write(caller, async |tx| services::set_status(tx, id, next, hub.now()).await.map(edited)).await
+async fn moved(
+    hub: Hub,
+    caller: &Identity,
+    id: Id<id::Service>,
+    version: Option<i64>,
+    next: ServiceStatus,
+) -> Result<Sent<Edited<Service>>> {
+    hub.write(caller, async |tx| {
+        services::find_to_edit(tx, id, version).await?;
+        services::set_status(tx, id, next, hub.now()).await.map(edited)
+    })
+    .await
 }
 
 /// What comes of a request that fits.

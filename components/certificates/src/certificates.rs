@@ -4,7 +4,7 @@ use crate::pair::{self, Checked, Question};
 use domain::{Error, Id, Instant, JsonSchema, Result, id};
 use serde::Deserialize;
 use store::certificates::{self, Certificate, Filter};
-use web::{Body, Caller, Hub, Internal, Listing, Page, Query, Shown, permit};
+use web::{Body, Caller, Cursor, Hub, Internal, Listing, Page, Query, Shown, permit};
 
 /// Which certificates to list.
 #[derive(Deserialize, JsonSchema)]
@@ -20,8 +20,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    #[schemars(regex(pattern = r"^[0-9]{1,14}_crt_[0-7][0-9a-hjkmnp-tv-z]{25}$"))]
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -29,24 +28,19 @@ pub async fn list(
     caller: Caller<permit::EnvironmentRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Certificate>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let filter = Filter {
         organization_id: query.organization_id,
         environment_id: query.environment_id,
         expires_before: query.expires_before,
     };
-    let after = query.cursor.as_deref().map(place).transpose()?;
+    // What was sealed is what was read: another shape is no place.
+    let after = match page.place(2)? {
+        [millis, id] => millis.parse().ok().and_then(Instant::from_timestamp_millis).zip(id.parse().ok()),
+        _ => None,
+    };
     let found = certificates::list(hub.db().await?, &caller.scope(), &filter, after, page.rows()).await?;
-    let cursor = |last: &Certificate| format!("{}_{}", last.valid_to.timestamp_millis(), last.id);
-    Ok(Listing::new(&page, found, hub.target(), cursor))
-}
-
-/// Where a page begins, from a cursor.
-fn place(cursor: &str) -> Result<(Instant, Id<id::Certificate>)> {
-    let place = cursor
-        .split_once('_')
-        .and_then(|(millis, id)| Some((Instant::from_timestamp_millis(millis.parse().ok()?)?, id.parse().ok()?)));
-    place.ok_or_else(|| Error::malformed("bad_query", "cursor is the nextCursor of the page before; this is none.".to_owned()))
+    Listing::placed(&page, found).await
 }
 
 /// For components that install certificates.

@@ -45,9 +45,9 @@ pub async fn list(
     hub: Hub,
     caller: Caller<permit::CloudEndpointRead>,
     Path(id): Path<Id<id::CloudEndpoint>>,
-    Query(query): Query<PageQuery<id::Organization>>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<Assignment>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
     let only = if in_customer(&caller) {
         cloud_endpoints::find_assigned(db, &caller.scope(), id).await?;
@@ -56,8 +56,8 @@ pub async fn list(
         cloud_endpoints::find(db, &caller.scope(), id).await?;
         None
     };
-    let found = cloud_endpoints::assignments(db, id, only, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |assignment| assignment.organization_id.to_string()))
+    let found = cloud_endpoints::assignments(db, id, only, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |assignment| assignment.organization_id.to_string()).await
 }
 
 pub async fn remove(

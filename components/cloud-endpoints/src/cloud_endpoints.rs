@@ -12,7 +12,8 @@ use store::{
     organizations,
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent, Shown, permit,
+    Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent, Shown,
+    permit,
 };
 
 /// The most customers that an endpoint is taken away from with its removal: each has an entry in its audit.
@@ -58,7 +59,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::CloudEndpoint>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -66,15 +67,15 @@ pub async fn list(
     caller: Caller<permit::CloudEndpointRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<CloudEndpoint>> {
-    let page = Page::new(query.limit)?;
-    let ListQuery { organization_id, kind, assigned_to, cursor, .. } = query;
-    let (db, filter) = (hub.db().await?, Filter { organization_id, kind, assigned_to, after: cursor });
-    let found = if in_customer(&caller) {
-        cloud_endpoints::list_assigned(db, &caller.scope(), &filter, page.rows()).await?
-    } else {
-        cloud_endpoints::list(db, &caller.scope(), &filter, page.rows()).await?
-    };
-    Ok(Listing::new(&page, found, hub.target(), |endpoint| endpoint.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let ListQuery { organization_id, kind, assigned_to, .. } = query;
+    let (db, filter) = (hub.db().await?, Filter { organization_id, kind, assigned_to });
+    if in_customer(&caller) {
+        let found = cloud_endpoints::list_assigned(db, &caller.scope(), &filter, page.after()?, page.rows()).await?;
+        return Listing::new(&page, found, |endpoint| endpoint.id.to_string()).await;
+    }
+    let found = cloud_endpoints::list(db, &caller.scope(), &filter, page.place(2)?, page.rows()).await?;
+    Listing::placed(&page, found).await
 }
 
 pub async fn show(
@@ -156,10 +157,12 @@ pub async fn remove(
     hub: Hub,
     caller: Caller<permit::CloudEndpointWrite>,
     Path(id): Path<Id<id::CloudEndpoint>>,
+    condition: Option<IfMatch>,
     Query(query): Query<RemoveQuery>,
 ) -> Result<Sent<NoContent>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
-        let found = cloud_endpoints::find(tx, &caller.scope(), id).await?;
+        let found = cloud_endpoints::find_to_edit(tx, &caller.scope(), id, version).await?;
         let assigned = cloud_endpoints::assignments(tx, id, None, None, TAKEN_AWAY + 1).await?;
         if !assigned.is_empty() && (!query.unassign || assigned.len() > TAKEN_AWAY as usize) {
             let named: Vec<_> = assigned.iter().take(NAMED).map(|one| one.organization_id.to_string()).collect();

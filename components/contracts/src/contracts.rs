@@ -2,9 +2,10 @@
 
 use domain::{
     Date, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, Permission, Result, Text,
-    contract::{ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
+    contract::{CARRY_OVER, ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
     id, mail,
     onboarding_invitation::LIFETIME,
+    subscription::CARRIES_OUT,
 };
 use serde::Deserialize;
 use store::{
@@ -15,8 +16,8 @@ use store::{
     mailbox, onboarding_invitations, organizations, services,
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Letter, Listing, Mailbox, Merge, Page, Path, Query, Record, Sent,
-    permit, secret,
+    Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Letter, Listing, Mailbox, Merge, Page, Path, Query, Record,
+    Sent, permit, secret,
 };
 
 /// The job that looks at a contract's dates on one of them.
@@ -112,16 +113,16 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Contract>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::ContractRead>, Query(query): Query<ListQuery>) -> Result<Listing<Contract>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     // A provider's own are found by its id, however many others there are.
     let own = (caller.acting().kind == OrganizationKind::Provider).then_some(caller.acting().id);
     let filter = Filter { provider_id: query.provider_id.or(own), service_id: query.service_id, status: query.status };
-    let found = contracts::list(hub.db().await?, &caller.scope(), &filter, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |contract| contract.id.to_string()))
+    let found = contracts::list(hub.db().await?, &caller.scope(), &filter, page.place(2)?, page.rows()).await?;
+    Listing::placed(&page, found).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::ContractRead>, Path(id): Path<Id<id::Contract>>) -> Result<Edited<Contract>> {
@@ -195,24 +196,27 @@ pub async fn submit(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::Submit), Say::default()).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::Submit), Say::default()).await
 }
 
 pub async fn redraft(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::Redraft), Say::default()).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::Redraft), Say::default()).await
 }
 
 pub async fn approve(
     hub: Hub,
     caller: Caller<permit::ContractApprove>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::Approve), Say::default()).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::Approve), Say::default()).await
 }
 
 /// Why something is done to a contract.
@@ -227,9 +231,10 @@ pub async fn reject(
     hub: Hub,
     caller: Caller<permit::ContractApprove>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
     Body(why): Body<Why>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::Reject), Say { reason: why.reason, on: None }).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::Reject), Say { reason: why.reason, on: None }).await
 }
 
 /// When a contract is terminated, and why.
@@ -246,34 +251,39 @@ pub async fn terminate(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
     Body(say): Body<Say>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, None, say).await
+    decide(&hub, &caller, id, IfMatch::named(condition), None, say).await
 }
 
 pub async fn cancel_termination(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::CancelTermination), Say::default()).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::CancelTermination), Say::default()).await
 }
 
 pub async fn deactivate(
     hub: Hub,
     caller: Caller<permit::ContractApprove>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
     Body(why): Body<Why>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::Deactivate), Say { reason: why.reason, on: None }).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::Deactivate), Say { reason: why.reason, on: None })
+        .await
 }
 
 pub async fn reactivate(
     hub: Hub,
     caller: Caller<permit::ContractApprove>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Contract>>> {
-    decide(&hub, &caller, id, Some(ContractEvent::Reactivate), Say::default()).await
+    decide(&hub, &caller, id, IfMatch::named(condition), Some(ContractEvent::Reactivate), Say::default()).await
 }
 
 /// Does to a contract what its issuer or the operator decides; without an event, a termination.
@@ -281,13 +291,16 @@ async fn decide(
     hub: &Hub,
     caller: &Identity,
     id: Id<id::Contract>,
+    version: Option<i64>,
     event: Option<ContractEvent>,
     say: Say,
 ) -> Result<Sent<Edited<Contract>>> {
     let post = Mailbox::open().await?;
     hub.write(caller, async |tx| {
-        let mut contract = contracts::find(tx, &caller.scope(), id).await?;
+        let mut contract = contracts::find_to_edit(tx, &caller.scope(), id, version).await?;
         issuer(tx, caller, &contract).await?;
+        // Which state of it was decided about.
+        hub.audit("version", &contract.version.to_string());
         // First what the dates did to it, if their job is late: nobody decides about a contract that is over.
         if let Some(event) = due(&contract, hub.now()) {
             contract = move_on(tx, (hub, &post), contract, event, &Say::default()).await?;
@@ -354,8 +367,8 @@ async fn move_on(
     Ok(contract)
 }
 
-/// What else happens when a contract comes into force: a provider without an organization is invited, once; and what was
-/// the default before it is not any more.
+/// What else happens when a contract comes into force: a provider without an organization is invited, once; what was the default
+/// before it is not any more; and the subscriptions of the one that it follows go over to it.
 async fn took_effect(tx: &Tx<'_>, (hub, post): (&Hub, &Mailbox), contract: Contract) -> Result<Contract> {
     if let Some(provider) = &contract.provider {
         // The secret goes to the provider's mailbox and to nobody else.
@@ -371,6 +384,19 @@ async fn took_effect(tx: &Tx<'_>, (hub, post): (&Hub, &Mailbox), contract: Contr
             };
             post.post(hub, tx, letter).await?;
         }
+    }
+    if let Some(before) = contract.renews_id {
+        let job = NewJob {
+            id: hub.id(),
+            queue: CARRIES_OUT,
+            kind: CARRY_OVER,
+            organization_id: contract.owner_id(),
+            payload: format!("{before} {}", contract.id),
+            due_at: hub.now(),
+            trace: Some(&hub.traceparent()),
+            now: hub.now(),
+        };
+        jobs::enqueue(tx, job).await?;
     }
     match contract.renews_id {
         Some(before) if contracts::is_default(tx, before).await? => contracts::set_default(tx, contract, hub.now()).await,
@@ -407,9 +433,11 @@ pub async fn make_default(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Contract>>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
-        let contract = contracts::find(tx, &caller.scope(), id).await?;
+        let contract = contracts::find_to_edit(tx, &caller.scope(), id, version).await?;
         issuer(tx, &caller, &contract).await?;
         let in_force = status_at(contract.status, &contract.dates(), hub.now()).is_in_force();
         if !in_force || contract.provider_id.is_none() {
@@ -430,11 +458,12 @@ pub async fn renew(
     hub: Hub,
     caller: Caller<permit::ContractWrite>,
     Path(id): Path<Id<id::Contract>>,
+    condition: Option<IfMatch>,
     patch: Merge<NewContract>,
 ) -> Result<Sent<Created<Contract>>> {
-    let renewal_id = hub.id();
+    let (renewal_id, version) = (hub.id(), IfMatch::named(condition));
     hub.write(&caller, async |tx| {
-        let current = contracts::find(tx, &caller.scope(), id).await?;
+        let current = contracts::find_to_edit(tx, &caller.scope(), id, version).await?;
         let issuer = issuer(tx, &caller, &current).await?;
         let status = status_at(current.status, &current.dates(), hub.now());
         let Some(end) = current.terms.end_date.filter(|_| matches!(status, ContractStatus::Active | ContractStatus::PendingExpiration))

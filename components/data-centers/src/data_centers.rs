@@ -16,7 +16,7 @@ use store::{
     organizations, stored_passwords,
     tasks::{self, NewTask, Task},
 };
-use web::{Accepted, Caller, Edited, Filled, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
+use web::{Accepted, Caller, Cursor, Edited, Filled, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
 
 text_enum! {
     /// What is to be done with a description of a data center component.
@@ -75,7 +75,7 @@ pub async fn create(
             if let Some(password) = ask.password.as_ref().filter(|_| registers) {
                 data_centers::insert(tx, id, owner.id, &ask.body, password, ask.id, hub.now()).await?;
             }
-            ask.begin(tx, &hub, owner.id, registers.then_some(id)).await
+            ask.begin(tx, &hub, owner.id, registers.then_some(id), None).await
         })
         .await?;
     engine::waited(&hub, &caller, sent, prefer, crate::run).await
@@ -112,8 +112,9 @@ impl Ask {
     }
 
     /// One that needs nothing to be sent.
-    async fn plain(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>) -> Result<Self> {
-        Self::new(hub, task_type, Some(id), Value::Object(Default::default()), &Shape::Object(&[], &[])).await
+    async fn plain(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>, seen_version: Option<i64>) -> Result<Self> {
+        let ask = Self::new(hub, task_type, Some(id), Value::Object(Default::default()), &Shape::Object(&[], &[])).await?;
+        Ok(Self { seen_version, ..ask })
     }
 
     /// The reference that the hub itself is to sign in with, where one is named. `present` is how the component is reached, where that
@@ -132,6 +133,7 @@ impl Ask {
         hub: &Hub,
         organization_id: Id<id::Organization>,
         subject: Option<Id<id::DataCenter>>,
+        found_version: Option<i64>,
     ) -> Result<Accepted<Task>> {
         let task = NewTask {
             id: self.id,
@@ -147,7 +149,7 @@ impl Ask {
         // What is registered is written already.
         let edits = self.task_type != TaskType::DatacenterRegister;
         let (body, password) = if edits { (&self.body, self.password.as_ref()) } else { (&Value::Null, None) };
-        data_centers::insert_edit(tx, self.id, self.seen_version, body, password).await?;
+        data_centers::insert_edit(tx, self.id, self.seen_version, found_version, body, password).await?;
         Ok(Accepted { value, location: engine::location(self.id), ended: false })
     }
 
@@ -170,7 +172,7 @@ impl Ask {
                 hub.concerns(found.organization_id);
                 hub.audit_subject(id.to_string());
                 data_centers::set_task(tx, id, ask.id).await?;
-                ask.begin(tx, hub, found.organization_id, Some(id)).await
+                ask.begin(tx, hub, found.organization_id, Some(id), Some(found.edits)).await
             })
             .await?;
         engine::waited(hub, caller, sent, prefer, crate::run).await
@@ -189,7 +191,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::DataCenter>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -197,11 +199,11 @@ pub async fn list(
     caller: Caller<permit::DataCenterRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<DataCenter>> {
-    let page = Page::new(query.limit)?;
-    let ListQuery { organization_id, component_type, cursor, .. } = query;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let ListQuery { organization_id, component_type, .. } = query;
     let scope = caller.scope();
-    let found = data_centers::list(hub.db().await?, &scope, organization_id, component_type, cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |data_center| data_center.id.to_string()))
+    let found = data_centers::list(hub.db().await?, &scope, organization_id, component_type, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |data_center| data_center.id.to_string()).await
 }
 
 pub async fn show(
@@ -231,27 +233,30 @@ pub async fn validate(
     hub: Hub,
     caller: Caller<permit::DataCenterWrite>,
     Path(id): Path<Id<id::DataCenter>>,
+    condition: Option<IfMatch>,
     prefer: Prefer,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::plain(&hub, TaskType::DatacenterValidate, id).await?.send(&hub, &caller, id, prefer).await
+    Ask::plain(&hub, TaskType::DatacenterValidate, id, IfMatch::named(condition)).await?.send(&hub, &caller, id, prefer).await
 }
 
 pub async fn discover(
     hub: Hub,
     caller: Caller<permit::DataCenterWrite>,
     Path(id): Path<Id<id::DataCenter>>,
+    condition: Option<IfMatch>,
     prefer: Prefer,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::plain(&hub, TaskType::DatacenterDiscover, id).await?.send(&hub, &caller, id, prefer).await
+    Ask::plain(&hub, TaskType::DatacenterDiscover, id, IfMatch::named(condition)).await?.send(&hub, &caller, id, prefer).await
 }
 
 pub async fn remove(
     hub: Hub,
     caller: Caller<permit::DataCenterWrite>,
     Path(id): Path<Id<id::DataCenter>>,
+    condition: Option<IfMatch>,
     prefer: Prefer,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::plain(&hub, TaskType::DatacenterDelete, id).await?.send(&hub, &caller, id, prefer).await
+    Ask::plain(&hub, TaskType::DatacenterDelete, id, IfMatch::named(condition)).await?.send(&hub, &caller, id, prefer).await
 }
 
 /// What there is at a component. With the target BUILTIN it is taken as given. With MANUAL it is what a person found whom a
@@ -260,11 +265,13 @@ pub async fn upload(
     hub: Hub,
     caller: Caller<permit::DataCenterWrite>,
     Path(id): Path<Id<id::DataCenter>>,
+    condition: Option<IfMatch>,
     inventory: Filled<Inventory>,
 ) -> Result<Sent<Edited<DataCenter>>> {
-    let scope = caller.scope();
+    let (scope, version) = (caller.scope(), IfMatch::named(condition));
     hub.write(&caller, async |tx| {
         let found = data_centers::find(tx, &scope, id).await?;
+        data_centers::check_version(&found, version)?;
         hub.concerns(found.organization_id);
         if found.target == Target::Vsphere {
             return Err(Error::conflict(

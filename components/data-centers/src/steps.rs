@@ -62,12 +62,14 @@ async fn subject(work: &Work<'_>) -> Result<Option<DataCenter>> {
 async fn check(work: &Work<'_>) -> Result<Outcome> {
     let Some(found) = subject(work).await? else { return Ok(Outcome::Done) };
     let wrong = match work.task_type {
-        TaskType::DatacenterUpdate => {
-            let seen = data_centers::seen_version(work.hub.db().await?, work.task.id).await?;
-            data_centers::check_version(&found, seen).err().map(|stale| stale.public).or_else(|| not_registered(&found))
+        TaskType::DatacenterUpdate | TaskType::DatacenterDelete => {
+            data_centers::check_asked(work.hub.db().await?, &found, work.task).await?;
+            if work.task_type == TaskType::DatacenterDelete {
+                return mark(work, &found).await;
+            }
+            not_registered(&found)
         }
         TaskType::DatacenterDiscover => not_registered(&found),
-        TaskType::DatacenterDelete => return mark(work, &found).await,
         _ => None,
     };
     Ok(wrong.map_or(Outcome::Done, Outcome::Failed))

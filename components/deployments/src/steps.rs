@@ -78,8 +78,8 @@ async fn check(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let after = plan.products()?;
     let db = work.hub.db().await?;
     environments::check_components(db, work.scope, &after).await?;
-    if let Some(environment) = environment.as_ref().filter(|_| plan.seen_version > 0) {
-        environments::check_version(environment, Some(plan.seen_version))?;
+    if let Some(environment) = &environment {
+        environments::check_planned(environment, &plan)?;
     }
     let against = match work.task_type {
         // What was deployed before is there, whatever stands against it.

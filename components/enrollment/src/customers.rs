@@ -2,10 +2,13 @@
 
 use domain::{Error, FieldError, Id, JsonSchema, OrganizationKind, Result, id, organization::check_kind, table};
 use serde::{Deserialize, Serialize};
-use store::organizations::{self, Filter, NewOrganization};
+use store::{
+    Placed,
+    organizations::{self, Filter, NewOrganization},
+};
 use web::{
-    Bytes, CSV, Caller, File, Hub, Multi, NDJSON, Page, Query, Rows, Sent, json, limits, name_first_administrators, permit,
-    read_json,
+    Bytes, CSV, Caller, Cursor, File, Hub, Multi, NDJSON, Page, Query, Rows, Sent, json, limits, name_first_administrators,
+    permit, read_json,
 };
 
 /// The columns of a file. The first is in what is exported only: an import gives new ids, and takes no notice of these.
@@ -216,7 +219,7 @@ pub struct ExportQuery {
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
     /// Where the page begins: see the `Link` of the page before.
-    cursor: Option<Id<id::Organization>>,
+    cursor: Option<Cursor>,
 }
 
 /// What rows are exported as.
@@ -231,21 +234,23 @@ pub enum Format {
 }
 
 pub async fn export(hub: Hub, caller: Caller<permit::OrganizationRead>, Query(query): Query<ExportQuery>) -> Result<File> {
-    let page = Page::of_rows(query.limit)?;
-    let filter =
-        Filter { kind: Some(OrganizationKind::Customer), parent_id: query.parent_id, after: query.cursor, ..Filter::default() };
+    let page = Page::of_rows(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let mut filter = Filter { kind: Some(OrganizationKind::Customer), parent_id: query.parent_id, ..Filter::default() };
+    filter.after = page.place(filter.sorted_by())?.to_vec();
     let mut found = organizations::list(hub.db().await?, &caller.scope(), &filter, page.rows()).await?;
     let mut link = None;
     if found.len() > page.limit as usize {
         found.truncate(page.limit as usize);
-        link = found.last().map(|last| page.link(hub.target(), &last.id.to_string()));
+        if let Some(last) = found.last() {
+            link = Some(page.link(&page.cursor(&last.place).await?));
+        }
     }
     let csv = query.format != Some(Format::Ndjson);
     let mut text = String::new();
     if csv {
         table::write_row(&mut text, COLUMNS);
     }
-    for organization in &found {
+    for Placed { item: organization, .. } in &found {
         let shown = json::write(organization)?;
         let shown = json::fields(shown.as_bytes())?;
         if csv {

@@ -22,11 +22,11 @@ const LINK_LIFETIME: TimeDelta = TimeDelta::days(7);
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::ContractRead>,
-    Query(query): Query<PageQuery<id::OnboardingInvitation>>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<OnboardingInvitation>> {
-    let page = Page::new(query.limit)?;
-    let found = onboarding_invitations::list(hub.db().await?, &caller.scope(), query.cursor, page.rows(), hub.now()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |invitation| invitation.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = onboarding_invitations::list(hub.db().await?, &caller.scope(), page.place(2)?, page.rows(), hub.now()).await?;
+    Listing::placed(&page, found).await
 }
 
 pub async fn show(

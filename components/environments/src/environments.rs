@@ -299,11 +299,11 @@ impl Draft {
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::EnvironmentRead>,
-    Query(query): Query<OrganizationPageQuery<id::Environment>>,
+    Query(query): Query<OrganizationPageQuery>,
 ) -> Result<Listing<Environment>> {
-    let page = Page::new(query.limit)?;
-    let found = environments::list(hub.db().await?, &caller.scope(), query.organization_id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |environment| environment.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = environments::list(hub.db().await?, &caller.scope(), query.organization_id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |environment| environment.id.to_string()).await
 }
 
 pub async fn show(

@@ -13,7 +13,7 @@ use store::{
     plans::{self, Plan},
     tasks::{NewTask, Task},
 };
-use web::{Accepted, Caller, Created, Either, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
+use web::{Accepted, Caller, Created, Cursor, Either, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
 
 /// The component that carries plans out.
 const DEPLOYMENTS: &str = "deployments";
@@ -84,13 +84,13 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Plan>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::EnvironmentRead>, Query(query): Query<ListQuery>) -> Result<Listing<Plan>> {
-    let page = Page::new(query.limit)?;
-    let found = plans::list(hub.db().await?, &caller.scope(), query.environment_id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |plan| plan.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = plans::list(hub.db().await?, &caller.scope(), query.environment_id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |plan| plan.id.to_string()).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::EnvironmentRead>, Path(id): Path<Id<id::Plan>>) -> Result<Shown<Plan>> {

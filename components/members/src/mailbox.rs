@@ -3,7 +3,7 @@
 use domain::{Id, JsonSchema, Result, id, person::Email};
 use serde::Deserialize;
 use store::mailbox;
-use web::{Caller, Hub, Listing, Mail, Mailbox, Page, Query, permit};
+use web::{Caller, Cursor, Hub, Listing, Mail, Mailbox, Page, Query, permit};
 
 /// Which mails to list.
 #[derive(Deserialize, JsonSchema)]
@@ -15,13 +15,14 @@ pub struct MailQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Mail>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::MailRead>, Query(query): Query<MailQuery>) -> Result<Listing<Mail>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let opened = Mailbox::open().await?;
-    let stored = mailbox::list(hub.db().await?, &caller.scope(), query.to.as_ref(), query.cursor, hub.now(), page.rows()).await?;
+    let stored =
+        mailbox::list(hub.db().await?, &caller.scope(), query.to.as_ref(), page.after()?, hub.now(), page.rows()).await?;
     let mails = stored.into_iter().map(|mail| opened.read(mail)).collect::<Result<Vec<_>>>()?;
-    Ok(Listing::new(&page, mails, hub.target(), |mail| mail.id.to_string()))
+    Listing::new(&page, mails, |mail| mail.id.to_string()).await
 }

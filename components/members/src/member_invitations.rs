@@ -17,7 +17,7 @@ use store::{
     member_invitations::{self, MemberInvitation, NewMemberInvitation},
     members,
 };
-use web::{Caller, Hub, Letter, Listing, Mailbox, NoContent, Page, Path, Query, Sent, Shown, permit, secret};
+use web::{Caller, Cursor, Hub, Letter, Listing, Mailbox, NoContent, Page, Path, Query, Sent, Shown, permit, secret};
 
 /// An invitation with its secret, as it is shown once.
 #[derive(Serialize, JsonSchema)]
@@ -118,7 +118,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::MemberInvitation>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -126,11 +126,11 @@ pub async fn list(
     caller: Caller<permit::MemberRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<MemberInvitation>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let (db, scope) = (hub.db().await?, caller.scope());
     let place = members::place(db, &scope, query.organization_id.unwrap_or(caller.acting().id)).await?;
-    let found = member_invitations::list(db, &scope, place.id, query.status, query.cursor, hub.now(), page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |invitation| invitation.id.to_string()))
+    let found = member_invitations::list(db, &scope, place.id, query.status, page.after()?, hub.now(), page.rows()).await?;
+    Listing::new(&page, found, |invitation| invitation.id.to_string()).await
 }
 
 pub async fn show(

@@ -21,7 +21,7 @@ use store::{
     members::{self, Member, MemberDetails},
     people, service_roles,
 };
-use web::{Body, Caller, Hub, Listing, Mailbox, NoContent, Page, Path, Query, Sent, Shown, permit};
+use web::{Body, Caller, Cursor, Hub, Listing, Mailbox, NoContent, Page, Path, Query, Sent, Shown, permit};
 
 /// Whose members to list.
 #[derive(Deserialize, JsonSchema)]
@@ -33,15 +33,15 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Person>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(hub: Hub, caller: Caller<permit::MemberRead>, Query(query): Query<ListQuery>) -> Result<Listing<Member>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
     let place = members::place(db, &caller.scope(), query.organization_id.unwrap_or(caller.acting().id)).await?;
-    let found = members::list(db, &caller.scope(), place.id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |member| member.person_id.to_string()))
+    let found = members::list(db, &caller.scope(), place.id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |member| member.person_id.to_string()).await
 }
 
 /// Where somebody is a member.

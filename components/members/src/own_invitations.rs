@@ -15,7 +15,7 @@ use store::{
     members::{self, MemberDetails},
     people::{self, Person},
 };
-use web::{Caller, Hub, Identity, Listing, NoContent, Page, Path, Query, Sent, Shown, permit};
+use web::{Caller, Cursor, Hub, Identity, Listing, NoContent, Page, Path, Query, Sent, Shown, permit};
 
 /// Which page of invitations to list.
 #[derive(Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub struct OwnInvitationQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::MemberInvitation>>,
+    cursor: Option<Cursor>,
 }
 
 /// The person who asks, if they are known to own their mail address: others answer with the secret in their mail.
@@ -43,11 +43,11 @@ pub async fn list(
     caller: Caller<permit::Anybody>,
     Query(query): Query<OwnInvitationQuery>,
 ) -> Result<Listing<OwnInvitation>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
     let email = owner(db, &caller).await?.email;
-    let found = member_invitations::list_own(db, &email, caller.reach(), query.cursor, hub.now(), page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |own| own.invitation.id.to_string()))
+    let found = member_invitations::list_own(db, &email, caller.reach(), page.after()?, hub.now(), page.rows()).await?;
+    Listing::new(&page, found, |own| own.invitation.id.to_string()).await
 }
 
 pub async fn accept(

@@ -15,7 +15,7 @@ use store::{
     people,
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent,
+    Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent,
     name_first_administrators, permit,
 };
 
@@ -102,7 +102,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Organization>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -110,10 +110,10 @@ pub async fn list(
     caller: Caller<permit::OrganizationRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Organization>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     // Names and instants are in order among those directly below one organization only.
     let below = (query.name.is_some() || query.created_after.is_some()).then_some(caller.acting().id);
-    let filter = Filter {
+    let mut filter = Filter {
         kind: query.kind,
         parent_id: query.parent_id.or(below),
         status: query.status,
@@ -121,10 +121,11 @@ pub async fn list(
         tag: query.tag.map(String::from),
         name: query.name.map(String::from),
         created_after: query.created_after,
-        after: query.cursor,
+        after: Vec::new(),
     };
+    filter.after = page.place(filter.sorted_by())?.to_vec();
     let found = organizations::list(hub.db().await?, &caller.scope(), &filter, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |organization| organization.id.to_string()))
+    Listing::placed(&page, found).await
 }
 
 pub async fn show(
@@ -215,8 +216,8 @@ fn from_above() -> Error {
 }
 
 /// The organization to decide about, from above it.
-async fn decided(tx: &Tx<'_>, caller: &Identity, id: Id<id::Organization>) -> Result<Organization> {
-    let current = organizations::find_to_edit(tx, &caller.scope(), id, None).await?;
+async fn decided(tx: &Tx<'_>, caller: &Identity, id: Id<id::Organization>, version: Option<i64>) -> Result<Organization> {
+    let current = organizations::find_to_edit(tx, &caller.scope(), id, version).await?;
     if current.id == caller.acting().id {
         return Err(from_above());
     }
@@ -227,9 +228,11 @@ pub async fn disable(
     hub: Hub,
     caller: Caller<permit::OrganizationWrite>,
     Path(id): Path<Id<id::Organization>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Organization>>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
-        let current = decided(tx, &caller, id).await?;
+        let current = decided(tx, &caller, id, version).await?;
         hub.concerns(id);
         organizations::disable(tx, current, hub.now()).await.map(edited)
     })
@@ -240,9 +243,11 @@ pub async fn enable(
     hub: Hub,
     caller: Caller<permit::OrganizationWrite>,
     Path(id): Path<Id<id::Organization>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<Edited<Organization>>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
-        let current = decided(tx, &caller, id).await?;
+        let current = decided(tx, &caller, id, version).await?;
         hub.concerns(id);
         organizations::enable(tx, current, hub.now()).await.map(edited)
     })
@@ -253,9 +258,11 @@ pub async fn remove(
     hub: Hub,
     caller: Caller<permit::OrganizationWrite>,
     Path(id): Path<Id<id::Organization>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<NoContent>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
-        let current = decided(tx, &caller, id).await?;
+        let current = decided(tx, &caller, id, version).await?;
         hub.concerns(id);
         organizations::remove(tx, &current, hub.now()).await?;
         Ok(NoContent)

@@ -12,7 +12,7 @@ use store::{
     package_repositories::{self as repositories, FileFilter, NewPackageRepository, PackageFile, PackageRepository},
 };
 use web::{
-    Accepted, Body, Caller, Created, Hub, Identity, Listing, NoContent, Page, PageQuery, Path, Query, Sent, Shown, permit,
+    Accepted, Body, Caller, Created, Cursor, Hub, Identity, Listing, NoContent, Page, PageQuery, Path, Query, Sent, Shown, permit,
 };
 
 pub async fn create(
@@ -56,12 +56,12 @@ async fn enqueue(
 
 pub async fn list(
     hub: Hub,
-    _: Caller<permit::ServiceRead>,
-    Query(query): Query<PageQuery<id::PackageRepository>>,
+    caller: Caller<permit::ServiceRead>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<PackageRepository>> {
-    let page = Page::new(query.limit)?;
-    let found = repositories::list(hub.db().await?, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |repository| repository.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = repositories::list(hub.db().await?, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |repository| repository.id.to_string()).await
 }
 
 pub async fn show(
@@ -106,21 +106,21 @@ pub struct FileQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::PackageFile>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list_files(
     hub: Hub,
-    _: Caller<permit::ServiceRead>,
+    caller: Caller<permit::ServiceRead>,
     Path(id): Path<Id<id::PackageRepository>>,
     Query(query): Query<FileQuery>,
 ) -> Result<Listing<PackageFile>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
     repositories::find(db, id).await?;
     let filter = FileFilter { product_code: query.product_code.as_ref(), version: query.version.as_ref(), status: query.status };
-    let found = repositories::list_files(db, id, filter, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |file| file.id.to_string()))
+    let found = repositories::list_files(db, id, filter, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |file| file.id.to_string()).await
 }
 
 pub async fn refresh(

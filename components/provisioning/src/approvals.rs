@@ -81,7 +81,8 @@ async fn check_asker(db: &Db, hub: &Hub, approval: &Approval, customer: &Organiz
     let held = Authority::of(&bindings, customer).here;
     let is_own = approval.acting_session_id.is_none() && bindings.iter().any(|one| one.path == *customer && !one.bound);
     let mut may = held.has(Permission::SubscriptionWrite);
-    if let (true, Some(subscription_id)) = (is_own, approval.subscription_id) {
+    // What is not there yet nobody asks for by a level alone.
+    if is_own && (may || approval.subscription_id.is_some()) {
         // The customer's own are narrowed and let by its access levels, as when they asked.
         let permitted = (!may).then(|| AccessLevel::permitted(held));
         let (customer_id, needed) = (approval.organization_id, AccessLevel::Manage);
@@ -89,7 +90,11 @@ async fn check_asker(db: &Db, hub: &Hub, approval: &Approval, customer: &Organiz
             None => may,
             Some(levels) => {
                 let scope = Scope::below(customer.clone()).up_to(levels);
-                match access_levels::check(db, &scope, subscription_id).await {
+                let checked = match approval.subscription_id {
+                    Some(subscription_id) => access_levels::check(db, &scope, subscription_id).await,
+                    None => access_levels::check_service(db, &scope, customer_id, approval.service_id).await,
+                };
+                match checked {
                     Err(error) if error.kind == Kind::Unavailable => return Err(error),
                     checked => checked.is_ok(),
                 }

@@ -3,6 +3,7 @@
 //! are parted because one component has no room for both.
 
 mod approvals;
+mod carry_over;
 mod drivers;
 mod steps;
 mod term_over;
@@ -21,6 +22,7 @@ async fn run(hub: Hub, job: Job) -> Result<()> {
     match job.kind.as_str() {
         engine::ADVANCE => engine::advance(hub, job, &steps::Steps).await,
         store::approvals::BEGIN => approvals::begin(hub, job).await,
+        domain::contract::CARRY_OVER => carry_over::carry_over(hub, job).await,
         store::renewals::TERM_OVER => term_over::term_over(hub, job).await,
         other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
     }

@@ -1,7 +1,7 @@
 //! What doing and undoing each step means.
 
 use crate::drivers;
-use asks::{Asked, check_contract, fits};
+use asks::{Asked, Why, charged_until, check_contract, fits, moves, superseded};
 use domain::{
     Error, Kind, Result,
     subscription::{SubscriptionAction, SubscriptionStatus},
@@ -13,7 +13,7 @@ use store::{
     jobs::{self, NewJob},
     renewals, services,
     subscriptions::{self, Holding, Subscription},
-    tasks::Task,
+    tasks::{self, Task},
 };
 
 /// The steps of this component's tasks.
@@ -40,7 +40,7 @@ async fn take(work: &Work<'_>, step: StepName, way: Way) -> Result<Outcome> {
         }
         (StepName::Activate | StepName::Record, Way::Do) if may_be_resumed(work.task) => {
             let subscription = subscription(work).await?;
-            Ok(if is_at_it(work, &subscription) { Outcome::Done } else { Outcome::Failed(superseded(&subscription)) })
+            Ok(if is_at_it(work, &subscription) { Outcome::Done } else { Outcome::Failed(superseded(&subscription).public) })
         }
         // To look changes nothing, and what is written down is a change of our own: it is made by `settle`.
         (StepName::CheckContract | StepName::Check, Way::Undo) | (StepName::Activate | StepName::Record, _) => Ok(Outcome::Done),
@@ -80,24 +80,39 @@ fn during(task_type: TaskType) -> SubscriptionStatus {
 /// Asks again what was asked when the task was made: things may have changed meanwhile.
 async fn check(work: &Work<'_>, subscription: &Subscription) -> Result<Outcome> {
     let action = SubscriptionAction::of(work.task_type);
+    let db = work.hub.db().await?;
+    let to = subscriptions::find_change(db, work.task.id).await?;
     if !is_at_it(work, subscription) {
+        // Begun again. Where another task came meanwhile, what was asked for was asked of something else.
         let refused = match action {
-            Some(action) => action.check(subscription.status).err().map(|error| error.public),
-            None => Some(superseded(subscription)),
+            _ if subscription.task_id != work.task.id => Err(superseded(subscription)),
+            Some(action) => action.check_to(subscription.status, moves(subscription, to.as_ref())),
+            None => Err(superseded(subscription)),
         };
-        if let Some(refused) = refused {
-            return Ok(Outcome::Failed(refused));
+        if let Err(refused) = refused {
+            return Ok(Outcome::Failed(refused.public));
         }
     }
     if matches!(action, Some(SubscriptionAction::Suspend | SubscriptionAction::Terminate)) {
         return Ok(Outcome::Done);
     }
-    // For this contract: another one does not stand in for the one that the subscription runs on.
-    let db = work.hub.db().await?;
-    let mut found = check_contract(db, &work.job.organization_path, subscription, work.hub.now()).await;
-    if let (Ok(()), Some(to)) = (&found, renewal(work).await?) {
-        // For the coming term the service has to be offered so still.
-        found = fits(work.hub, subscription.service_id, None, &Asked::of(subscription, &to)).await.map(drop);
+    // For this contract: another one does not stand in for the one that the subscription runs on, or is moved to.
+    let contract_id = to.as_ref().and_then(|to| to.contract_id);
+    let mut found = check_contract(db, &work.job.organization_path, subscription, contract_id, work.hub.now()).await;
+    // For a coming term the service has to be offered so still; and where the task is run again.
+    let again = may_be_resumed(work.task) && (work.task.attempt > 1 || work.task.steps[0].attempts > 0);
+    if found.is_ok() && (again || work.task_type == TaskType::SubscriptionRenew) {
+        found = match (action, to) {
+            (Some(SubscriptionAction::Resume), _) => Ok(()),
+            // What is only moved to another contract stays as it is.
+            (Some(SubscriptionAction::Change), Some(to)) if to == subscription.holding() => Ok(()),
+            (_, to) => {
+                let to = to.unwrap_or_else(|| subscription.holding());
+                // Of a service that is new to the customer it has to be on offer, too.
+                let offered = action.is_none().then_some(true);
+                fits(work.hub, subscription.service_id, offered, &Asked::of(subscription, &to)).await.map(drop)
+            }
+        };
     }
     match found {
         Ok(()) => Ok(Outcome::Done),
@@ -106,26 +121,11 @@ async fn check(work: &Work<'_>, subscription: &Subscription) -> Result<Outcome> 
     }
 }
 
-/// What a renewal is to make of what the customer has.
-async fn renewal(work: &Work<'_>) -> Result<Option<Holding>> {
-    match work.task_type {
-        TaskType::SubscriptionRenew => subscriptions::find_change(work.hub.db().await?, work.task.id).await,
-        _ => Ok(None),
-    }
-}
-
-fn superseded(subscription: &Subscription) -> String {
-    format!(
-        "Since this task was asked for, another one was at work on the subscription, which is {} now: {}. Ask for what is to be done anew.",
-        subscription.status, subscription.task_id
-    )
-}
-
 async fn call_driver(work: &Work<'_>, step: StepName, way: Way) -> Result<Outcome> {
     let subscription = subscription(work).await?;
     // One that is resumed in its midst has no step that would look.
     if way == Way::Do && !is_at_it(work, &subscription) {
-        return Ok(Outcome::Failed(superseded(&subscription)));
+        return Ok(Outcome::Failed(superseded(&subscription).public));
     }
     let before = subscription.before();
     let none = !matches!(before, SubscriptionStatus::Active | SubscriptionStatus::Suspended);
@@ -179,6 +179,7 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
             after.status_before = Some(after.status);
         }
         (after.task_id, after.status) = (task.id, during);
+        say_why(tx, work, task, &mut after).await?;
     } else if !(is_at_it(work, &after) && (after.status == during || task.status == TaskStatus::Success)) {
         // It ended before it began again.
         return Ok(());
@@ -186,6 +187,20 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
         end(tx, work, task, &mut after).await?;
     }
     subscriptions::update(tx, &after, work.hub.now()).await
+}
+
+/// Says again why a subscription is suspended or terminated whose task is run again, and until when it is charged for.
+async fn say_why(tx: &Tx<'_>, work: &Work<'_>, task: &Task, after: &mut Subscription) -> Result<()> {
+    if !matches!(work.task_type, TaskType::SubscriptionSuspend | TaskType::SubscriptionTerminate) {
+        return Ok(());
+    }
+    let why: Why = web::read_json(tasks::request(tx, work.scope, task.id).await?.as_bytes()).unwrap_or_default();
+    if work.task_type == TaskType::SubscriptionTerminate {
+        // That it may be was found out when it was to be run again.
+        after.charged_until = charged_until(tx, after.id, true, work.hub.now()).await?;
+    }
+    after.reason = why.reason.map(String::from).or(after.reason.take());
+    Ok(())
 }
 
 /// What the end of a task makes of its subscription.
@@ -201,8 +216,10 @@ async fn end(tx: &Tx<'_>, work: &Work<'_>, task: &Task, after: &mut Subscription
     after.status = action.settled(after.before(), task.status, &task.statuses());
     match (action, reached) {
         (SubscriptionAction::Change | SubscriptionAction::Renew, true) => {
-            if let Some(Holding { plan_code, quantity, properties, renews }) = subscriptions::find_change(tx, task.id).await? {
+            if let Some(change) = subscriptions::find_change(tx, task.id).await? {
+                let Holding { plan_code, quantity, properties, renews, contract_id } = change;
                 (after.plan_code, after.quantity, after.properties) = (plan_code, quantity, properties);
+                after.contract_id = contract_id.unwrap_or(after.contract_id);
                 if let Some((ends, months)) = renews {
                     (after.term_months, after.renewed_after) = (Some(months), Some(ends));
                     tell(tx, work, renewals::RENEWED, format!("{} {} {months}", after.id, ends.timestamp_millis())).await?;

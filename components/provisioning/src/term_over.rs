@@ -10,6 +10,9 @@ use store::{
 };
 use web::{Hub, Record};
 
+/// Why a subscription is terminated whose term is over.
+const OVER: &str = "Its term has ended.";
+
 /// At the end of a term, renews a subscription or terminates it. While a task is at work on it, it does neither: it is asked
 /// again a day later. Nobody has to approve it: what is to be at a term's end was agreed on.
 pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
@@ -22,7 +25,10 @@ pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
     // Whether the service is offered so still is looked at by the task, which can say so.
     let patch = (!change.is_empty()).then(|| web::read_json::<SubscriptionPatch>(change.as_bytes())).transpose()?;
     let action = if patch.is_some() { ApprovalAction::Renew } else { ApprovalAction::Terminate };
-    let (ask, scope) = (Ask::of(&hub, action), Scope::below(job.organization_path.clone()));
+    let (mut ask, scope) = (Ask::of(&hub, action), Scope::below(job.organization_path.clone()));
+    if patch.is_none() {
+        ask.request = format!("{{\"reason\":\"{OVER}\"}}");
+    }
     hub.db()
         .await?
         .in_transaction(async |tx| {
@@ -36,9 +42,10 @@ pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
                 quantity: patch.quantity.unwrap_or(found.quantity),
                 properties: patch.properties.or_else(|| found.properties.clone()),
                 renews: patch.term_months.or(found.term_months).map(|months| (ends, months)),
+                contract_id: None,
             });
             if to.is_none() {
-                found.reason = Some("Its term has ended.".to_owned());
+                found.reason = Some(OVER.to_owned());
             }
             ask.begin(tx, &hub, None, ask.ready(found, to)).await?;
             let action = if patch.is_some() { "subscriptions.renew" } else { "subscriptions.terminate" };

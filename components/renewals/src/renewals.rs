@@ -15,7 +15,7 @@ use store::{
     renewals::{self, LOOK, Renewal, TERM_OVER},
     subscriptions::{self, Subscription, SubscriptionPatch},
 };
-use web::{Body, Caller, Edited, Hub, IfMatch, Listing, Page, Path, Query, Record, Sent, permit, read_json};
+use web::{Body, Caller, Cursor, Edited, Hub, IfMatch, Listing, Page, Path, Query, Record, Sent, permit, read_json};
 
 /// Which renewals to list.
 #[derive(Deserialize, JsonSchema)]
@@ -29,7 +29,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Subscription>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -37,11 +37,11 @@ pub async fn list(
     caller: Caller<permit::SubscriptionRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Renewal>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let (db, scope) = (hub.db().await?, caller.scope());
     let found =
-        renewals::list(db, &scope, query.organization_id, query.term_ends_before, query.cursor, page.rows(), hub.now()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |renewal| renewal.subscription_id.to_string()))
+        renewals::list(db, &scope, query.organization_id, query.term_ends_before, page.after()?, page.rows(), hub.now()).await?;
+    Listing::new(&page, found, |renewal| renewal.subscription_id.to_string()).await
 }
 
 pub async fn show(
@@ -64,6 +64,9 @@ pub async fn put(
     let preference = change.renewal_preference.take().ok_or_else(|| {
         Error::invalid("/renewalPreference", "is missing; say AUTO to have it renewed, or CANCEL to have it end with its term")
     })?;
+    if change.contract_id.is_some() {
+        return Err(Error::invalid("/contractId", "is said of a change: PATCH /v1/subscriptions/{subscriptionId}"));
+    }
     let text = serde_json::to_string(&change).map_err(|error| Error::unavailable(error.to_string()))?;
     let text = Some(text.as_str()).filter(|text| *text != "{}");
     // Asked before the transaction; what has changed meanwhile is found out when it is renewed.

@@ -128,13 +128,13 @@ pub async fn list_people(
     hub: Hub,
     caller: Caller<permit::MemberRead>,
     Path(id): Path<Id<id::Organization>>,
-    Query(query): Query<PageQuery<id::Person>>,
+    Query(query): Query<PageQuery>,
 ) -> Result<OfCustomer<Listing<PersonLevel>>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
     customer(db, &caller.scope(), id).await?;
-    let found = access_levels::people(db, id, query.cursor, page.rows()).await?;
-    Ok(OfCustomer(Listing::new(&page, found, hub.target(), |one| one.person_id.to_string())))
+    let found = access_levels::people(db, id, page.after()?, page.rows()).await?;
+    Ok(OfCustomer(Listing::new(&page, found, |one| one.person_id.to_string()).await?))
 }
 
 pub async fn show_person(

@@ -37,16 +37,12 @@ pub struct Me {
     /// The cursor of the next page of organizations; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
-    next_cursor: Option<Id<id::Organization>>,
+    next_cursor: Option<String>,
 }
 
-pub async fn show(
-    hub: Hub,
-    caller: Caller<permit::Anybody>,
-    Query(query): Query<PageQuery<id::Organization>>,
-) -> Result<Edited<Me>> {
-    let page = Page::new(query.limit)?;
-    me(hub.db().await?, &caller, caller.home().id, query.cursor, page).await
+pub async fn show(hub: Hub, caller: Caller<permit::Anybody>, Query(query): Query<PageQuery>) -> Result<Edited<Me>> {
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    me(hub.db().await?, &caller, caller.home().id, page).await
 }
 
 /// Which of it can be set.
@@ -70,6 +66,7 @@ pub async fn edit(
             "Only people choose a default organization; an API token and an app stay in the organization they were issued for. Use the Hub-Organization header.",
         ));
     };
+    let page = Page::new(&hub, &caller, None, None).await?;
     hub.write(&caller, async |tx| {
         if let Some(reach) = caller.reach() {
             // Where the person acts unless told otherwise holds for their other sessions too.
@@ -89,18 +86,12 @@ pub async fn edit(
         people::set_default_organization(tx, person, condition.version, home.id, hub.now()).await?;
         access_tokens::set_home(tx, caller.principal(), home.id).await?;
         hub.audit("defaultOrganizationId", &home.id.to_string());
-        me(tx, &caller, home.id, None, Page::new(None)?).await
+        me(tx, &caller, home.id, page.clone()).await
     })
     .await
 }
 
-async fn me(
-    db: &Db,
-    caller: &Identity,
-    home: Id<id::Organization>,
-    after: Option<Id<id::Organization>>,
-    page: Page,
-) -> Result<Edited<Me>> {
+async fn me(db: &Db, caller: &Identity, home: Id<id::Organization>, page: Page) -> Result<Edited<Me>> {
     let (name, email, version) = match caller.principal() {
         PrincipalId::Person(person) => {
             let person = people::find(db, person).await?;
@@ -108,9 +99,13 @@ async fn me(
         }
         machine => (credentials::name_and_end(db, machine).await?.map(|(name, _)| name).unwrap_or_default(), None, 1),
     };
-    let mut organizations = memberships::list(db, caller.principal(), caller.reach(), after, page.rows()).await?;
+    let mut organizations = memberships::list(db, caller.principal(), caller.reach(), page.after()?, page.rows()).await?;
     let more = organizations.len() > page.limit as usize;
     organizations.truncate(page.limit as usize);
+    let next_cursor = match organizations.last().filter(|_| more) {
+        Some(last) => Some(page.cursor(&[last.organization_id.to_string()]).await?),
+        None => None,
+    };
     let permissions = caller.permissions();
     let here = caller.bindings().iter().filter(|binding| binding.reaches(&caller.acting().path));
     let value = Me {
@@ -123,7 +118,7 @@ async fn me(
         acting_session_id: caller.acting_session(),
         roles: here.map(|binding| binding.role).collect(),
         permissions: Permission::ALL.iter().copied().filter(|&permission| permissions.has(permission)).collect(),
-        next_cursor: organizations.last().filter(|_| more).map(|last| last.organization_id),
+        next_cursor,
         organizations,
     };
     Ok(Edited { value, version })

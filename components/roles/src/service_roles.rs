@@ -6,7 +6,9 @@ use store::{
     service_roles::{self, NewServiceRole, ServiceRole, ServiceRolePatch},
     services,
 };
-use web::{Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, Path, Query, Sent, Shown, permit};
+use web::{
+    Body, Caller, Created, Cursor, Edited, Hub, IfMatch, Listing, NoContent, Page, Path, Query, Sent, Shown, check_state, permit,
+};
 
 pub async fn create(
     hub: Hub,
@@ -32,13 +34,13 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::ServiceRole>>,
+    cursor: Option<Cursor>,
 }
 
-pub async fn list(hub: Hub, _: Caller<permit::ServiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<ServiceRole>> {
-    let page = Page::new(query.limit)?;
-    let found = service_roles::list(hub.db().await?, query.service_id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |role| role.id.to_string()))
+pub async fn list(hub: Hub, caller: Caller<permit::ServiceRead>, Query(query): Query<ListQuery>) -> Result<Listing<ServiceRole>> {
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = service_roles::list(hub.db().await?, query.service_id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |role| role.id.to_string()).await
 }
 
 pub async fn show(hub: Hub, _: Caller<permit::ServiceRead>, Path(id): Path<Id<id::ServiceRole>>) -> Result<Edited<ServiceRole>> {
@@ -64,8 +66,11 @@ pub async fn remove(
     hub: Hub,
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::ServiceRole>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<NoContent>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
+        check_state(version, service_roles::find(tx, id).await?.version)?;
         service_roles::delete(tx, id).await?;
         Ok(NoContent)
     })

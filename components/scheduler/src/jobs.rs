@@ -3,7 +3,7 @@
 use domain::{Error, Id, JsonSchema, Result, id, job::JobState};
 use serde::Deserialize;
 use store::jobs::{self, JobView};
-use web::{Caller, Hub, Listing, Page, Path, Query, Sent, Shown, permit};
+use web::{Caller, Cursor, Hub, Listing, Page, Path, Query, Sent, Shown, permit};
 
 /// Which jobs to list.
 #[derive(Deserialize, JsonSchema)]
@@ -15,13 +15,13 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Job>>,
+    cursor: Option<Cursor>,
 }
 
-pub async fn list(hub: Hub, _: Caller<permit::JobRead>, Query(query): Query<ListQuery>) -> Result<Listing<JobView>> {
-    let page = Page::new(query.limit)?;
-    let found = jobs::list(hub.db().await?, query.state, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |job| job.id.to_string()))
+pub async fn list(hub: Hub, caller: Caller<permit::JobRead>, Query(query): Query<ListQuery>) -> Result<Listing<JobView>> {
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = jobs::list(hub.db().await?, query.state, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |job| job.id.to_string()).await
 }
 
 pub async fn replay(hub: Hub, caller: Caller<permit::JobWrite>, Path(id): Path<Id<id::Job>>) -> Result<Sent<Shown<JobView>>> {

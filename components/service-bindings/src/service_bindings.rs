@@ -15,7 +15,7 @@ use store::{
     subscriptions::{self, Subscription},
     tasks::{NewTask, Task},
 };
-use web::{Accepted, Body, Caller, Hub, Listing, Page, Path, Prefer, Query, Sent, Shown, Written, json, permit};
+use web::{Accepted, Body, Caller, Cursor, Hub, Listing, Page, Path, Prefer, Query, Sent, Shown, Written, json, permit};
 
 /// The most bytes of what a broker is to be told.
 const PARAMETERS: usize = 64 * 1024;
@@ -126,7 +126,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::ServiceBinding>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -134,10 +134,10 @@ pub async fn list(
     caller: Caller<permit::SubscriptionRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<ServiceBinding>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let db = hub.db().await?;
-    let found = bindings::list(db, &caller.scope(), query.subscription_id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |binding| binding.id.to_string()))
+    let found = bindings::list(db, &caller.scope(), query.subscription_id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |binding| binding.id.to_string()).await
 }
 
 pub async fn show(

@@ -3,7 +3,9 @@
 use domain::{Error, Id, JsonSchema, Result, Text, id, package::BaseUrl};
 use serde::Deserialize;
 use store::service_brokers::{self as brokers, Patch, ServiceBroker};
-use web::{Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, permit};
+use web::{
+    Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, check_state, permit,
+};
 
 /// What is said of a service broker that is to be registered. It takes a username and a password, or a bearer token.
 #[derive(Deserialize, JsonSchema)]
@@ -92,12 +94,12 @@ pub async fn create(
 
 pub async fn list(
     hub: Hub,
-    _: Caller<permit::ServiceWrite>,
-    Query(query): Query<PageQuery<id::ServiceBroker>>,
+    caller: Caller<permit::ServiceWrite>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<ServiceBroker>> {
-    let page = Page::new(query.limit)?;
-    let found = brokers::list(hub.db().await?, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |broker| broker.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = brokers::list(hub.db().await?, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |broker| broker.id.to_string()).await
 }
 
 pub async fn show(
@@ -144,8 +146,11 @@ pub async fn remove(
     hub: Hub,
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::ServiceBroker>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<NoContent>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
+        check_state(version, brokers::find(tx, id).await?.version)?;
         brokers::delete(tx, id).await?;
         Ok(NoContent)
     })

@@ -7,7 +7,8 @@ use store::{
     organizations,
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, permit, secret, variable,
+    Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, check_state, permit,
+    secret, variable,
 };
 
 /// What is said of an identity provider that is to be trusted.
@@ -115,11 +116,11 @@ pub async fn create(
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::IdentityProviderRead>,
-    Query(query): Query<PageQuery<id::IdentityProvider>>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Listing<IdentityProvider>> {
-    let page = Page::new(query.limit)?;
-    let found = identity_providers::list(hub.db().await?, &caller.scope(), query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |provider| provider.id.to_string()))
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let found = identity_providers::list(hub.db().await?, &caller.scope(), page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |provider| provider.id.to_string()).await
 }
 
 pub async fn show(
@@ -157,8 +158,11 @@ pub async fn delete(
     hub: Hub,
     caller: Caller<permit::IdentityProviderWrite>,
     Path(id): Path<Id<id::IdentityProvider>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<NoContent>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
+        check_state(version, identity_providers::find(tx, &caller.scope(), id).await?.version)?;
         hub.concerns(identity_providers::delete(tx, &caller.scope(), id).await?);
         Ok(NoContent)
     })

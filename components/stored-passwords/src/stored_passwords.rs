@@ -12,7 +12,8 @@ use store::{
     stored_passwords::{self, Edit, StoredPassword},
 };
 use web::{
-    Caller, Created, Edited, Filled, Hub, IfMatch, Listing, NoContent, OrganizationPageQuery, Page, Path, Query, Sent, permit,
+    Caller, Created, Edited, Filled, Hub, IfMatch, Listing, NoContent, OrganizationPageQuery, Page, Path, Query, Sent,
+    check_state, permit,
 };
 
 /// A field of a body that was found right.
@@ -68,12 +69,12 @@ pub async fn create(
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::DataCenterRead>,
-    Query(query): Query<OrganizationPageQuery<id::StoredPassword>>,
+    Query(query): Query<OrganizationPageQuery>,
 ) -> Result<Listing<StoredPassword>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let scope = caller.scope();
-    let found = stored_passwords::list(hub.db().await?, &scope, query.organization_id, query.cursor, page.rows()).await?;
-    Ok(Listing::new(&page, found, hub.target(), |stored| stored.id.to_string()))
+    let found = stored_passwords::list(hub.db().await?, &scope, query.organization_id, page.after()?, page.rows()).await?;
+    Listing::new(&page, found, |stored| stored.id.to_string()).await
 }
 
 pub async fn show(
@@ -113,9 +114,12 @@ pub async fn remove(
     hub: Hub,
     caller: Caller<permit::DataCenterWrite>,
     Path(id): Path<Id<id::StoredPassword>>,
+    condition: Option<IfMatch>,
 ) -> Result<Sent<NoContent>> {
+    let version = IfMatch::named(condition);
     hub.write(&caller, async |tx| {
         let found = stored_passwords::find(tx, &caller.scope(), id).await?;
+        check_state(version, found.version)?;
         hub.concerns(found.organization_id);
         stored_passwords::check_unused(tx, &found).await?;
         stored_passwords::delete(tx, &caller.scope(), id).await?;

@@ -1,17 +1,12 @@
 //! Sending what is asked for: the customer is asked first where it wants to be.
 
-use asks::{Ask, Ready, What};
+use asks::{Ask, Ready, Request, What, needs_approval};
 use chrono::TimeDelta;
-use domain::{
-    Decimal, Error, Id, Permission, Result,
-    approval::{ApprovalStatus, Asked, AskedBy, is_needed},
-    id,
-    subscription::CARRIES_OUT,
-};
+use domain::{Error, Id, Result, approval::ApprovalStatus, id, subscription::CARRIES_OUT};
 use engine::Boxed;
 use serde_json::value::RawValue;
 use store::{
-    Tx, acting_sessions, approval_policies,
+    Tx, acting_sessions,
     approvals::{self, Approval},
     jobs::{self, NewJob},
     subscriptions::Subscription,
@@ -29,7 +24,7 @@ pub fn send<'a>(ask: &'a Ask, hub: &'a Hub, caller: &'a Identity, prefer: Prefer
         let sent = hub
             .write(caller, async |tx| {
                 let ready = ask.check(tx, hub, &caller.scope(), &what).await?;
-                if let Some(days) = needs_approval(ask, tx, caller, &ready).await? {
+                if let Some(days) = needs_approval(tx, caller, &request(ask, &ready)).await? {
                     let value = ask_customer(ask, tx, hub, caller, &ready, approval_id, lapse_job_id, days).await?;
                     return Ok(Either::One(Awaiting { value, location: format!("/v1/approvals/{approval_id}") }));
                 }
@@ -41,26 +36,9 @@ pub fn send<'a>(ask: &'a Ask, hub: &'a Hub, caller: &'a Identity, prefer: Prefer
     })
 }
 
-/// For how many days the customer is to be asked, if it is. Who may approve it in the customer need not ask.
-async fn needs_approval(ask: &Ask, tx: &Tx<'_>, caller: &Identity, ready: &Ready) -> Result<Option<u32>> {
+fn request(ask: &Ask, ready: &Ready) -> Request {
     let Subscription { organization_id, service_id, .. } = ready.subscription;
-    let inside = caller.acting().id == organization_id && caller.acting_session().is_none();
-    if inside && caller.permissions().has(Permission::SubscriptionApprove) {
-        return Ok(None);
-    }
-    let policy = approval_policies::find(tx, organization_id).await?;
-    let asked = Asked {
-        action: ask.action,
-        service_id,
-        quantity: quantity(ask, ready),
-        by: if inside { AskedBy::Customer } else { AskedBy::Provider },
-    };
-    Ok(is_needed(&policy.rules, &asked).then_some(policy.lapse_days))
-}
-
-/// How much the customer is to have afterwards, where that is said.
-fn quantity(ask: &Ask, ready: &Ready) -> Option<Decimal> {
-    ask.action.has_quantity().then(|| ready.quantity())
+    Request { action: ask.action, organization_id, service_id, quantity: ready.quantity() }
 }
 
 /// Writes what the customer is asked, and the job that sees to it when there is no answer.
@@ -82,7 +60,7 @@ async fn ask_customer(
         action: ask.action,
         subscription_id: ready.subscription_id(),
         service_id,
-        quantity: quantity(ask, ready),
+        quantity: request(ask, ready).quantity(),
         request: RawValue::from_string(ask.request.clone()).map_err(|error| Error::unavailable(error.to_string()))?,
         status: ApprovalStatus::Pending,
         asked_by: caller.principal(),
@@ -96,7 +74,8 @@ async fn ask_customer(
         reason: None,
         task_id: None,
         message: None,
-        if_version: ask.version,
+        // Also where the caller asked it of any state: the customer approves it of the one that there is.
+        if_version: ready.subscription_id().map(|_| ready.subscription.version),
         disable_rollback: ask.disable_rollback,
         lapse_job_id,
     };

@@ -8,7 +8,7 @@ use domain::{
 use engine::Boxed;
 use serde::{Deserialize, Serialize};
 use store::subscriptions::{self, NewSubscription, Subscription, SubscriptionPatch};
-use web::{Body, Caller, Edited, FromRequest, Hub, IfMatch, Incoming, Listing, Page, Path, Prefer, Query, permit};
+use web::{Body, Caller, Cursor, Edited, FromRequest, Hub, IfMatch, Incoming, Listing, Page, Path, Prefer, Query, permit};
 
 /// How to go about it.
 #[derive(Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Subscription>>,
+    cursor: Option<Cursor>,
 }
 
 pub async fn list(
@@ -60,11 +60,11 @@ pub async fn list(
     caller: Caller<permit::SubscriptionRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing<Subscription>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let found =
-        subscriptions::list(hub.db().await?, &caller.scope(), query.organization_id, query.status, query.cursor, page.rows())
+        subscriptions::list(hub.db().await?, &caller.scope(), query.organization_id, query.status, page.after()?, page.rows())
             .await?;
-    Ok(Listing::new(&page, found, hub.target(), |subscription| subscription.id.to_string()))
+    Listing::new(&page, found, |subscription| subscription.id.to_string()).await
 }
 
 pub async fn show(

@@ -1,5 +1,6 @@
 //! Tasks, whichever component runs them: what people ask and say of them.
 
+mod again;
 mod tasks;
 
 use web::Routes;

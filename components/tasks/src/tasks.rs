@@ -1,13 +1,17 @@
 //! `/v1/tasks`: those of every component. What is said of a task here goes on in the component whose task it is.
 
+use crate::again;
 use domain::{
     Error, Id, JsonSchema, Result, Text, id,
     task::{Outcome, StepName, Subject, TaskStatus, TaskType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::tasks::{self, Filter, Task};
-use web::{Accepted, Body, Caller, Hub, Identity, Listing, Page, Path, Paths, Query, Sent, Shown, permit};
+use store::{
+    Scope,
+    tasks::{self, Filter, Task},
+};
+use web::{Accepted, Body, Caller, Cursor, Hub, Identity, Listing, Page, Path, Paths, Query, Sent, Shown, permit};
 
 /// Which tasks to list.
 #[derive(Deserialize, JsonSchema)]
@@ -28,7 +32,7 @@ pub struct ListQuery {
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// Where the page begins: the `nextCursor` of the page before.
-    cursor: Option<Id<id::Task>>,
+    cursor: Option<Cursor>,
 }
 
 impl ListQuery {
@@ -46,17 +50,27 @@ impl ListQuery {
     }
 }
 
+/// The tasks whose subjects the caller sees.
+fn seen(caller: &Identity) -> Scope {
+    caller.scope_of_tasks(TaskType::needed_to_read)
+}
+
+/// The tasks whose subjects the caller may change.
+fn changed(caller: &Identity) -> Scope {
+    caller.scope_of_tasks(TaskType::needed_to_write)
+}
+
 pub async fn list(hub: Hub, caller: Caller<permit::SubscriptionRead>, Query(query): Query<ListQuery>) -> Result<Listing<Task>> {
-    let page = Page::new(query.limit)?;
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
     let found = match query.filter() {
-        Some(filter) => tasks::list(hub.db().await?, &caller.scope(), &filter, query.cursor, page.rows()).await?,
+        Some(filter) => tasks::list(hub.db().await?, &seen(&caller), &filter, page.after()?, page.rows()).await?,
         None => Vec::new(),
     };
-    Ok(Listing::new(&page, found, hub.target(), |task| task.id.to_string()))
+    Listing::new(&page, found, |task| task.id.to_string()).await
 }
 
 pub async fn show(hub: Hub, caller: Caller<permit::SubscriptionRead>, Path(id): Path<Id<id::Task>>) -> Result<Shown<Task>> {
-    tasks::find(hub.db().await?, &caller.scope(), id).await.map(Shown)
+    tasks::find(hub.db().await?, &seen(&caller), id).await.map(Shown)
 }
 
 /// What a task was asked for.
@@ -73,7 +87,7 @@ pub async fn request(
     caller: Caller<permit::SubscriptionRead>,
     Path(id): Path<Id<id::Task>>,
 ) -> Result<Shown<TaskRequest>> {
-    let body = tasks::request(hub.db().await?, &caller.scope(), id).await?;
+    let body = tasks::request(hub.db().await?, &seen(&caller), id).await?;
     // As it was written: to read it would bring all of JSON, floating point included, into the component.
     let request = RawValue::from_string(body).map_err(|error| Error::unavailable(format!("a request of a task: {error}")))?;
     Ok(Shown(TaskRequest { request }))
@@ -99,13 +113,16 @@ pub async fn resume(hub: Hub, caller: Caller<permit::TaskWrite>, Path(id): Path<
 }
 
 async fn say(hub: &Hub, caller: &Identity, id: Id<id::Task>, word: Word) -> Result<Sent<Accepted<Task>>> {
-    let scope = caller.scope();
+    let scope = changed(caller);
     hub.write(caller, async |tx| {
         let value = match word {
             Word::Cancel => engine::cancel(tx, hub, &scope, id).await?,
             Word::Restart => engine::restart(tx, hub, &scope, id).await?,
             Word::Resume => engine::resume(tx, hub, &scope, id).await?,
         };
+        if !matches!(word, Word::Cancel) {
+            again::check(tx, hub, caller, &value).await?;
+        }
         Ok(Accepted { location: engine::location(id), ended: value.ended_at.is_some(), value })
     })
     .await
@@ -153,6 +170,6 @@ async fn answer(
     outcome: &Outcome,
     note: Option<String>,
 ) -> Result<Sent<Shown<Task>>> {
-    let scope = caller.scope();
+    let scope = changed(caller);
     hub.write(caller, async |tx| engine::answer(tx, hub, &scope, id, step, outcome, note.clone()).await.map(Shown)).await
 }

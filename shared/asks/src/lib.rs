@@ -2,9 +2,13 @@
 //! for what somebody sends to `subscriptions`, and for what `provisioning` begins itself: what a customer has approved, and what a
 //! term's end brings.
 
+mod again;
 mod offers;
+mod policy;
 
+pub use again::{check_again, superseded};
 pub use offers::{Asked, check_contract, fits};
+pub use policy::{Request, check_asked_again, needs_approval};
 
 use domain::{
     Decimal, Error, Id, Instant, JsonSchema, OrganizationKind, Result, Text,
@@ -16,7 +20,7 @@ use domain::{
 use engine::Boxed;
 use serde::{Deserialize, Serialize};
 use store::{
-    Db, Scope, Tx,
+    Db, Scope, Tx, access_levels,
     access_tokens::Place,
     approvals::Approval,
     contracts, organizations, renewals, services,
@@ -141,6 +145,7 @@ impl What {
                 quantity: patch.quantity.unwrap_or(now.quantity),
                 properties: patch.properties.clone().or_else(|| now.properties.clone()),
                 renews: None,
+                contract_id: patch.contract_id.filter(|id| *id != now.contract_id),
             };
             if to.quantity <= Decimal::ZERO {
                 return Err(Error::invalid(
@@ -149,7 +154,14 @@ impl What {
                 ));
             }
             if to == now.holding() {
-                return Err(Error::invalid("", "nothing is to change; say another planCode or quantity, or other properties"));
+                return match to.contract_id {
+                    None => {
+                        let text = "nothing is to change; say another planCode, quantity or contractId, or other properties";
+                        Err(Error::invalid("", text))
+                    }
+                    // What the service offers now is not asked of what the customer has already.
+                    Some(_) => Ok((services::find(hub.db().await?, now.service_id).await?.version, now.version, to)),
+                };
             }
             becomes(hub, &now, to).await
         };
@@ -229,7 +241,8 @@ impl Ask {
             match what {
                 What::Provision(new, drafts, id, fits) => self.check_new(tx, hub, scope, new, *drafts, *id, fits).await,
                 What::Become(id, changed) => {
-                    let (found, rule) = self.find(tx, hub, scope, *id).await?;
+                    let to = changed.as_ref().ok().map(|(_, _, to)| to);
+                    let (found, rule) = self.find(tx, hub, scope, *id, to).await?;
                     let (service_version, seen, to) = changed.clone()?;
                     let service = services::find(tx, found.service_id).await?;
                     if seen != found.version || service_version != service.version {
@@ -242,7 +255,7 @@ impl Ask {
                     Ok(Ready { subscription: found, to: Some(to), rule: Some(rule) })
                 }
                 What::Why(id, why) => {
-                    let (mut found, rule) = self.find(tx, hub, scope, *id).await?;
+                    let (mut found, rule) = self.find(tx, hub, scope, *id, None).await?;
                     if rule.action == SubscriptionAction::Terminate {
                         found.charged_until = charged_until(tx, *id, why.early, hub.now()).await?;
                     }
@@ -268,6 +281,7 @@ impl Ask {
         let provider_id = provider_of(&customer)?;
         let service = services::find(tx, new.service_id).await?;
         service.check_published(drafts)?;
+        access_levels::check_service(tx, scope, customer.id, service.id).await?;
         let contract_id = contracts::allows(tx, &customer.path, provider_id, new.service_id, new.contract_id, hub.now()).await?;
         if fits.clone()? != service.version {
             return Err(edited_meanwhile(&service.code));
@@ -300,17 +314,19 @@ impl Ask {
         Ok(Ready { subscription, to: None, rule: None })
     }
 
-    /// The subscription, if this may be done to it now.
+    /// The subscription, if this may be done to it now: `to` is what the customer is to have, where that changes.
     async fn find(
         &self,
         tx: &Tx<'_>,
         hub: &Hub,
         scope: &Scope,
         id: Id<id::Subscription>,
+        to: Option<&Holding>,
     ) -> Result<(Subscription, &'static Rule)> {
         let found = subscriptions::find_to_edit(tx, scope, id, self.version).await?;
         let action = of_subscription(self.action).ok_or_else(|| Error::unavailable("what is new was not found"))?;
-        action.check(found.status)?;
+        let contract_id = to.and_then(|to| to.contract_id);
+        action.check_to(found.status, moves(&found, to))?;
         if let [busy, ..] = tasks::unended(tx, Some(Subject::Subscription(id))).await?[..] {
             return Err(Error::conflict(
                 "subscription_busy",
@@ -319,7 +335,7 @@ impl Ask {
         }
         if matches!(action, SubscriptionAction::Change | SubscriptionAction::Resume | SubscriptionAction::Renew) {
             let customer = organizations::find_place_in_use(tx, scope, found.organization_id).await?;
-            check_contract(tx, &customer.path, &found, hub.now()).await?;
+            check_contract(tx, &customer.path, &found, contract_id, hub.now()).await?;
         }
         Ok((found, action.rule()))
     }
@@ -360,6 +376,10 @@ impl Ask {
             if let Some(to) = &to {
                 hub.audit_change("quantity", Some(&subscription.quantity.to_string()), Some(&to.quantity.to_string()));
                 hub.audit_change("planCode", subscription.plan_code.as_deref(), to.plan_code.as_deref());
+                if let Some(contract_id) = to.contract_id {
+                    let (from, to) = (subscription.contract_id.to_string(), contract_id.to_string());
+                    hub.audit_change("contractId", Some(&from), Some(&to));
+                }
                 subscriptions::insert_change(tx, self.task_id, to).await?;
             }
             if let Some(rule) = rule {
@@ -370,6 +390,11 @@ impl Ask {
             Ok(value)
         })
     }
+}
+
+/// Whether a subscription is only moved to another contract: the customer has the same afterwards.
+pub fn moves(subscription: &Subscription, to: Option<&Holding>) -> bool {
+    to.is_some_and(|to| to.contract_id.is_some() && *to == subscription.holding())
 }
 
 /// A customer's provider is the organization right above it.
@@ -386,8 +411,8 @@ fn provider_of(customer: &Place) -> Result<Id<id::Organization>> {
 
 /// Until when a subscription that is terminated now is to be charged for. Refused where that is later than now and nobody said
 /// that it is to be ended `early`.
-async fn charged_until(tx: &Tx<'_>, id: Id<id::Subscription>, early: bool, now: Instant) -> Result<Option<Instant>> {
-    let Some(window) = renewals::window(tx, id).await? else { return Ok(None) };
+pub async fn charged_until(db: &Db, id: Id<id::Subscription>, early: bool, now: Instant) -> Result<Option<Instant>> {
+    let Some(window) = renewals::window(db, id).await? else { return Ok(None) };
     match window.charged_until(now) {
         Some(ends) if !early => Err(Error::conflict(
             "cancellation_window_over",

@@ -1,7 +1,7 @@
 //! Whether a customer can have what it is to have of a service: by what the service offers, which the catalogue knows, and by
 //! the commit contract. It is asked when something is asked for, and again by the task that carries it out.
 
-use domain::{Decimal, Error, Id, Instant, Kind, OrganizationPath, Result, id, service::Code};
+use domain::{Decimal, Error, Id, Instant, OrganizationPath, Result, id, service::Code};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::{
@@ -57,16 +57,41 @@ pub async fn fits(hub: &Hub, service_id: Id<id::Service>, published: Option<bool
     Ok(service.version)
 }
 
-/// Refuses where the contract that a subscription runs on is not in force. `customer` is where its customer stands.
-pub async fn check_contract(db: &Db, customer: &OrganizationPath, subscription: &Subscription, now: Instant) -> Result<()> {
-    let Subscription { provider_id, service_id, contract_id, .. } = *subscription;
-    match contracts::allows(db, customer, provider_id, service_id, Some(contract_id), now).await {
-        Err(error) if error.kind != Kind::Unavailable => Err(Error::conflict(
-            "no_active_contract",
-            format!(
-                "The commit contract {contract_id}, which the subscription runs on, is not active any more, so nothing was done. Ask for it again when it is active."
-            ),
-        )),
-        other => other.map(drop),
+/// Refuses where the contract that a subscription runs on, or is moved to, is not in force. `customer` is where its customer stands.
+pub async fn check_contract(
+    db: &Db,
+    customer: &OrganizationPath,
+    subscription: &Subscription,
+    moved_to: Option<Id<id::Contract>>,
+    now: Instant,
+) -> Result<()> {
+    let Subscription { id, provider_id, service_id, contract_id, .. } = *subscription;
+    if moved_to.is_some() {
+        return contracts::allows(db, customer, provider_id, service_id, moved_to, now).await.map(drop);
     }
+    let in_force = contracts::in_force(db, customer, provider_id, service_id, Some(contract_id), now).await?;
+    let follows = contracts::followed_by(db, contract_id).await?;
+    // It is about to go over to the one that follows its own.
+    if in_force.iter().any(|(one, _)| *one == contract_id || Some(*one) == follows) {
+        return Ok(());
+    }
+    let offered: Vec<_> = in_force.iter().take(OFFERED).map(|(one, _)| one.to_string()).collect();
+    let way = match offered.is_empty() {
+        true => format!(
+            "No other contract of its provider for the service is in force either. When one is, move the subscription to it: PATCH /v1/subscriptions/{id} with its id as contractId."
+        ),
+        false => format!(
+            "Move the subscription to one that is in force, which is {}: PATCH /v1/subscriptions/{id} with its id as contractId. Then ask for this again.",
+            offered.join(" or ")
+        ),
+    };
+    Err(Error::conflict(
+        "no_active_contract",
+        format!(
+            "The commit contract {contract_id}, which the subscription runs on, is not active any more, so nothing was done. {way}"
+        ),
+    ))
 }
+
+/// How many contracts a refusal names.
+const OFFERED: usize = 3;

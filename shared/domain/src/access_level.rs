@@ -15,8 +15,8 @@ text_enum! {
         View = "VIEW",
         /// Also get the credentials of its service bindings, and enter cloud endpoints.
         Use = "USE",
-        /// Also change it, suspend it, resume it, terminate it, say what becomes of it when its term ends, and make and delete
-        /// service bindings.
+        /// Also order it, change it, suspend it, resume it, terminate it, say what becomes of it when its term ends, and make and
+        /// delete service bindings.
         Manage = "MANAGE",
     }
 }
@@ -29,7 +29,8 @@ impl AccessLevel {
     /// The level that a request with this permission needs of whoever belongs to a customer, if it is about services at all.
     pub fn needed(permission: Permission) -> Option<Self> {
         match permission {
-            Permission::SubscriptionRead | Permission::CloudEndpointRead => Some(Self::View),
+            // What is not seen is not approved either.
+            Permission::SubscriptionRead | Permission::SubscriptionApprove | Permission::CloudEndpointRead => Some(Self::View),
             Permission::CredentialRead | Permission::CloudEndpointAccess => Some(Self::Use),
             Permission::SubscriptionWrite | Permission::TaskWrite => Some(Self::Manage),
             _ => None,

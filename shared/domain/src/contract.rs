@@ -267,6 +267,9 @@ pub const USE: &str = "contract.use";
 pub const VOID: &str = "contract.void";
 /// That component.
 pub const QUEUE: &str = "contracts";
+/// The job that moves the subscriptions of a contract to the one that follows it, of the component that carries out what is asked for
+/// of subscriptions: its payload is the two contracts' ids with a space between them.
+pub const CARRY_OVER: &str = "subscription.carry-over";
 
 /// What the rules about terms depend on.
 #[derive(Clone, Copy, Debug)]

@@ -49,7 +49,7 @@ text_enum! {
         SubscriptionApprove = "SUBSCRIPTION_APPROVE",
         /// See the credentials of service bindings.
         CredentialRead = "CREDENTIAL_READ",
-        /// Complete or fail the manual steps of tasks; cancel, restart and resume tasks.
+        /// Complete or fail the manual steps of tasks; cancel, restart and resume tasks: those whose subjects may be changed.
         TaskWrite = "TASK_WRITE",
         /// See data center components.
         DataCenterRead = "DATA_CENTER_READ",

@@ -157,6 +157,12 @@ impl SubscriptionAction {
         ))
     }
 
+    /// The same for a change, where the subscription may only be moved to another contract: then it may be withheld meanwhile, for it
+    /// could not be given again before.
+    pub fn check_to(self, status: SubscriptionStatus, moves: bool) -> Result<()> {
+        if moves && self == Self::Change && status.is_at_rest() { Ok(()) } else { self.check(status) }
+    }
+
     /// Where a subscription stands when the task that does this has ended, with its steps like this, and it stood `before` it.
     pub fn settled(self, before: SubscriptionStatus, ended: TaskStatus, steps: &[StepStatus]) -> SubscriptionStatus {
         if ended == TaskStatus::Success {

@@ -8,7 +8,7 @@
 //! reverse. A cancelled step turns a task round in the same way. A task whose rollback is disabled is not undone: it
 //! stays where it is, and that is the checkpoint from which it can go on.
 
-use crate::{Id, Instant, id, text_enum};
+use crate::{Id, Instant, Permission, id, text_enum};
 use std::{fmt, str::FromStr};
 
 text_enum! {
@@ -144,6 +144,50 @@ impl TaskType {
             Self::EnvironmentImport | Self::EnvironmentValidate => &[Check, Verify, Record],
             Self::EnvironmentDelete => &[Check, Apply, Remove],
         }
+    }
+
+    /// What of the subject of such tasks may be read and written by whom.
+    fn permissions(self) -> [Permission; 2] {
+        match self {
+            Self::SubscriptionProvision
+            | Self::SubscriptionChange
+            | Self::SubscriptionSuspend
+            | Self::SubscriptionResume
+            | Self::SubscriptionRenew
+            | Self::SubscriptionTerminate
+            | Self::ServiceBind
+            | Self::ServiceUnbind => [Permission::SubscriptionRead, Permission::SubscriptionWrite],
+            Self::DatacenterRegister
+            | Self::DatacenterValidate
+            | Self::DatacenterUpdate
+            | Self::DatacenterDiscover
+            | Self::DatacenterDelete => [Permission::DataCenterRead, Permission::DataCenterWrite],
+            Self::EnvironmentDeploy
+            | Self::EnvironmentImport
+            | Self::EnvironmentValidate
+            | Self::EnvironmentDelete
+            | Self::Upgrade
+            | Self::NodeAdd
+            | Self::NodeUpdate
+            | Self::NodeRedeploy
+            | Self::NodeDelete
+            | Self::NodePower
+            | Self::CertificateUpdate
+            | Self::IntegrationAdd
+            | Self::IntegrationUpdate
+            | Self::IntegrationDelete
+            | Self::ProductDelete => [Permission::EnvironmentRead, Permission::EnvironmentWrite],
+        }
+    }
+
+    /// What must be permitted to see such a task: to see its subject.
+    pub fn needed_to_read(self) -> Permission {
+        self.permissions()[0]
+    }
+
+    /// What must be permitted, beside [`Permission::TaskWrite`], to say something of such a task: to change its subject.
+    pub fn needed_to_write(self) -> Permission {
+        self.permissions()[1]
     }
 
     /// The version of the list above and of what its steps mean. Whoever changes either raises it, and keeps the steps

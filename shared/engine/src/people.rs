@@ -112,14 +112,14 @@ pub async fn restart(tx: &Tx<'_>, hub: &Hub, scope: &Scope, id: Id<id::Task>) ->
     }
     let mut after = task.clone();
     after.attempt += 1;
-    begin_again(tx, hub, scope, &task, after, 0).await
+    begin_again(tx, hub, scope, &task, after, |_, _| true).await
 }
 
-/// Lets a task go on that ended before its goal and was not undone, at the step that failed.
+/// Lets a task go on that ended before its goal and was not undone, at the step that failed. Its first step, which asks whether it
+/// may be done, is taken again before that: the world may have moved on since.
 pub async fn resume(tx: &Tx<'_>, hub: &Hub, scope: &Scope, id: Id<id::Task>) -> Result<Task> {
     let task = tasks::find(tx, scope, id).await?;
-    let at = task.checkpoint.as_ref().and_then(|name| task.steps.iter().position(|step| step.name == *name));
-    let Some(at) = at.filter(|_| task.ended_at.is_some()) else {
+    if task.checkpoint.is_none() || task.ended_at.is_none() {
         return Err(Error::conflict(
             "no_checkpoint",
             format!(
@@ -128,13 +128,20 @@ pub async fn resume(tx: &Tx<'_>, hub: &Hub, scope: &Scope, id: Id<id::Task>) -> 
                 location(id)
             ),
         ));
-    };
-    begin_again(tx, hub, scope, &task, task.clone(), at).await
+    }
+    begin_again(tx, hub, scope, &task, task.clone(), |at, status| at == 0 || status != StepStatus::Success).await
 }
 
-/// Lets a task go on from its `first` step, when its turn on its subject comes again.
-async fn begin_again(tx: &Tx<'_>, hub: &Hub, scope: &Scope, task: &Task, mut after: Task, first: usize) -> Result<Task> {
-    for step in &mut after.steps[first..] {
+/// Lets a task go on, when its turn on its subject comes again: `anew` says which steps are taken anew.
+async fn begin_again(
+    tx: &Tx<'_>,
+    hub: &Hub,
+    scope: &Scope,
+    task: &Task,
+    mut after: Task,
+    anew: impl Fn(usize, StepStatus) -> bool,
+) -> Result<Task> {
+    for (_, step) in after.steps.iter_mut().enumerate().filter(|(at, step)| anew(*at, step.status)) {
         (step.status, step.message, step.updated_at) = (StepStatus::NotStarted, None, hub.now());
     }
     (after.message, after.ended_at, after.cancel_requested_at) = (None, None, None);

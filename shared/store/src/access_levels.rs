@@ -223,6 +223,22 @@ pub fn check<'a>(db: &'a Db, scope: &'a Scope, subscription: Id<id::Subscription
     })
 }
 
+/// The same for a service that the customer is to have: one that a caller may not manage is not ordered either.
+pub fn check_service<'a>(
+    db: &'a Db,
+    scope: &'a Scope,
+    customer: Id<id::Organization>,
+    service: Id<id::Service>,
+) -> Boxed<'a, ()> {
+    Box::pin(async move {
+        let Some(needed) = scope.needed() else { return Ok(()) };
+        let mut values = params![customer, service];
+        let condition = scope.level(needed, "?1", "?2", &mut values);
+        let sql = ["SELECT v.id FROM services v WHERE v.id = ?2", &condition].concat();
+        if db.texts(&sql, values).await?.is_empty() { Err(too_low(needed)) } else { Ok(()) }
+    })
+}
+
 /// The refusal of what needs a higher level than the caller has.
 pub fn too_low(needed: AccessLevel) -> Error {
     Error::new(

@@ -1,6 +1,6 @@
 //! Acting sessions: times in which a principal may act in a customer that it is no member of.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Placed, Row, Scope, Tx, params, value::start_of};
 use domain::{Error, Id, Instant, JsonSchema, PrincipalId, Result, acting::ActingSessionStatus as Status, id};
 use serde::Serialize;
 
@@ -154,22 +154,25 @@ pub async fn list(
     db: &Db,
     scope: &Scope,
     customer: Option<Id<id::Organization>>,
-    after: Option<Id<id::ActingSession>>,
+    after: &[String],
     now: Instant,
     limit: u32,
-) -> Result<Vec<ActingSession>> {
+) -> Result<Vec<Placed<ActingSession>>> {
+    let placed = |row: &mut Row| Placed::read(row, read, 2);
     // Each has its own statement, so that its index is used.
     if let Some(customer) = customer {
         let sql = format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE s.organization_id = ?4 AND s.id > ?2 AND o.path >= ?5 AND o.path < ?6
+            "SELECT {COLUMNS}, s.organization_path, s.id FROM {FROM} WHERE s.organization_id = ?4 AND s.id > ?2 AND o.path >= ?5 AND o.path < ?6
              ORDER BY s.id LIMIT ?3"
         );
-        return db.query_all(&sql, scope.after(params![now, start(after), limit, customer]), read).await;
+        return db.query_all(&sql, scope.after(params![now, start_of(after), limit, customer]), placed).await;
     }
     let mut values = params![now, limit];
-    let page = scope.page("acting_sessions", "s", after.map(|id| id.to_string()), &mut values);
-    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE {page} ORDER BY s.organization_path, s.id LIMIT ?2");
-    db.query_all(&sql, values, read).await
+    let page = scope.page("s", after, &mut values);
+    let sql = format!(
+        "SELECT {COLUMNS}, s.organization_path, s.id FROM {FROM} WHERE {page} ORDER BY s.organization_path, s.id LIMIT ?2"
+    );
+    db.query_all(&sql, values, placed).await
 }
 
 /// Writes where a session, as read in this transaction, stands now.

@@ -1,6 +1,6 @@
 //! Approvals: what was asked for a customer and waits for its word, and what became of that.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Placed, Row, Scope, Tx, params, value::start_of};
 use domain::{
     Decimal, Error, Id, Instant, JsonSchema, PrincipalId, Result,
     access_level::AccessLevel,
@@ -169,10 +169,11 @@ pub async fn list(
     scope: &Scope,
     customer: Option<Id<id::Organization>>,
     status: Option<Status>,
-    after: Option<Id<id::Approval>>,
+    after: &[String],
     now: Instant,
     limit: u32,
-) -> Result<Vec<Approval>> {
+) -> Result<Vec<Placed<Approval>>> {
+    let placed = |row: &mut Row| Placed::read(row, read, 2);
     // What is shown as lapsed may still be written as pending, so that the two are found by more than what is written.
     let standing = match status {
         Some(Status::Pending) => "a.status = ?3 AND a.lapses_at > ?1",
@@ -182,20 +183,22 @@ pub async fn list(
     };
     // Each has its own statement, so that its index is used.
     if let Some(customer) = customer {
-        let mut values = scope.after(params![now, limit, status, customer, start(after)]);
+        let mut values = scope.after(params![now, limit, status, customer, start_of(after)]);
         let seen = scope.level(AccessLevel::View, "a.organization_id", "a.service_id", &mut values);
         let sql = format!(
-            "SELECT {COLUMNS} FROM {FROM} WHERE a.organization_id = ?4 AND {standing} AND a.id > ?5 AND o.path >= ?6 AND o.path < ?7{seen}
-             ORDER BY a.id LIMIT ?2"
+            "SELECT {COLUMNS}, a.organization_path, a.id FROM {FROM} WHERE a.organization_id = ?4 AND {standing} AND a.id > ?5
+             AND o.path >= ?6 AND o.path < ?7{seen} ORDER BY a.id LIMIT ?2"
         );
-        return db.query_all(&sql, values, read).await;
+        return db.query_all(&sql, values, placed).await;
     }
     let mut values = params![now, limit, status];
-    let page = scope.page("approvals", "a", after.map(|id| id.to_string()), &mut values);
+    let page = scope.page("a", after, &mut values);
     let seen = scope.level(AccessLevel::View, "a.organization_id", "a.service_id", &mut values);
-    let sql =
-        format!("SELECT {COLUMNS} FROM {FROM} WHERE {standing} AND {page}{seen} ORDER BY a.organization_path, a.id LIMIT ?2");
-    db.query_all(&sql, values, read).await
+    let sql = format!(
+        "SELECT {COLUMNS}, a.organization_path, a.id FROM {FROM} WHERE {standing} AND {page}{seen}
+         ORDER BY a.organization_path, a.id LIMIT ?2"
+    );
+    db.query_all(&sql, values, placed).await
 }
 
 /// Writes where an approval, as read in this transaction, stands now, and what there is to say of that.
@@ -228,6 +231,27 @@ pub async fn lapse(tx: &Tx<'_>, scope: &Scope, id: Id<id::Approval>, now: Instan
         )
         .await?;
     Ok(lapsed.map(|_| approval))
+}
+
+/// When a customer approved what a task does; never, where it was not asked.
+pub async fn approved_at(db: &Db, organization_id: Id<id::Organization>, task_id: Id<id::Task>) -> Result<Option<Instant>> {
+    let sql = "SELECT decided_at FROM approvals WHERE organization_id = ?1 AND task_id = ?2 AND status = 'BEGUN'";
+    Ok(db.query_opt(sql, params![organization_id, task_id], |row| row.take::<Option<Instant>>()).await?.flatten())
+}
+
+/// What a customer has rejected at an instant or later: something to be done to the subscription, or the same thing of the service where
+/// there was no subscription yet.
+pub async fn rejected_since(
+    db: &Db,
+    organization_id: Id<id::Organization>,
+    since: Instant,
+    subscription_id: Id<id::Subscription>,
+    service_id: Id<id::Service>,
+    action: ApprovalAction,
+) -> Result<Option<Id<id::Approval>>> {
+    let sql = "SELECT id FROM approvals WHERE organization_id = ?1 AND status = 'REJECTED' AND decided_at >= ?2
+             AND (subscription_id = ?3 OR (subscription_id IS NULL AND service_id = ?4 AND action = ?5)) ORDER BY id LIMIT 1";
+    db.query_opt(sql, params![organization_id, since, subscription_id, service_id, action], |row| row.take()).await
 }
 
 /// Whether the organization in which something was asked for may still have anything done.

@@ -1,6 +1,6 @@
 //! The certificates that products of environments have, by when they end.
 
-use crate::{Db, Row, Scope, Tx, environments::json, params};
+use crate::{Db, Placed, Row, Scope, Tx, environments::json, params};
 use domain::{Error, Id, Instant, JsonSchema, Result, id};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -71,7 +71,7 @@ pub async fn list(
     filter: &Filter,
     after: Option<(Instant, Id<id::Certificate>)>,
     limit: u32,
-) -> Result<Vec<Certificate>> {
+) -> Result<Vec<Placed<Certificate>>> {
     // A filter that is there is a plain equation: only of such a one an index is used.
     let exact = match filter {
         Filter { environment_id: Some(_), .. } => "c.environment_id = ?2",
@@ -89,7 +89,11 @@ pub async fn list(
          AND (c.organization_id = ?1 OR ?1 IS NULL) AND (c.environment_id = ?2 OR ?2 IS NULL)
          AND o.path >= ?7 AND o.path < ?8 ORDER BY c.valid_to, c.id LIMIT ?6"
     );
-    db.query_all(&sql, values, read).await
+    let placed = |row: &mut Row| {
+        let item = read(row)?;
+        Ok(Placed { place: vec![item.valid_to.timestamp_millis().to_string(), item.id.to_string()], item })
+    };
+    db.query_all(&sql, values, placed).await
 }
 
 /// Those of an environment within the scope, which has no more than it has products.

@@ -1,6 +1,6 @@
 //! Cloud endpoints, and the customers that they are assigned to.
 
-use crate::{Db, Row, Scope, Tx, Value, access_levels::too_low, access_tokens::Place, params, stale, value::start};
+use crate::{Db, Placed, Row, Scope, Tx, Value, access_levels::too_low, access_tokens::Place, params, stale, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Result, Text, access_level::AccessLevel, branding::HttpsUrl,
     cloud_endpoint::CloudEndpointKind, id, service::Code,
@@ -213,21 +213,19 @@ pub struct Filter {
     pub kind: Option<CloudEndpointKind>,
     /// Only those that are assigned to this customer.
     pub assigned_to: Option<Id<id::Organization>>,
-    /// The last one seen.
-    pub after: Option<Id<id::CloudEndpoint>>,
 }
 
 /// A page of the cloud endpoints of providers within the scope, in the order of the tree and those of one provider oldest first.
-pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result<Vec<CloudEndpoint>> {
+pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: &[String], limit: u32) -> Result<Vec<Placed<CloudEndpoint>>> {
     let mut values = params![filter.organization_id, filter.kind, filter.assigned_to, limit];
-    let page = scope.page("cloud_endpoints", "e", filter.after.map(|id| id.to_string()), &mut values);
+    let page = scope.page("e", after, &mut values);
     let sql = format!(
-        "SELECT {COLUMNS} FROM cloud_endpoints e
+        "SELECT {COLUMNS}, e.organization_path, e.id FROM cloud_endpoints e
          WHERE (e.organization_id = ?1 OR ?1 IS NULL) AND (e.kind = ?2 OR ?2 IS NULL)
          AND (EXISTS (SELECT 1 FROM cloud_endpoint_assignments a WHERE a.cloud_endpoint_id = e.id AND a.organization_id = ?3) OR ?3 IS NULL)
          AND {page} ORDER BY e.organization_path, e.id LIMIT ?4"
     );
-    db.query_all(&sql, values, read).await
+    db.query_all(&sql, values, |row| Placed::read(row, read, 2)).await
 }
 
 const ASSIGNED: &str = "cloud_endpoint_assignments a JOIN cloud_endpoints e ON e.id = a.cloud_endpoint_id";
@@ -238,8 +236,14 @@ fn seen(scope: &Scope, values: &mut Vec<Value>) -> String {
 }
 
 /// A page of the cloud endpoints that are assigned to the customer that the scope is, oldest first.
-pub async fn list_assigned(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result<Vec<CloudEndpoint>> {
-    let mut values = params![scope.path().id(), filter.kind, filter.organization_id, start(filter.after), limit];
+pub async fn list_assigned(
+    db: &Db,
+    scope: &Scope,
+    filter: &Filter,
+    after: Option<Id<id::CloudEndpoint>>,
+    limit: u32,
+) -> Result<Vec<CloudEndpoint>> {
+    let mut values = params![scope.path().id(), filter.kind, filter.organization_id, start(after), limit];
     let seen = seen(scope, &mut values);
     let sql = format!(
         "SELECT {COLUMNS} FROM {ASSIGNED} WHERE a.organization_id = ?1 AND (e.kind = ?2 OR ?2 IS NULL)

@@ -1,6 +1,6 @@
 //! Commit contracts.
 
-use crate::{Db, Row, Scope, Stored, Tx, Value, params, value::numbers};
+use crate::{Db, Placed, Row, Scope, Stored, Tx, Value, params, value::numbers};
 use domain::{
     Currency, Date, Decimal, Error, Id, Instant, JsonSchema, List, Money, OrganizationPath, Period, Result, Text,
     contract::{self, Contact, ContractEvent, ContractStatus, ContractType, Dates, Terms, Used},
@@ -352,9 +352,9 @@ pub struct Filter {
 }
 
 /// A page of the contracts within the scope, in the order of the tree and those of one provider oldest first.
-pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: Option<Id<id::Contract>>, limit: u32) -> Result<Vec<Contract>> {
+pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: &[String], limit: u32) -> Result<Vec<Placed<Contract>>> {
     let mut values = params![limit];
-    let mut conditions = scope.page("contracts", "c", after.map(|id| id.to_string()), &mut values);
+    let mut conditions = scope.page("c", after, &mut values);
     // Only what is asked for, because an index serves no condition that may be absent. Of several the first has the index.
     let asked = [
         ("c.provider_id", filter.provider_id.map(|id| id.to_value())),
@@ -367,8 +367,8 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, after: Option<Id<id::
     }
     // One provider's all have one path.
     let order = if filter.provider_id.is_some() { "c.id" } else { "c.organization_path, c.id" };
-    let sql = format!("SELECT {} FROM {FROM} WHERE {conditions} ORDER BY {order} LIMIT ?1", columns());
-    db.query_all(&sql, values, read).await
+    let sql = format!("SELECT {}, c.organization_path, c.id FROM {FROM} WHERE {conditions} ORDER BY {order} LIMIT ?1", columns());
+    db.query_all(&sql, values, |row| Placed::read(row, read, 2)).await
 }
 
 /// Where a contract, as read in this transaction, goes to, and what is said with it.
@@ -448,8 +448,7 @@ pub async fn prospective_provider(
 }
 
 /// The one answer to "may the provider of this customer provision this service now, and on which contract": whatever
-/// provisions asks here. `customer` is where the customer stands; its provider is the organization right above it. A
-/// contract counts by its dates, also when the job that moves it on is late.
+/// provisions asks here. `customer` is where the customer stands; its provider is the organization right above it.
 pub async fn allows(
     db: &Db,
     customer: &OrganizationPath,
@@ -458,6 +457,20 @@ pub async fn allows(
     named: Option<Id<id::Contract>>,
     now: Instant,
 ) -> Result<Id<id::Contract>> {
+    let in_force = in_force(db, customer, provider_id, service_id, named, now).await?;
+    contract::choose(&in_force, |of| *of, named).map(|of| of.0)
+}
+
+/// The contracts of a provider in force for a service, and which is the default: the named one and the default first. A contract
+/// counts by its dates, also when the job that moves it on is late.
+pub async fn in_force(
+    db: &Db,
+    customer: &OrganizationPath,
+    provider_id: Id<id::Organization>,
+    service_id: Id<id::Service>,
+    named: Option<Id<id::Contract>>,
+    now: Instant,
+) -> Result<Vec<(Id<id::Contract>, bool)>> {
     let found = db
         .query_all(
             "SELECT c.id, c.is_default, c.status, c.effective_date, c.end_date, c.termination_date
@@ -476,8 +489,13 @@ pub async fn allows(
             },
         )
         .await?;
-    let in_force: Vec<_> = found.into_iter().filter(|(_, in_force)| *in_force).map(|(of, _)| of).collect();
-    contract::choose(&in_force, |of| *of, named).map(|of| of.0)
+    Ok(found.into_iter().filter(|(_, in_force)| *in_force).map(|(of, _)| of).collect())
+}
+
+/// The contract that follows this one, if there is one that was not terminated.
+pub async fn followed_by(db: &Db, id: Id<id::Contract>) -> Result<Option<Id<id::Contract>>> {
+    let sql = "SELECT id FROM contracts WHERE renews_id = ?1 AND status <> 'TERMINATED'";
+    db.query_opt(sql, params![id], |row| row.take()).await
 }
 
 /// The most that a month's use adds up to, in minor units: a hundred trillion dollars. A sum of all months stays an integer.

@@ -2,7 +2,7 @@
 //!
 //! Both are the same but for how their secret is presented, so each function takes either; the id says which table it is in.
 
-use crate::{Db, Row, Scope, Tx, access_tokens, bindings, params};
+use crate::{Db, Placed, Row, Scope, Tx, access_tokens, bindings, params};
 use domain::{
     Error, Id, Instant, OrganizationPath, PrincipalId, Result, Role, id,
     role::{Authority, Binding},
@@ -126,17 +126,18 @@ pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<
 }
 
 /// A page of the credentials of a kind within the scope that were not revoked, in the order of the tree and those of one
-/// organization oldest first; `after` is the id of the last one seen.
-pub async fn list(db: &Db, scope: &Scope, kind: Kind, after: Option<PrincipalId>, limit: u32) -> Result<Vec<Credential>> {
+/// organization oldest first; `after` is the place of the last one seen.
+pub async fn list(db: &Db, scope: &Scope, kind: Kind, after: &[String], limit: u32) -> Result<Vec<Placed<Credential>>> {
     let mut values = params![limit];
-    let page = scope.page(kind.table(), "c", after.map(|id| id.to_string()), &mut values);
+    let page = scope.page("c", after, &mut values);
     db.query_all(
         &format!(
-            "SELECT {COLUMNS} FROM {} WHERE c.revoked_at IS NULL AND {page} ORDER BY c.organization_path, c.id LIMIT ?1",
+            "SELECT {COLUMNS}, c.organization_path, c.id FROM {} WHERE c.revoked_at IS NULL AND {page}
+             ORDER BY c.organization_path, c.id LIMIT ?1",
             from(kind.table())
         ),
         values,
-        read,
+        |row| Placed::read(row, read, 2),
     )
     .await
 }

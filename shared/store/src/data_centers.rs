@@ -1,6 +1,6 @@
 //! Data center components.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{Db, Row, Scope, Tx, params, tasks::Task, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Kind, Result,
     data_center::{DataCenterStatus, DataCenterType, Target},
@@ -296,19 +296,21 @@ pub async fn set_inventory(tx: &Tx<'_>, id: Id<id::DataCenter>, inventory: Optio
 }
 
 /// Writes what a task is to make of a component: the fields of `body`, which is a [`domain::data_center::Edit`], or a
-/// registration when the component is only asked about. With nothing in it, the component is left as it is.
+/// registration when the component is only asked about. With nothing in it, the component is left as it is. `seen_version` is the
+/// version that the caller named, `found_version` the one that there was.
 pub async fn insert_edit(
     tx: &Tx<'_>,
     task_id: Id<id::Task>,
     seen_version: Option<i64>,
+    found_version: Option<i64>,
     body: &Value,
     password: Option<&KeptPassword>,
 ) -> Result<()> {
     let (reference, sealed) = password.map(KeptPassword::columns).unwrap_or_default();
     tx.exec(
         "INSERT INTO data_center_edits (task_id, seen_version, component_name, component_type, product_version, fqdn, username,
-             password_ref, password_sealed, target, purpose, managed_by, tags, networks)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             password_ref, password_sealed, target, purpose, managed_by, tags, networks, found_version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             task_id,
             seen_version,
@@ -323,7 +325,8 @@ pub async fn insert_edit(
             text(body, "purpose"),
             text(body, "managedBy"),
             list_of(body, "tags"),
-            list_of(body, "networks")
+            list_of(body, "networks"),
+            found_version
         ],
     )
     .await
@@ -414,10 +417,13 @@ pub async fn access(db: &Db, scope: &Scope, id: Id<id::DataCenter>) -> Result<Ac
         .ok_or_else(|| Error::not_found("data_center_not_found", "data center component", id))
 }
 
-/// The version of a component that whoever asked for a task had seen.
-pub async fn seen_version(db: &Db, task_id: Id<id::Task>) -> Result<Option<i64>> {
-    let sql = "SELECT seen_version FROM data_center_edits WHERE task_id = ?1";
-    Ok(db.query_opt(sql, params![task_id], |row| row.take::<Option<i64>>()).await?.flatten())
+/// Refuses a task on a component that was asked of another version than the present one: the version that the caller named as
+/// If-Match, and, for a task that is run again, the version that there was when it was asked for.
+pub async fn check_asked(db: &Db, found: &DataCenter, task: &Task) -> Result<()> {
+    let sql = "SELECT seen_version, found_version FROM data_center_edits WHERE task_id = ?1";
+    let read = |row: &mut Row| Ok((row.take::<Option<i64>>()?, row.take::<Option<i64>>()?));
+    let (seen, then) = db.query_opt(sql, params![task.id], read).await?.unwrap_or_default();
+    check_version(found, seen.or(then.filter(|_| task.attempt > 1)))
 }
 
 /// Makes of a component within the scope what a task is to make of it.

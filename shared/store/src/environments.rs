@@ -135,12 +135,21 @@ pub fn check_version(found: &Environment, version: Option<i64>) -> Result<()> {
     ))
 }
 
+/// Refuses a plan that was made for another state of the environment than there is. One that was to make the environment finds it as
+/// it was written down then.
+pub fn check_planned(found: &Environment, plan: &Plan) -> Result<()> {
+    check_version(found, Some(plan.seen_version.max(FIRST_VERSION)))
+}
+
+/// The version of an environment that was never deployed.
+const FIRST_VERSION: i64 = 1;
+
 /// Writes the environment that a plan is to make: with no products yet.
 pub async fn insert(tx: &Tx<'_>, plan: &Plan, task_id: Id<id::Task>, now: Instant) -> Result<()> {
     tx.exec(
         "INSERT INTO environments (id, organization_id, code, name, status, products, task_id, version, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, 'DEPLOYING', '[]', ?5, 1, ?6, ?6)",
-        params![plan.environment_id, plan.organization_id, plan.code, plan.name, task_id, now],
+         VALUES (?1, ?2, ?3, ?4, 'DEPLOYING', '[]', ?5, ?7, ?6, ?6)",
+        params![plan.environment_id, plan.organization_id, plan.code, plan.name, task_id, now, FIRST_VERSION],
     )
     .await
 }

@@ -61,11 +61,11 @@ mod value;
 pub mod vsphere;
 
 pub use db::{Db, Tx};
-pub use scope::{Levels, Scope};
-pub use value::{Row, Stored, Value};
+pub use scope::{Levels, Scope, TaskReach};
+pub use value::{Placed, Row, Stored, Value};
 
 /// The refusal of an edit of what was edited since by somebody else.
-fn stale(noun: &str) -> domain::Error {
+pub fn stale(noun: &str) -> domain::Error {
     domain::Error::new(
         domain::Kind::Stale,
         "stale",

@@ -1,7 +1,7 @@
 //! Invitations to providers that have contracts and no organization yet: one an issuer and mail address.
 
 use crate::{
-    Db, Row, Scope, Tx,
+    Db, Placed, Row, Scope, Tx,
     contracts::{Contract, ProspectiveProvider},
     mailbox, params,
 };
@@ -89,16 +89,18 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::OnboardingInvitation>, now:
 pub async fn list(
     db: &Db,
     scope: &Scope,
-    after: Option<Id<id::OnboardingInvitation>>,
+    after: &[String],
     limit: u32,
     now: Instant,
-) -> Result<Vec<OnboardingInvitation>> {
+) -> Result<Vec<Placed<OnboardingInvitation>>> {
     let mut values = params![limit];
-    let page = scope.page("onboarding_invitations", "i", after.map(|id| id.to_string()), &mut values);
+    let page = scope.page("i", after, &mut values);
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM {FROM} WHERE {page} ORDER BY i.organization_path, i.id LIMIT ?1"),
+        &format!(
+            "SELECT {COLUMNS}, i.organization_path, i.id FROM {FROM} WHERE {page} ORDER BY i.organization_path, i.id LIMIT ?1"
+        ),
         values,
-        |row| read(row, now),
+        |row| Placed::read(row, |row| read(row, now), 2),
     )
     .await
 }

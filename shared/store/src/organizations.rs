@@ -1,7 +1,7 @@
 //! Organizations and the tree they form.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, Value, access_levels,
+    Db, Placed, Row, Scope, Stored, Tx, Value, access_levels,
     access_tokens::{Place, read_place},
     cloud_endpoints, credentials, identity_providers, params,
     value::{batches, packed},
@@ -446,8 +446,15 @@ pub struct Filter {
     pub name: Option<String>,
     /// Only those created at this instant or later. Needs the parent.
     pub created_after: Option<Instant>,
-    /// Only those after this one.
-    pub after: Option<Id<id::Organization>>,
+    /// Only those after this place: the values that [`Filter::sorted_by`] counts.
+    pub after: Vec<String>,
+}
+
+impl Filter {
+    /// By how many values the list is sorted.
+    pub fn sorted_by(&self) -> usize {
+        if self.name.is_some() { 2 } else { 1 }
+    }
 }
 
 /// A page of the organizations within the scope, in the order of the tree: what is directly below one organization is
@@ -456,7 +463,7 @@ pub struct Filter {
 /// The statement has only the conditions that are asked for, because an index serves no condition that may be absent; so
 /// every filter by itself costs the page and not the subtree. Of several, one has the index, that which fewer can be expected to
 /// have, and the others are looked at row by row.
-pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result<Vec<Organization>> {
+pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result<Vec<Placed<Organization>>> {
     let mut values = vec![scope.from(), scope.until(), limit.to_value()];
     let mut conditions = String::new();
     let mut indexed = false;
@@ -470,7 +477,7 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         && (filter.tag.is_some() || filter.country.is_some() || filter.status == Some(OrganizationStatus::Disabled));
     if let Some(parent) = filter.parent_id.filter(|_| narrowed) {
         let path = "(SELECT p.path FROM organizations p WHERE p.id = ?#)";
-        let from = if filter.after.is_some() { "path || ''" } else { "path" };
+        let from = if filter.after.is_empty() { "path" } else { "path || ''" };
         let range = format!("{from} >= {path} AND path < substr({path}, 1, length({path}) - 1) || '/'");
         also(&format!(" AND {range} AND parent_id || '' = ?#"), parent.to_value());
     }
@@ -508,16 +515,19 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         also(" AND id >= ?#", Id::<id::Organization>::new(created_after, [0; 10]).to_value());
         also(" AND created_at >= ?#", created_after.to_value());
     }
-    if let Some(after) = filter.after {
-        let condition = match order {
-            "name_key, id" => " AND (name_key, id) > ((SELECT name_key FROM organizations WHERE id = ?#), ?#)",
-            "id" => " AND id > ?#",
-            _ => " AND path > (SELECT path FROM organizations WHERE id = ?#)",
-        };
-        also(condition, after.to_value());
+    match &filter.after[..] {
+        [] => {}
+        [name, id] => {
+            values.extend([Value::Text(name.clone()), Value::Text(id.clone())]);
+            conditions += &format!(" AND (name_key, id) > (?{}, ?{})", values.len() - 1, values.len());
+        }
+        [after, ..] => {
+            values.push(Value::Text(after.clone()));
+            conditions += &format!(" AND {order} > ?{}", values.len());
+        }
     }
     // Of several lower bounds the planner takes any; the highest is to be the one.
-    let is_higher = (narrowed && filter.parent_id.is_some()) || (filter.after.is_some() && order == "path");
+    let is_higher = (narrowed && filter.parent_id.is_some()) || (!filter.after.is_empty() && order == "path");
     let from = if is_higher { "path || ''" } else { "path" };
     let status = match filter.status {
         None => "removed_at IS NULL",
@@ -526,9 +536,12 @@ pub async fn list(db: &Db, scope: &Scope, filter: &Filter, limit: u32) -> Result
         Some(OrganizationStatus::Removed) => "removed_at IS NOT NULL",
     };
     db.query_all(
-        &format!("SELECT {COLUMNS} FROM organizations WHERE {from} >= ?1 AND path < ?2 AND {status}{conditions} ORDER BY {order} LIMIT ?3"),
+        &format!(
+            "SELECT {COLUMNS}, {order} FROM organizations WHERE {from} >= ?1 AND path < ?2 AND {status}{conditions}
+             ORDER BY {order} LIMIT ?3"
+        ),
         values,
-        read,
+        |row| Placed::read(row, read, filter.sorted_by()),
     )
     .await
 }

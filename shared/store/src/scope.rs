@@ -1,9 +1,10 @@
 //! Whose data a statement may touch.
 
-use crate::Value;
+use crate::{Stored, Value, value::numbers};
 use domain::{
     OrganizationPath,
     access_level::{AccessLevel, OF_CUSTOMERS},
+    task::TaskType,
 };
 
 /// The part of the organization tree that a caller acts in: one organization, with all below it or without. Every
@@ -13,6 +14,16 @@ pub struct Scope {
     path: OrganizationPath,
     until: String,
     levels: Option<Levels>,
+    tasks: Option<TaskReach>,
+}
+
+/// Which tasks a caller reaches, by the permission that each type needs.
+#[derive(Clone, Debug, Default)]
+pub struct TaskReach {
+    /// The types that are reached wherever the scope is.
+    pub everywhere: Vec<TaskType>,
+    /// The types that are reached at the scope's top alone.
+    pub at_top: Vec<TaskType>,
 }
 
 /// How the access levels of a customer's own people narrow what they do.
@@ -31,14 +42,39 @@ impl Scope {
     /// from the organization it works for.
     pub fn below(path: OrganizationPath) -> Self {
         let until = path.range_end();
-        Self { path, until, levels: None }
+        Self { path, until, levels: None, tasks: None }
     }
 
     /// The scope of whoever acts in the organization at this path by a role that reaches no further.
     pub fn only(path: OrganizationPath) -> Self {
         // `!` comes before whatever an id begins with, in ASCII and in every collation that orders by bytes.
         let until = format!("{path}!");
-        Self { path, until, levels: None }
+        Self { path, until, levels: None, tasks: None }
+    }
+
+    /// The same, narrowed to tasks of these types.
+    #[must_use]
+    pub fn with_tasks(self, tasks: TaskReach) -> Self {
+        Self { tasks: Some(tasks), ..self }
+    }
+
+    /// The condition, beginning with AND, on tasks `t` of the organizations `o` that the caller reaches their subjects; nothing,
+    /// where that is so of all. Values are added to `values`. A task of a later hub is of no type that is known here.
+    pub(crate) fn tasks(&self, values: &mut Vec<Value>) -> String {
+        let Some(tasks) = self.tasks.as_ref().filter(|tasks| tasks.everywhere.len() < TaskType::ALL.len()) else {
+            return String::new();
+        };
+        let mut of = |types: &[TaskType]| {
+            if types.is_empty() {
+                return "1 = 0".to_owned();
+            }
+            let first = values.len() + 1;
+            values.extend(types.iter().map(Stored::to_value));
+            format!("t.task_type IN ({})", numbers(first, types.len()))
+        };
+        let (everywhere, at_top) = (of(&tasks.everywhere), of(&tasks.at_top));
+        values.push(self.from());
+        format!(" AND ({everywhere} OR ({at_top} AND o.path = ?{}))", values.len())
     }
 
     /// The same, narrowed to what access levels let through.
@@ -88,20 +124,21 @@ impl Scope {
         params
     }
 
-    /// The conditions on the rows of a table that are in the scope, by their `organization_path`, and come after the one with the
-    /// id `after` in the order of the tree, whose values are added to `values`. `name` is what the statement calls the table.
-    pub(crate) fn page(&self, table: &str, name: &str, after: Option<String>, values: &mut Vec<Value>) -> String {
+    /// The conditions on the rows of a table that are in the scope, by their `organization_path`, and come after a place in the order
+    /// of the tree: a path and an id, or nothing. Their values are added to `values`; `name` is what the statement calls the table.
+    pub(crate) fn page(&self, name: &str, after: &[String], values: &mut Vec<Value>) -> String {
         values.extend([self.from(), self.until()]);
         let (from, until) = (values.len() - 1, values.len());
-        let Some(after) = after else {
+        let [path, id] = after else {
             return format!("{name}.organization_path >= ?{from} AND {name}.organization_path < ?{until}");
         };
-        values.push(Value::Text(after));
-        // What is joined to something bounds no index, so that it is read from the row after on and not from the first.
+        values.extend([Value::Text(path.clone()), Value::Text(id.clone())]);
+        // What is joined to something bounds no index, so that it is read from the place on and not from the first row.
         format!(
             "{name}.organization_path || '' >= ?{from} AND {name}.organization_path < ?{until}
-             AND ({name}.organization_path, {name}.id) > ((SELECT l.organization_path FROM {table} l WHERE l.id = ?{after}), ?{after})",
-            after = values.len()
+             AND ({name}.organization_path, {name}.id) > (?{path}, ?{id})",
+            path = values.len() - 1,
+            id = values.len()
         )
     }
 

@@ -73,7 +73,13 @@ pub struct Subscription {
 impl Subscription {
     /// What the customer has of the service.
     pub fn holding(&self) -> Holding {
-        Holding { plan_code: self.plan_code.clone(), quantity: self.quantity, properties: self.properties.clone(), renews: None }
+        Holding {
+            plan_code: self.plan_code.clone(),
+            quantity: self.quantity,
+            properties: self.properties.clone(),
+            renews: None,
+            contract_id: None,
+        }
     }
 
     /// Where it stood when its task began.
@@ -93,8 +99,11 @@ pub struct Holding {
     pub properties: Option<Box<RawValue>>,
     /// The end of the term after which it is so, and the months of the next, where a renewal makes it so.
     pub renews: Option<(Instant, u32)>,
+    /// The commit contract that it is moved to; it stays on its own when absent.
+    pub contract_id: Option<Id<id::Contract>>,
 }
 
+/// Whether the customer has the same of the service, on whichever contract and for whichever term.
 impl PartialEq for Holding {
     fn eq(&self, other: &Self) -> bool {
         let text = |holding: &Self| holding.properties.as_ref().map(|properties| properties.get().to_owned());
@@ -116,6 +125,9 @@ pub struct SubscriptionPatch {
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Box<RawValue>>,
+    /// The commit contract that it is to run on: one in force of its provider for the service. It is said of a change alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract_id: Option<Id<id::Contract>>,
     /// For how many months it is to be renewed. It is said of a renewal alone: the present term stays as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub term_months: Option<u32>,
@@ -270,7 +282,7 @@ pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<(
     tx.exec(
         "UPDATE subscriptions SET status = ?2, status_before = ?3, task_id = ?4, plan_code = ?5, quantity = ?6, properties = ?7,
              reason = ?8, activated_at = COALESCE(activated_at, ?9), suspended_at = ?10, terminated_at = ?11, term_months = ?12, charged_until = ?13, renewed_after = ?14,
-             version = version + 1
+             contract_id = ?15, version = version + 1
          WHERE id = ?1",
         params![
             after.id,
@@ -286,8 +298,29 @@ pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<(
             after.terminated_at,
             after.term_months,
             after.charged_until,
-            after.renewed_after
+            after.renewed_after,
+            after.contract_id
         ],
+    )
+    .await
+}
+
+/// Moves subscriptions of a provider within the scope from a contract to the one that follows it, at most so many, and gives them
+/// with their customers. Those that have ended stay on theirs.
+pub async fn carry_over(
+    tx: &Tx<'_>,
+    scope: &Scope,
+    from: Id<id::Contract>,
+    to: Id<id::Contract>,
+    limit: u32,
+) -> Result<Vec<(Id<id::Subscription>, Id<id::Organization>)>> {
+    tx.query_all(
+        "UPDATE subscriptions SET contract_id = ?2, version = version + 1 WHERE id IN
+             (SELECT s.id FROM subscriptions s JOIN organizations o ON o.id = s.organization_id WHERE s.contract_id = ?1
+              AND s.status NOT IN ('FAILED', 'TERMINATED') AND o.path >= ?4 AND o.path < ?5 ORDER BY s.id LIMIT ?3)
+         RETURNING id, organization_id",
+        scope.after(params![from, to, limit]),
+        |row| Ok((row.take()?, row.take()?)),
     )
     .await
 }
@@ -296,15 +329,16 @@ pub async fn update(tx: &Tx<'_>, after: &Subscription, now: Instant) -> Result<(
 pub async fn insert_change(tx: &Tx<'_>, task_id: Id<id::Task>, to: &Holding) -> Result<()> {
     let properties = to.properties.as_ref().map(|properties| properties.get());
     tx.exec(
-        "INSERT INTO subscription_changes (task_id, plan_code, quantity, properties, term_ends_at, term_months)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO subscription_changes (task_id, plan_code, quantity, properties, term_ends_at, term_months, contract_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             task_id,
             to.plan_code,
             to.quantity,
             properties,
             to.renews.map(|renews| renews.0),
-            to.renews.map(|renews| renews.1)
+            to.renews.map(|renews| renews.1),
+            to.contract_id
         ],
     )
     .await
@@ -312,11 +346,11 @@ pub async fn insert_change(tx: &Tx<'_>, task_id: Id<id::Task>, to: &Holding) -> 
 
 /// What a task is to make of what a customer has. Whose task it is was decided before.
 pub async fn find_change(db: &Db, task_id: Id<id::Task>) -> Result<Option<Holding>> {
-    let sql = "SELECT plan_code, quantity, properties, term_ends_at, term_months FROM subscription_changes WHERE task_id = ?1";
+    let sql = "SELECT plan_code, quantity, properties, term_ends_at, term_months, contract_id FROM subscription_changes WHERE task_id = ?1";
     let read = |row: &mut Row| {
         let (plan_code, quantity, properties) = (row.take()?, row.take()?, properties(row.take()?)?);
         let renews = row.take::<Option<Instant>>()?.zip(row.take::<Option<u32>>()?);
-        Ok(Holding { plan_code, quantity, properties, renews })
+        Ok(Holding { plan_code, quantity, properties, renews, contract_id: row.take()? })
     };
     db.query_opt(sql, params![task_id], read).await
 }

@@ -388,11 +388,12 @@ pub async fn set_job(tx: &Tx<'_>, id: Id<id::Task>, job_id: Id<id::Job>) -> Resu
     tx.exec("UPDATE tasks SET job_id = ?2 WHERE id = ?1", params![id, job_id]).await
 }
 
-/// The condition on tasks that they are of no subscription, or of one that the caller sees.
+/// The condition on tasks that the caller sees their subjects.
 fn seen(scope: &Scope, values: &mut Vec<Value>) -> String {
+    let subjects = scope.tasks(values);
     match scope.sees("t.organization_id", "t.subscription_id", values) {
-        none if none.is_empty() => none,
-        seen => format!(" AND (t.subscription_id IS NULL OR (1 = 1{seen}))"),
+        none if none.is_empty() => subjects,
+        seen => format!("{subjects} AND (t.subscription_id IS NULL OR (1 = 1{seen}))"),
     }
 }
 

@@ -251,7 +251,7 @@ fn read_content(row: &mut Row) -> Result<Content> {
 pub struct OnContract {
     /// The row.
     pub id: Id<id::Usage>,
-    /// The contract of its subscription.
+    /// The contract of its subscription; of a month before that came into force, the one that it follows.
     pub contract_id: Id<id::Contract>,
     /// The month it is billed for.
     pub period: Period,
@@ -293,8 +293,9 @@ pub async fn on_contracts(
     limit: u32,
 ) -> Result<Vec<OnContract>> {
     tx.query_all(
-        "SELECT u.id, s.contract_id, u.period, u.billable_quantity, u.unit_price, c.currency FROM usage_rows u
-         JOIN subscriptions s ON s.id = u.subscription_id JOIN contracts c ON c.id = s.contract_id
+        "SELECT u.id, c.id, u.period, u.billable_quantity, u.unit_price, c.currency FROM usage_rows u
+         JOIN subscriptions s ON s.id = u.subscription_id JOIN contracts l ON l.id = s.contract_id
+         JOIN contracts c ON c.id = CASE WHEN substr(l.effective_date, 1, 7) > u.period THEN COALESCE(l.renews_id, l.id) ELSE l.id END
          JOIN organizations o ON o.id = u.organization_id AND o.currency = c.currency
          WHERE u.id > ?1 AND u.id <= ?2 AND o.path >= ?4 AND o.path < ?5 ORDER BY u.id LIMIT ?3",
         scope.after(params![after, last, limit]),

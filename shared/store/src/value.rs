@@ -196,6 +196,30 @@ pub(crate) fn start<N: Noun>(after: Option<Id<N>>) -> Value {
     Value::Text(after.map(|id| id.to_string()).unwrap_or_default())
 }
 
+/// An item of a list, with the values that it is sorted by: where the next page begins. They say where the organization stands that it
+/// belongs to, so callers get them sealed.
+#[derive(Clone, Debug)]
+pub struct Placed<T> {
+    /// The item.
+    pub item: T,
+    /// The values, the first of them first.
+    pub place: Vec<String>,
+}
+
+impl<T> Placed<T> {
+    /// Reads an item, and after it what it is sorted by.
+    pub(crate) fn read(row: &mut Row, item: impl FnOnce(&mut Row) -> Result<T>, places: usize) -> Result<Self> {
+        let item = item(row)?;
+        let place = (0..places).map(|_| row.take()).collect::<Result<_>>()?;
+        Ok(Self { item, place })
+    }
+}
+
+/// The id after a place in the order of the tree, as a parameter: what is read of one organization alone is sorted by it.
+pub(crate) fn start_of(after: &[String]) -> Value {
+    Value::Text(after.last().cloned().unwrap_or_default())
+}
+
 /// The numbers of `count` parameters from `first` on, for statements of as many rows or ids as there are: `?3, ?4`.
 pub(crate) fn numbers(first: usize, count: usize) -> String {
     let mut text = String::with_capacity(6 * count);

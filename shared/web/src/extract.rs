@@ -18,6 +18,24 @@ pub struct Incoming {
     pub headers: Headers,
     /// The values of the path's `{names}`, in order.
     pub(crate) path: Vec<(&'static str, String)>,
+    /// Whether a part has read `If-Match`.
+    pub(crate) condition_read: bool,
+}
+
+impl Incoming {
+    /// Refuses a condition that no part of the request has read: a change whose `If-Match` is passed over would be made of another state
+    /// than the caller saw. `*` holds of whatever is there.
+    pub(crate) fn check_condition(&self) -> Result<()> {
+        let given = || self.headers.text("if-match").is_some_and(|header| header.trim() != "*");
+        if self.condition_read || self.method.is_safe() || !given() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Stale,
+            "if_match_not_taken",
+            "What this changes has no ETag, so no state of it matches the header If-Match, and nothing was done. Send the request without that header.",
+        ))
+    }
 }
 
 /// A part of a request. Not for use outside the kit and handlers, where no future needs to be `Send`.
@@ -299,6 +317,11 @@ pub struct IfMatch {
 }
 
 impl IfMatch {
+    /// The version that the caller named, if they named one.
+    pub fn named(condition: Option<Self>) -> Option<i64> {
+        condition.and_then(|condition| condition.version)
+    }
+
     /// The refusal of an edit that does not say what it edits.
     pub fn required() -> Error {
         Error::new(
@@ -309,8 +332,17 @@ impl IfMatch {
     }
 }
 
+/// Refuses a change of another state than the one that the caller named, if they named one.
+pub fn check_state(named: Option<i64>, version: i64) -> Result<()> {
+    match named {
+        Some(named) if named != version => Err(store::stale("resource")),
+        _ => Ok(()),
+    }
+}
+
 impl FromRequest for IfMatch {
     async fn from_request(_: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        incoming.condition_read = true;
         let header = incoming.headers.text("if-match").ok_or_else(Self::required)?;
         let text = header.trim();
         if text == "*" {

@@ -10,10 +10,11 @@ use domain::{
     id,
     organization::OrganizationStatus,
     role::{Authority, Binding, Permissions},
+    task::TaskType,
 };
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
-    Scope, access_levels,
+    Scope, TaskReach, access_levels,
     access_tokens::{self, Place, Principal},
 };
 
@@ -147,6 +148,20 @@ impl Identity {
             return self.authority.clone();
         }
         Authority::of(&self.principal.bindings, place)
+    }
+
+    /// The scope of this request, with the tasks in it whose subjects the caller may do this to: `needed` says by which permission.
+    pub fn scope_of_tasks(&self, needed: impl Fn(TaskType) -> Permission) -> Scope {
+        let mut reach = TaskReach::default();
+        for &task_type in TaskType::ALL {
+            let permission = needed(task_type);
+            if self.authority.below.has(permission) {
+                reach.everywhere.push(task_type);
+            } else if self.authority.here.has(permission) {
+                reach.at_top.push(task_type);
+            }
+        }
+        self.scope().with_tasks(reach)
     }
 
     /// The data that the permission of this request lets the caller reach: the acting organization's, and of all below it

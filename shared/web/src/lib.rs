@@ -40,8 +40,8 @@ pub use access_token::{
 };
 pub use audit::Record;
 pub use extract::{
-    Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, read,
-    read_json,
+    Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, check_state,
+    read, read_json,
 };
 pub use first_administrators::name_first_administrators;
 pub use headers::Headers;
@@ -49,7 +49,7 @@ pub use hub::{Hub, random, variable, wall_clock as now};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
 pub use mailbox::{Letter, Mail, Mailbox};
-pub use paging::{OrganizationPageQuery, Page, PageQuery};
+pub use paging::{Cursor, OrganizationPageQuery, Page, PageQuery};
 pub use reply::{
     Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, OfCustomer, Reply, Sent, Shown, Written,
 };

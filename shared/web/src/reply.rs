@@ -4,6 +4,7 @@ use crate::{Describe, Page};
 use domain::{Error, JsonSchema, Result};
 use serde::Serialize;
 use std::{borrow::Cow, marker::PhantomData, time::Duration};
+use store::Placed;
 
 /// An answer in its last form.
 #[derive(Clone, Debug)]
@@ -225,15 +226,30 @@ pub(crate) struct ListingBody<T> {
 
 impl<T> Listing<T> {
     /// The page of which `items` are the rows found: one more than the page holds when there is a next one.
-    /// `key` is what the list is sorted by, `target` what the caller asked for.
-    pub fn new(page: &Page, mut items: Vec<T>, target: &str, key: impl Fn(&T) -> String) -> Self {
-        let mut next = None;
-        if items.len() > page.limit as usize {
-            items.truncate(page.limit as usize);
-            next = items.last().map(key);
-        }
-        let link = next.as_ref().map(|cursor| page.link(target, cursor));
-        Self { items, next, link }
+    /// `key` is the one value that the list is sorted by.
+    pub async fn new(page: &Page, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Self> {
+        let more = items.len() > page.limit as usize;
+        items.truncate(page.limit as usize);
+        let last = items.last().filter(|_| more).map(|last| vec![key(last)]);
+        Self::followed(page, items, last).await
+    }
+
+    /// The same of a list that is sorted by more than one value, or by one that its items do not show.
+    pub async fn placed(page: &Page, mut found: Vec<Placed<T>>) -> Result<Self> {
+        let more = found.len() > page.limit as usize;
+        found.truncate(page.limit as usize);
+        let last = found.last().filter(|_| more).map(|last| last.place.clone());
+        Self::followed(page, found.into_iter().map(|placed| placed.item).collect(), last).await
+    }
+
+    /// `last` is where the last item stands, if others follow it.
+    async fn followed(page: &Page, items: Vec<T>, last: Option<Vec<String>>) -> Result<Self> {
+        let next = match last {
+            Some(place) => Some(page.cursor(&place).await?),
+            None => None,
+        };
+        let link = next.as_ref().map(|cursor| page.link(cursor));
+        Ok(Self { items, next, link })
     }
 }
 

@@ -80,6 +80,7 @@ macro_rules! handler {
                 let handler = self.clone();
                 Box::pin(async move {
                     $(let $part = $part::from_request(&hub, &mut incoming).await?;)*
+                    incoming.check_condition()?;
                     handler(hub, $($part,)*).await?.into_answer()
                 })
             }

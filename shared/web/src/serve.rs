@@ -40,7 +40,7 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Result<Response
     let headers = Headers::new(request.get_headers());
     let head = method == Method::HEAD;
     let hub = Hub::new(routes, target, method.clone(), &headers, request);
-    let outcome = answer(&hub, Incoming { method, headers, path: Vec::new() }).await;
+    let outcome = answer(&hub, Incoming { method, headers, path: Vec::new(), condition_read: false }).await;
     let (mut answer, code, internal) = match outcome {
         Ok(answer) => (answer, None, None),
         Err(error) => {

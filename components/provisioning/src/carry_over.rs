@@ -1,0 +1,33 @@
+//! Subscriptions go over to the contract that follows theirs.
+
+use domain::{Error, Id, Result, id};
+use store::{
+    Scope,
+    jobs::{self, Job},
+    subscriptions,
+};
+use web::{Hub, Record};
+
+/// How many subscriptions one run moves.
+const AT_ONCE: u32 = 100;
+
+/// Moves the subscriptions of a contract to the one that follows it, which has come into force. Run twice it finds none the second
+/// time.
+pub async fn carry_over(hub: Hub, job: Job) -> Result<()> {
+    let wrong = || Error::malformed("job_payload", "The job's payload is not two contracts.");
+    let (from, to) = job.payload.split_once(' ').ok_or_else(wrong)?;
+    let (from, to): (Id<id::Contract>, Id<id::Contract>) = (from.parse().map_err(|_| wrong())?, to.parse().map_err(|_| wrong())?);
+    let scope = Scope::below(job.organization_path.clone());
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            let moved = subscriptions::carry_over(tx, &scope, from, to, AT_ONCE).await?;
+            for (subscription, customer) in &moved {
+                hub.audit_change("contractId", Some(&from.to_string()), Some(&to.to_string()));
+                let what = Record::of_job(job.id, *customer, "subscriptions.carry_over", subscription.to_string());
+                hub.record(tx, what).await?;
+            }
+            if moved.len() < AT_ONCE as usize { jobs::finish(tx, &job).await } else { jobs::again(tx, &job, hub.now()).await }
+        })
+        .await
+}
