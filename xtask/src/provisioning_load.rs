@@ -101,7 +101,7 @@ impl<'a> Shop<'a> {
         let mut shop = Self { ground, token, order: String::new(), other: String::new() };
         let organization = |kind: &str, parent: Option<&str>| json!({ "kind": kind, "displayName": "Bench", "companyName": "Bench Ltd", "country": "US", "currency": "USD", "parentId": parent });
         let provider = shop.made("/v1/organizations", &organization("PROVIDER", None), 201)?;
-        let mut customer = || shop.made("/v1/organizations", &organization("CUSTOMER", Some(&provider)), 201);
+        let customer = || shop.made("/v1/organizations", &organization("CUSTOMER", Some(&provider)), 201);
         let (customer, other) = (customer()?, customer()?);
         let service = json!({ "code": "bench", "displayName": "Bench", "productFamily": "MSP", "driver": "BUILTIN" });
         let service = shop.made("/v1/services", &service, 201)?;
