@@ -38,29 +38,44 @@ pub(crate) fn round<'a>(hub: &'a Hub, run: &'a RunJob) -> LocalIn<'a, Result<Rou
     })
 }
 
+/// What a call does several of at once.
+enum Done {
+    Job(Result<()>),
+    Claim(Result<Vec<Job>>),
+}
+
 /// Runs the component's jobs, several at once, until none is due or the call's time is up. Those under way then come to their end.
 async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
     let mut round = Round { ran: 0 };
-    let mut under_way: Vec<(Id<id::Organization>, LocalIn<'_, Result<()>>)> = Vec::new();
-    let mut failure = None;
+    // Jobs with whose they are, and the claim of more. It goes on beside them: waiting for it alone would let a job sleep that has
+    // the write lock for which the claim waits.
+    let mut under_way: Vec<(Option<Id<id::Organization>>, LocalIn<'_, Done>)> = Vec::new();
+    let (mut failure, mut may_be_due) = (None, true);
     loop {
         let now = crate::hub::wall_clock();
-        let free = PLACES - under_way.len();
+        let running: Vec<_> = under_way.iter().filter_map(|(organization, _)| *organization).collect();
+        let free = PLACES - running.len();
+        let goes_on = failure.is_none() && now - hub.now() < PATIENCE && round.ran < MOST;
         // Half of the places at a time: a claim is a write, which several jobs share.
-        let claims = failure.is_none() && now - hub.now() < PATIENCE && round.ran < MOST && free >= PLACES / 2;
-        if claims {
-            let running: Vec<_> = under_way.iter().map(|(organization, _)| *organization).collect();
-            match claim(hub, now, free, &running).await {
-                Ok(claimed) => {
-                    round.ran += claimed.len() as u32;
-                    under_way.extend(claimed.into_iter().map(|job| (job.organization_id, run_claimed(hub, run.as_ref(), job))));
-                }
-                Err(error) => failure = Some(error),
-            }
+        if may_be_due && goes_on && free >= PLACES / 2 && under_way.len() == running.len() {
+            may_be_due = false;
+            under_way.push((None, Box::pin(async move { Done::Claim(claim(hub, now, free, &running).await) })));
         }
         match first_done(&mut under_way).await {
-            Some((_, Ok(()))) => {}
-            Some((_, Err(error))) => failure = failure.or(Some(error)),
+            Some((_, Done::Job(outcome))) => {
+                may_be_due = true;
+                failure = failure.or(outcome.err());
+            }
+            Some((_, Done::Claim(Err(error)))) => failure = Some(error),
+            Some((_, Done::Claim(Ok(claimed)))) => {
+                may_be_due |= !claimed.is_empty();
+                round.ran += claimed.len() as u32;
+                for job in claimed {
+                    let organization = job.organization_id;
+                    let running = run_claimed(hub, run.as_ref(), job);
+                    under_way.push((Some(organization), Box::pin(async move { Done::Job(running.await) })));
+                }
+            }
             None => return failure.map_or(Ok(round), Err),
         }
     }
