@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::Pin,
     time::{Duration, Instant},
 };
 use tests::{Shop, World, simulated};
@@ -127,21 +128,24 @@ proptest! {
                 customers.push(customer(&world, &shop, &format!("C{n}")).await);
             }
             world.database().execute_batch(LOG).unwrap();
-            let mut work: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
-            for (organization, millis, runners) in &plan {
-                work.push(Box::pin(async {
-                    world.post("/v1/subscriptions", order(&customers[*organization], &shop)).by(&shop.admin).send().await.expect(202);
+            let (world, shop, customers) = (&world, &shop, &customers);
+            let mut work: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = Vec::new();
+            for &(organization, millis, runners) in &plan {
+                work.push(Box::pin(async move {
+                    world.post("/v1/subscriptions", order(&customers[organization], shop)).by(&shop.admin).send().await.expect(202);
                 }));
-                if *runners > 1 {
+                if runners > 1 {
                     // Whatever was asked so far and so many runners, all at once.
-                    work.extend((1..*runners).map(|_| Box::pin(runner(&world, "provisioning")) as _));
+                    for _ in 1..runners {
+                        work.push(Box::pin(runner(world, "provisioning")));
+                    }
                     futures::future::join_all(work.drain(..)).await;
-                    world.hub.clock().advance(Duration::from_millis(*millis)).await;
+                    world.hub.clock().advance(Duration::from_millis(millis)).await;
                 }
             }
             futures::future::join_all(work.drain(..)).await;
-            run_out(&world).await;
-            check_turns(&log(&world)).unwrap();
+            run_out(world).await;
+            check_turns(&log(world)).unwrap();
             assert_eq!(world.count("SELECT COUNT(*) FROM tasks WHERE status = 'SUCCESS'"), plan.len() as i64);
             assert_eq!(world.count("SELECT SUM(attempts) FROM task_steps"), 3 * plan.len() as i64);
             assert_eq!(world.count("SELECT COUNT(*) FROM job_turns") + world.count("SELECT COUNT(*) FROM jobs"), 0);
