@@ -219,6 +219,10 @@ impl World {
         for (role, organization) in roles {
             let sql = "INSERT INTO bindings (principal_id, role, organization_id) VALUES (?1, ?2, ?3)";
             database.execute(sql, (&id, role, organization)).expect("a binding");
+            if *role == "CUSTOMER_ADMINISTRATOR" {
+                let sql = "UPDATE organizations SET self_administered = 1 WHERE id = ?1";
+                database.execute(sql, [organization]).expect("a customer");
+            }
         }
         id
     }

@@ -43,7 +43,7 @@ pub fn tables() -> Vec<Routes> {
     ]
 }
 
-fn document() -> Value {
+pub fn document() -> Value {
     let mut document = Document::default();
     for table in tables() {
         table.document(&mut document);

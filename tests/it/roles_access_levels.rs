@@ -29,7 +29,7 @@ impl Ground {
         let admin = world.member(&shop.admin, &shop.customer, "admin@fabrikam.example", &["CUSTOMER_ADMINISTRATOR"]).await;
         // Ids of one instant are in no order.
         world.hub.clock().advance(std::time::Duration::from_millis(5)).await;
-        let user = world.member(&shop.admin, &shop.customer, "user@fabrikam.example", &["CUSTOMER_USER"]).await;
+        let user = world.member(&admin.actor, &shop.customer, "user@fabrikam.example", &["CUSTOMER_USER"]).await;
         let builtin = subscribe(&world, &shop, &shop.builtin).send().await.expect(202).text("/subscriptionId");
         world.hub.clock().advance(std::time::Duration::from_millis(5)).await;
         let manual = subscribe(&world, &shop, &shop.manual).send().await.expect(202).text("/subscriptionId");
@@ -248,14 +248,35 @@ fn what_is_asked_by_a_level_is_approved_and_begun_by_that_level() {
     });
 }
 
+/// Makes somebody order for the customer: its administrator gives the role where the provider has said that the customer manages what it
+/// has, and the provider gives it to nobody there. Of the customer nothing is said afterwards.
+async fn operations(world: &World, shop: &Shop, admin: &Actor) -> Person {
+    let invite = |by: &Actor| {
+        let people = json!([{ "email": "ops@fabrikam.example" }]);
+        let body = json!({ "organizationId": shop.customer, "roles": ["CUSTOMER_OPERATIONS_ADMINISTRATOR"], "people": people });
+        world.post("/v1/members", body).by(by).send()
+    };
+    invite(&shop.admin).await.expect_problem(403, "customer_decides");
+    invite(admin).await.expect_problem(403, "role_above_own");
+    let say = async |said: Value| {
+        let path = format!("/v1/access-levels/{}", shop.customer);
+        world.put(&path, said).by(&shop.admin).header("if-match", "*").send().await.expect(200);
+    };
+    say(json!({ "level": "USE" })).await;
+    invite(admin).await.expect_problem(403, "role_above_own");
+    say(json!({ "level": "MANAGE" })).await;
+    let person = world.member(admin, &shop.customer, "ops@fabrikam.example", &["CUSTOMER_OPERATIONS_ADMINISTRATOR"]).await;
+    say(json!({})).await;
+    person
+}
+
 /// A role that the provider granted is lowered only by what is said.
 #[test]
 fn a_role_that_manages_is_lowered_only_by_what_is_said() {
     simulated(|| async {
         let ground = Ground::new().await;
         let (world, shop) = (&ground.world, &ground.shop);
-        let roles = ["CUSTOMER_OPERATIONS_ADMINISTRATOR"];
-        let operator = world.member(&shop.admin, &shop.customer, "ops@fabrikam.example", &roles).await;
+        let operator = operations(world, shop, &ground.admin.actor).await;
         let path = format!("/v1/subscriptions/{}", ground.builtin);
         let change = async |quantity: &str| {
             let changed = ground.ask(&operator.actor, "PATCH", &path, json!({ "quantity": quantity })).await;
@@ -284,9 +305,8 @@ fn credentials_and_bindings_take_the_level_for_them() {
         let stall = Stall::new(&world).await;
         let (shop, service) = (&stall.shop, stall.service.clone());
         let admin = world.member(&shop.admin, &shop.customer, "admin@fabrikam.example", &["CUSTOMER_ADMINISTRATOR"]).await.actor;
-        let user = world.member(&shop.admin, &shop.customer, "user@fabrikam.example", &["CUSTOMER_USER"]).await;
-        let roles = ["CUSTOMER_OPERATIONS_ADMINISTRATOR"];
-        let operations = world.member(&shop.admin, &shop.customer, "ops@fabrikam.example", &roles).await.actor;
+        let user = world.member(&admin, &shop.customer, "user@fabrikam.example", &["CUSTOMER_USER"]).await;
+        let operations = operations(&world, &shop, &admin).await.actor;
         let subscription = stall.subscribed(&world).await;
         stall.bind(&world, &subscription, "app").await.expect(202);
         world.settle().await;
@@ -421,7 +441,8 @@ fn levels_are_said_by_those_who_may_and_within_bounds() {
         let again = world.put(&of_user, said.clone()).by(&ground.admin.actor).header("if-match", "\"0\"").key("k").send().await;
         assert_eq!((again.expect(200).json(), again.header("idempotency-replayed")), (first.json(), "true"));
         put(&of_user, &said, &ground.admin.actor, "\"0\"").await.expect_problem(412, "stale");
-        put(&of_user, &json!({ "level": "NONE" }), &shop.admin, "\"1\"").await.expect(200);
+        put(&of_user, &json!({ "level": "NONE" }), &shop.admin, "\"1\"").await.expect_problem(403, "customer_decides");
+        put(&of_user, &json!({ "level": "NONE" }), &ground.admin.actor, "\"1\"").await.expect(200);
         let shown = world.get(&of_user).by(&ground.admin.actor).send().await;
         assert_eq!((shown.at("/level"), shown.at("/services"), shown.header("etag")), (json!("NONE"), json!([]), "\"2\""));
         ground.say_of(&ground.admin, said.clone()).await.expect(200);

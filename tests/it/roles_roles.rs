@@ -114,7 +114,8 @@ fn roles_in_services_are_given_by_whoever_may_and_seen_where_one_acts() {
         // The manager's say ends with the provider's own organization.
         let below = json!({ "organizationId": shop.customer, "personIds": [customer.id], "addServiceRoleIds": [user] });
         give(&manager.actor, below.clone()).await.expect_problem(404, "organization_not_found");
-        give(&shop.admin, below).await.expect(207);
+        give(&shop.admin, below.clone()).await.expect_problem(403, "customer_decides");
+        give(&customer.actor, below).await.expect(207);
         let stranger = json!({ "personIds": [customer.id], "addServiceRoleIds": [user] });
         assert_eq!(give(&manager.actor, stranger).await.text("/failed/0/code"), "member_not_found");
 
@@ -124,7 +125,7 @@ fn roles_in_services_are_given_by_whoever_may_and_seen_where_one_acts() {
         };
         assert_eq!(own(&support.actor, &shop.provider).await, [json!(user)]);
         // In the customer they have what whoever acts there for its provider has, and nothing of their own.
-        world.let_in(&shop.admin, &shop.customer, &support.actor).await;
+        world.let_in(&customer.actor, &shop.customer, &support.actor).await;
         assert_eq!(own(&support.actor, &shop.customer).await, [json!(visiting)]);
         assert_eq!(own(&customer.actor, &shop.customer).await, [json!(user)]);
         // Taken and gone.

@@ -148,6 +148,13 @@ pub const ROUTES: &[Route] = &[
         .body(r#"{"organizationId":"{organizationId}","personIds":["{personId}"]}"#),
     route(One(MemberRead), "GET /v1/members/{personId}").query("organizationId={organizationId}"),
     route(One(MemberWrite), "DELETE /v1/members/{personId}").query("organizationId={organizationId}"),
+    route(One(MemberWrite), "POST /v1/organizations/{organizationId}/recoveries").body(r#"{"reason":"x","email":"x@example.com"}"#),
+    route(One(OrganizationRead), "GET /v1/organizations/{organizationId}/recoveries"),
+    route(One(OrganizationRead), "GET /v1/organizations/{organizationId}/recoveries/{recoveryId}"),
+    route(One(OrganizationRead), "POST /v1/organizations/{organizationId}/recoveries/{recoveryId}/refuse"),
+    route(One(MemberWrite), "POST /v1/organizations/{organizationId}/recoveries/{recoveryId}/withdraw"),
+    route(One(MemberRead), "GET /v1/organizations/{organizationId}/credentials-from-above"),
+    route(One(MemberWrite), "DELETE /v1/organizations/{organizationId}/credentials-from-above/{principalId}"),
     route(One(MemberRead), "GET /v1/member-invitations").query("organizationId={organizationId}"),
     route(Nothing, "POST /v1/member-invitations/accept"),
     route(One(MemberRead), "GET /v1/member-invitations/{memberInvitationId}"),
@@ -423,6 +430,7 @@ impl Ground {
                 let made = world.post(path, credential.clone()).by(&operator).send().await;
                 has.insert(name, made.expect(201).text("/id"));
             }
+            has.insert("principalId", has["apiTokenId"].clone());
             let trusted = json!({ "name": "x", "organizationId": id, "issuer": "https://id.example.com", "clientId": "x" });
             let trusted = world.post("/v1/identity-providers", trusted).by(&operator).send().await;
             has.insert("identityProviderId", trusted.expect(201).text("/id"));
@@ -579,6 +587,11 @@ async fn bill(
              4102444800000, 0, 'job_01h455vb4pex5vsknk084sn02q' FROM subscriptions s JOIN organizations o ON o.id = s.organization_id WHERE s.id = ?2";
     world.database().execute(sql, (&approval, &subscription)).unwrap();
     has.insert("approvalId", approval);
+    let recovery = subscription.replace("sub_", "rec_");
+    let sql = "INSERT INTO recoveries (id, organization_id, reason, email, started_by, started_by_name, started_in, status, due_at, created_at)
+         VALUES (?1, ?2, 'x', 'x@example.com', 'tok_01h455vb4pex5vsknk084sn02q', 'x', ?2, 'ANNOUNCED', 4102444800000, 0)";
+    world.database().execute(sql, (&recovery, &organization)).unwrap();
+    has.insert("recoveryId", recovery);
     let binding = subscription.replace("sub_", "bnd_");
     let sql = "INSERT INTO service_bindings (id, organization_id, subscription_id, name, status, task_id, created_at, updated_at)
          VALUES (?1, ?2, ?3, 'app', 'ACTIVE', ?4, 0, 0)";

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{
     Tx,
     credentials::{self, Credential},
+    customers_word::Word,
     organizations::{self, NewOrganization, Organization},
 };
 use web::{Body, Hub, Internal, Record, Reply, secret};
@@ -74,7 +75,8 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
                 last_used_at: None,
                 created_at: hub.now(),
             };
-            credentials::insert(tx, &token, &secret::hash(&api_token)).await?;
+            let word = Word::of(tx, token.id, organization.id).await?;
+            credentials::insert(tx, &token, &secret::hash(&api_token), &word).await?;
             hub.audit("apiTokenId", &token_id.to_string());
             let what = Record {
                 organization_id: organization.id,

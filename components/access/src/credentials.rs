@@ -1,14 +1,16 @@
 //! What API tokens and apps have in common: both are issued, listed, given another secret and revoked in the same way.
 
 use domain::{
-    Id, JsonSchema, List, Moment, OrganizationPath, PrincipalId, Result, Role, Text,
+    Id, JsonSchema, List, Moment, PrincipalId, Result, Role, Text,
     credential::{check_roles, end},
     id,
+    role::Authority,
 };
 use serde::Deserialize;
 use store::{
     Tx,
     credentials::{self, Credential},
+    customers_word::{self, Word},
     organizations,
 };
 use web::{Hub, Identity, Listing, NoContent, Page, Sent};
@@ -39,7 +41,8 @@ pub async fn issue(
     new: &NewCredential,
 ) -> Result<Credential> {
     let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
-    refuse_above_own(caller, &organization.path, &new.roles)?;
+    let word = Word::of(tx, caller.principal(), organization.id).await?;
+    refuse_above_own(&word.authority(caller.authority_in(&organization.path)), &new.roles)?;
     hub.concerns(organization.id);
     hub.audit("name", &new.name);
     hub.audit("roles", &new.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" "));
@@ -57,7 +60,7 @@ pub async fn issue(
         last_used_at: None,
         created_at: hub.now(),
     };
-    credentials::insert(tx, &credential, hash).await?;
+    credentials::insert(tx, &credential, hash, &word).await?;
     hub.concerns(organization.id);
     hub.audit("name", &credential.name);
     for role in &credential.roles {
@@ -66,8 +69,7 @@ pub async fn issue(
     credentials::find(tx, &caller.scope(), id).await
 }
 
-fn refuse_above_own(caller: &Identity, place: &OrganizationPath, roles: &[Role]) -> Result<()> {
-    let authority = caller.authority_in(place);
+fn refuse_above_own(authority: &Authority, roles: &[Role]) -> Result<()> {
     roles.iter().try_for_each(|role| authority.check(*role, false))
 }
 
@@ -77,12 +79,13 @@ fn refuse_above_own(caller: &Identity, place: &OrganizationPath, roles: &[Role])
 pub async fn regenerate(hub: &Hub, caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str) -> Result<Credential> {
     let credential = credentials::find(tx, &caller.scope(), id).await?;
     let organization = organizations::find(tx, &caller.scope(), credential.organization_id).await?;
-    refuse_above_own(caller, &organization.path, &credential.roles)?;
+    let word = Word::of(tx, caller.principal(), organization.id).await?;
+    refuse_above_own(&word.authority(caller.authority_in(&organization.path)), &credential.roles)?;
     let owner = match caller.principal() {
         person @ PrincipalId::Person(_) => Some(person),
         _ => credential.owner_id,
     };
-    credentials::regenerate(tx, id, hash, owner).await?;
+    credentials::regenerate(tx, id, hash, owner, &word).await?;
     hub.concerns(organization.id);
     credentials::find(tx, &caller.scope(), id).await
 }
@@ -93,13 +96,17 @@ pub async fn list(hub: &Hub, caller: &Identity, kind: credentials::Kind, query: 
     Listing::placed(&page, found).await
 }
 
-/// Whoever owns a credential can revoke it; others only one that they could have issued.
+/// Whoever owns a credential can revoke it; others only one that they could have issued. A customer's own people end whatever was given
+/// in it from above, whatever it permits.
 pub async fn revoke(hub: &Hub, caller: &Identity, id: PrincipalId) -> Result<Sent<NoContent>> {
     hub.write(caller, async |tx| {
         let credential = credentials::find(tx, &caller.scope(), id).await?;
         if credential.owner_id != Some(caller.principal()) && id != caller.principal() {
             let organization = organizations::find(tx, &caller.scope(), credential.organization_id).await?;
-            refuse_above_own(caller, &organization.path, &credential.roles)?;
+            customers_word::check(tx, caller.principal(), organization.id).await?;
+            if !customers_word::is_from_above(tx, id).await? {
+                refuse_above_own(&caller.authority_in(&organization.path), &credential.roles)?;
+            }
         }
         hub.concerns(credentials::revoke(tx, &caller.scope(), id, hub.now()).await?);
         Ok(NoContent)

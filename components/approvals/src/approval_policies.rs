@@ -9,6 +9,7 @@ use serde::Deserialize;
 use store::{
     Db, Scope,
     approval_policies::{self, ApprovalPolicy},
+    customers_word::Word,
     organizations, services,
 };
 use web::{Body, Caller, Edited, Hub, IfMatch, OfCustomer, Path, Sent, permit};
@@ -49,6 +50,7 @@ pub async fn replace(
     hub.write(&caller, async |tx| {
         check_customer(tx, &caller.scope(), id).await?;
         caller.check_acts_in(id)?;
+        let word = Word::of(tx, caller.principal(), id).await?;
         for (number, rule) in rules.iter().enumerate() {
             if let Some(service_id) = rule.service_id {
                 let found = services::find(tx, service_id).await;
@@ -60,7 +62,7 @@ pub async fn replace(
             }
         }
         let before = approval_policies::find(tx, id).await?;
-        let policy = approval_policies::replace(tx, id, condition.version, &text, lapse_days, hub.now()).await?;
+        let policy = approval_policies::replace(tx, &word, condition.version, &text, lapse_days, hub.now()).await?;
         let written = serde_json::to_string(&before.rules).map_err(|error| Error::unavailable(error.to_string()))?;
         hub.audit_change("rules", Some(&written), Some(&text));
         hub.audit_change("lapseDays", Some(&before.lapse_days.to_string()), Some(&lapse_days.to_string()));

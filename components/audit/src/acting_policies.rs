@@ -6,6 +6,7 @@ use store::{
     Db, Scope,
     acting_policies::{self, ActingPolicy},
     acting_sessions,
+    customers_word::Word,
     organizations::{self, Organization},
 };
 use web::{Body, Caller, Edited, Hub, IfMatch, OfCustomer, Path, Sent, permit};
@@ -39,8 +40,9 @@ pub async fn replace(
     hub.write(&caller, async |tx| {
         let customer = customer(tx, &caller.scope(), id).await?;
         caller.check_acts_in(id)?;
+        let word = Word::of(tx, caller.principal(), id).await?;
         let before = acting_policies::find(tx, &customer).await?;
-        let policy = acting_policies::replace(tx, &customer, condition.version, new.policy, hub.now()).await?;
+        let policy = acting_policies::replace(tx, &customer, &word, condition.version, new.policy, hub.now()).await?;
         hub.audit_change("policy", Some(before.policy.as_str()), Some(policy.policy.as_str()));
         if new.policy == Policy::Refuse {
             let ended = acting_sessions::end_all(tx, id, caller.principal(), hub.now()).await?;

@@ -7,7 +7,9 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    Scope, access_tokens, account_links, accounts, bindings, mailbox,
+    Scope, access_tokens, account_links, accounts, bindings,
+    customers_word::Word,
+    mailbox,
     onboarding_invitations::{self, OnboardingInvitation},
     organizations::{self, NewOrganization},
     people::NewAccount,
@@ -165,7 +167,9 @@ pub async fn accept(hub: Hub, Body(acceptance): Body<OnboardingAcceptance>) -> R
                     "The person with the invitation's mail address cannot sign in. Ask whoever offers the contract to turn to the operator.",
                 ));
             }
-            bindings::insert(tx, PrincipalId::Person(person.id), &[Role::ProviderAdministrator], organization_id).await?;
+            let granted = PrincipalId::Person(person.id);
+            let word = Word::of(tx, granted, organization_id).await?;
+            bindings::insert(tx, granted, &[Role::ProviderAdministrator], &word).await?;
             onboarding_invitations::attach(tx, &accepted, organization_id, now).await?;
             let links = !accounts::has_credential(tx, person.id).await?;
             let expires_at = now + LINK_LIFETIME;

@@ -281,6 +281,6 @@ async fn person(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, subject: &Subject) -
 
 /// Whether a person has a role where the identity provider serves.
 async fn served(hub: &Hub, tx: &Tx<'_>, provider: &Trusted, person: Id<id::Person>) -> Result<bool> {
-    let bindings = bindings::of(tx, PrincipalId::Person(person), hub.now()).await?;
-    Ok(bindings.iter().any(|binding| provider.path.reaches(&binding.path)))
+    let opened = bindings::opened(tx, PrincipalId::Person(person), Some(&provider.path), hub.now()).await?;
+    Ok(!opened.is_empty())
 }

@@ -11,10 +11,11 @@ use store::{
     Scope, Tx,
     access_tokens::{self, Place},
     account_links, accounts, bindings,
+    customers_word::Word,
     member_invitations::{self, BySecret, MemberInvitation},
     members::{self, MemberDetails},
     people::{self, NewAccount, Person},
-    service_roles,
+    recoveries, service_roles,
 };
 use web::{Body, Hub, Record, Reply, secret};
 
@@ -170,7 +171,11 @@ pub async fn admitted(tx: &Tx<'_>, place: &Place, invitation: &MemberInvitation,
     let roles = service_roles::known(tx, &grants.service_role_ids).await?;
     grants.service_role_ids = domain::List::new(roles).map_err(Error::unavailable)?;
     let granter = (invitation.invited_by, authority.clone());
-    let admission = Admission::check(tx, (place.id, place.kind), &grants, granter).await;
+    let word = match recoveries::word(tx, invitation.id).await? {
+        Some(recovers) => Ok(recovers),
+        None => Word::of(tx, invitation.invited_by, place.id).await,
+    };
+    let admission = Admission::check_with(tx, (place.id, place.kind), &grants, granter, word).await;
     match admission {
         Ok(admission) if authority.here.has(Permission::MemberWrite) => admission.admit(tx, person, now).await,
         Err(error) if error.kind == Kind::Unavailable => Err(error),

@@ -8,7 +8,9 @@ use domain::{
     role::{Authority, Reach},
 };
 use store::{
-    Scope, Tx, bindings, members,
+    Scope, Tx, bindings,
+    customers_word::Word,
+    members,
     people::{self, Person},
     service_roles::{self, ServiceRole},
 };
@@ -24,6 +26,7 @@ pub struct Admission<'a> {
     authority: Authority,
     /// Whether the grants make the first administrator of the organization.
     first_administrator: bool,
+    word: Word,
     /// The roles in services that are given where none was named.
     defaults: Vec<ServiceRole>,
 }
@@ -36,13 +39,27 @@ impl<'a> Admission<'a> {
         grants: &'a Grants,
         (granter, authority): (PrincipalId, Authority),
     ) -> Result<Self> {
+        let word = Word::of(tx, granter, organization).await;
+        Self::check_with(tx, (organization, kind), grants, (granter, authority), word).await
+    }
+
+    /// The same with a say that the granter has by another way.
+    pub async fn check_with(
+        tx: &Tx<'_>,
+        (organization, kind): (Id<id::Organization>, OrganizationKind),
+        grants: &'a Grants,
+        (granter, authority): (PrincipalId, Authority),
+        word: Result<Word>,
+    ) -> Result<Self> {
         if grants.roles.is_empty() {
             return Err(Error::invalid("/roles", "is empty; give at least one role. GET /v1/roles says which there are"));
         }
         check_kind("/roles", &grants.roles, kind)?;
         check_bound(&grants.roles, grants.bound_organization_ids.len())?;
+        let word = word?;
+        let authority = word.authority(authority);
         bindings::lock(tx, organization).await?;
-        let first = !bindings::any_administrator(tx, organization, None).await?;
+        let first = word.is_of_recovery() || !bindings::any_administrator(tx, organization, None).await?;
         for role in grants.roles.iter() {
             authority.check(*role, first)?;
         }
@@ -58,7 +75,7 @@ impl<'a> Admission<'a> {
         }
         let defaults = service_roles::defaults(tx, organization).await?;
         let first_administrator = first && grants.roles.iter().any(|role| role.is_administrator());
-        Ok(Self { organization, grants, granter, authority, first_administrator, defaults })
+        Ok(Self { organization, grants, granter, authority, first_administrator, word, defaults })
     }
 
     /// Whether the grants make the first administrator of the organization.
@@ -97,7 +114,8 @@ impl<'a> Admission<'a> {
         // To make oneself the first administrator is to promote oneself; and there is one first, though a request names many.
         let above = |role: &&Role| !self.authority.covers(**role);
         if let Some(role) = self.grants.roles.iter().find(above)
-            && (principal == self.granter || bindings::any_administrator(tx, self.organization, None).await?)
+            && (principal == self.granter
+                || !self.word.is_of_recovery() && bindings::any_administrator(tx, self.organization, None).await?)
         {
             self.authority.check(*role, false)?;
         }
@@ -110,11 +128,11 @@ impl<'a> Admission<'a> {
         let missing = |role: &&ServiceRole| !named.contains(&role.service_id) && !services.contains(&role.service_id);
         roles.extend(self.defaults.iter().filter(missing).map(|role| role.id));
         check_count("/serviceRoleIds", given.iter().map(|role| role.id).collect(), &roles, SERVICE_ROLES)?;
-        bindings::insert(tx, principal, &self.grants.roles, self.organization).await?;
+        bindings::insert(tx, principal, &self.grants.roles, &self.word).await?;
         if let Some(role) = bound_role(&self.grants.roles) {
             bindings::bind(tx, principal, role, self.organization, &self.grants.bound_organization_ids).await?;
         }
-        service_roles::give(tx, self.organization, person.id, &roles).await?;
+        service_roles::give(tx, &self.word, person.id, &roles).await?;
         members::joined(tx, self.organization, person.id, now).await
     }
 }

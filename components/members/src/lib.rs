@@ -2,12 +2,14 @@
 
 mod acceptance;
 mod admission;
+mod credentials_from_above;
 mod first_administrators;
 mod mailbox;
 mod member_invitations;
 mod members;
 mod own_invitations;
 mod own_memberships;
+mod recoveries;
 mod results;
 
 use web::Routes;
@@ -35,9 +37,26 @@ pub fn routes() -> Routes {
         .post("/v1/me/invitations/{memberInvitationId}/decline", own_invitations::decline, "Decline an invitation")
         .delete("/v1/me/memberships/{organizationId}", own_memberships::leave, "Leave an organization")
         .get("/v1/mailbox", mailbox::list, "Read the hub's mailbox")
+        .post("/v1/organizations/{organizationId}/recoveries", recoveries::start, "Start the recovery of a customer")
+        .get("/v1/organizations/{organizationId}/recoveries", recoveries::list, "List the recoveries of a customer")
+        .get("/v1/organizations/{organizationId}/recoveries/{recoveryId}", recoveries::show, "Read a recovery")
+        .post("/v1/organizations/{organizationId}/recoveries/{recoveryId}/refuse", recoveries::refuse, "Refuse a recovery")
+        .post("/v1/organizations/{organizationId}/recoveries/{recoveryId}/withdraw", recoveries::withdraw, "Take a recovery back")
+        .get(
+            "/v1/organizations/{organizationId}/credentials-from-above",
+            credentials_from_above::list,
+            "List who has a way into a customer from above",
+        )
+        .delete(
+            "/v1/organizations/{organizationId}/credentials-from-above/{principalId}",
+            credentials_from_above::end,
+            "End what somebody has inside a customer from above",
+        )
         .jobs(|hub, job| async move {
             match job.kind.as_str() {
                 domain::member::FIRST_ADMINISTRATOR => first_administrators::make(hub, job).await,
+                domain::recovery::ANNOUNCE => recoveries::announce(hub, job).await,
+                domain::recovery::CARRY_OUT => recoveries::carry_out(hub, job).await,
                 other => Err(domain::Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
             }
         })

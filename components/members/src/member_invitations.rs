@@ -13,7 +13,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    Tx, mailbox,
+    Tx, customers_word, mailbox,
     member_invitations::{self, MemberInvitation, NewMemberInvitation},
     members,
 };
@@ -177,6 +177,7 @@ pub async fn revoke(
         invitation.status.check_open()?;
         if invitation.invited_by != caller.principal() {
             let place = members::place(tx, &caller.scope(), invitation.organization_id).await?;
+            customers_word::check(tx, caller.principal(), place.id).await?;
             let authority = caller.authority_in(&place.path);
             invitation.grants.roles.iter().try_for_each(|role| authority.check(*role, false))?;
         }

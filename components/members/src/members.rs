@@ -18,6 +18,7 @@ use store::{
     Scope, Tx,
     access_tokens::Place,
     bindings,
+    customers_word::{self, Word},
     members::{self, Member, MemberDetails},
     people, service_roles,
 };
@@ -203,7 +204,8 @@ pub async fn change_roles(
     hub.write(&caller, async |tx| {
         let scope = caller.scope();
         let place = members::place(tx, &scope, organization).await?;
-        let authority = caller.authority_in(&place.path);
+        let word = Word::of(tx, caller.principal(), place.id).await?;
+        let authority = word.authority(caller.authority_in(&place.path));
         check_kind("/addRoles", &changes.add_roles, place.kind)?;
         check_bindable(tx, &scope, &place.path, &changes.add_bound_organization_ids).await?;
         bindings::lock(tx, place.id).await?;
@@ -213,7 +215,8 @@ pub async fn change_roles(
         hub.audit_each();
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
-            let outcome = change(tx, &scope, &place, person, &changes, (caller.principal(), &authority, hub.now())).await;
+            let outcome =
+                change(tx, &scope, (&place, &word), person, &changes, (caller.principal(), &authority, hub.now())).await;
             let outcome = outcome.map(|member| results.succeeded.changed.push(member));
             results.note(outcome, Failed::person(person))?;
         }
@@ -240,7 +243,7 @@ fn told(hub: &Hub, id: String, given: &[Role], taken: &[Role]) {
 async fn change(
     tx: &Tx<'_>,
     scope: &Scope,
-    place: &Place,
+    (place, word): (&Place, &Word),
     person: Id<id::Person>,
     changes: &RoleChanges,
     (granter, authority, now): (PrincipalId, &Authority, Instant),
@@ -285,7 +288,7 @@ async fn change(
     for role in &taken {
         bindings::delete(tx, principal, *role, place.id).await?;
     }
-    bindings::insert(tx, principal, &changes.add_roles, place.id).await?;
+    bindings::insert(tx, principal, &changes.add_roles, word).await?;
     bindings::unbind(tx, principal, place.id, &changes.remove_bound_organization_ids).await?;
     if let Some(role) = bound_role(&after) {
         bindings::bind(tx, principal, role, place.id, &changes.add_bound_organization_ids).await?;
@@ -321,12 +324,13 @@ pub async fn change_service_roles(
     hub.write(&caller, async |tx| {
         let scope = caller.scope();
         let place = members::place(tx, &scope, organization).await?;
+        let word = Word::of(tx, caller.principal(), place.id).await?;
         check_service_roles(tx, &changes.add_service_role_ids).await?;
         hub.concerns(place.id);
         hub.audit_each();
         let mut results = Results::<Changed>::default();
         for &person in changes.person_ids.iter() {
-            let outcome = change_services(tx, &scope, place.id, person, &changes).await;
+            let outcome = change_services(tx, &scope, &word, person, &changes).await;
             let outcome = outcome.map(|member| results.succeeded.changed.push(member));
             results.note(outcome, Failed::person(person))?;
         }
@@ -340,14 +344,15 @@ pub async fn change_service_roles(
 async fn change_services(
     tx: &Tx<'_>,
     scope: &Scope,
-    place: Id<id::Organization>,
+    word: &Word,
     person: Id<id::Person>,
     changes: &ServiceRoleChanges,
 ) -> Result<MemberDetails> {
+    let place = word.organization();
     let before = members::find(tx, scope, place, person).await?;
     check_count("/addServiceRoleIds", before.service_role_ids, &changes.add_service_role_ids, crate::admission::SERVICE_ROLES)?;
-    service_roles::take(tx, place, person, &changes.remove_service_role_ids).await?;
-    service_roles::give(tx, place, person, &changes.add_service_role_ids).await?;
+    service_roles::take(tx, word, person, &changes.remove_service_role_ids).await?;
+    service_roles::give(tx, word, person, &changes.add_service_role_ids).await?;
     members::find(tx, scope, place, person).await
 }
 
@@ -362,6 +367,7 @@ pub async fn remove(
         let scope = caller.scope();
         let member = members::find(tx, &scope, organization, person).await?.member;
         let place = members::place(tx, &scope, member.organization_id).await?;
+        customers_word::check(tx, caller.principal(), place.id).await?;
         bindings::lock(tx, place.id).await?;
         let authority = caller.authority_in(&place.path);
         let others = bindings::any_administrator(tx, place.id, Some(person)).await?;

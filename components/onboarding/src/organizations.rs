@@ -11,6 +11,7 @@ use domain::{
 use serde::Deserialize;
 use store::{
     Scope, Tx, access_tokens, bindings,
+    customers_word::Word,
     organizations::{self, Filter, NewOrganization, Organization, OrganizationHead},
     people,
 };
@@ -38,7 +39,8 @@ pub async fn create(
             if let PrincipalId::Person(person) = caller.principal() {
                 check_confirmed(people::find(tx, person).await?.vouched_by.is_none())?;
             }
-            bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], id).await?;
+            let word = Word::of(tx, caller.principal(), id).await?;
+            bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], &word).await?;
         }
         name_first_administrators(&hub, tx, &caller, &parent.path, &[(id, &new)]).await?;
         hub.concerns(parent.id);

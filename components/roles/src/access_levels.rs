@@ -10,7 +10,9 @@ use serde::Serialize;
 use store::{
     Db, Scope,
     access_levels::{self, AccessLevels, NewAccessLevels, PersonLevel, ServiceLevel},
-    bindings, members,
+    bindings,
+    customers_word::Word,
+    members,
 };
 use web::{Body, Caller, Edited, Hub, IfMatch, Listing, OfCustomer, Page, PageQuery, Path, Paths, Query, Sent, Shown, permit};
 
@@ -166,8 +168,9 @@ pub async fn put_person(
         for (index, one) in said.services.iter().enumerate() {
             one.level.check_within(most.of(Some(one.service_id)), &format!("/services/{index}/level"))?;
         }
+        let word = Word::of(tx, caller.principal(), id).await?;
         let before = access_levels::find(tx, id, Some(person)).await?;
-        access_levels::put(tx, id, Some(person), condition.version, &said, hub.now()).await?;
+        access_levels::put(tx, id, Some((person, &word)), condition.version, &said, hub.now()).await?;
         tell(&hub, id, &before, &said);
         view(tx, id, Some(person)).await
     })

@@ -17,7 +17,9 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    account_links, accounts, bindings, mailbox, passwords,
+    account_links, accounts, bindings,
+    customers_word::Word,
+    mailbox, passwords,
     people::{self, Person},
     sessions,
 };
@@ -72,7 +74,8 @@ pub async fn create(
     let expires_at = hub.now() + LIFETIME;
     hub.write(&caller, async |tx| {
         let bindings = bindings::of(tx, PrincipalId::Person(reset.person_id), hub.now()).await?;
-        check_within_reach(&caller, reset.person_id, &bindings)?;
+        let here = check_within_reach(&caller, reset.person_id, &bindings)?;
+        Word::of_any(tx, caller.principal(), &here).await?;
         let person = people::find(tx, reset.person_id).await?;
         hub.audit_subject(person.id.to_string());
         bindings.iter().filter_map(|binding| binding.path.id()).for_each(|place| hub.concerns(place));
@@ -97,14 +100,15 @@ pub async fn create(
     .await
 }
 
-/// Refuses a person of whom no role is in the organization acted in or below. Roles elsewhere make no difference: the link goes to
-/// the person's mailbox.
-fn check_within_reach(caller: &Identity, person: Id<id::Person>, bindings: &[Binding]) -> Result<()> {
+/// Where the person has roles, of the organization acted in and those below; refuses a person without any there. Roles elsewhere make
+/// no difference: the link goes to the person's mailbox.
+fn check_within_reach(caller: &Identity, person: Id<id::Person>, bindings: &[Binding]) -> Result<Vec<Id<id::Organization>>> {
     let here = |binding: &Binding| {
         caller.acting().path.reaches(&binding.path) && caller.authority_in(&binding.path).here.has(Permission::MemberWrite)
     };
-    if bindings.iter().any(here) {
-        return Ok(());
+    let here: Vec<_> = bindings.iter().filter(|binding| here(binding)).filter_map(|binding| binding.path.id()).collect();
+    if !here.is_empty() {
+        return Ok(here);
     }
     Err(Error::not_found("person_not_found", "person", person))
 }

@@ -30,7 +30,7 @@ impl Request {
 
 /// For how many days the customer is to be asked, if it is. Who may approve it in the customer need not ask.
 pub async fn needs_approval(db: &Db, caller: &Identity, request: &Request) -> Result<Option<u32>> {
-    let inside = caller.acting().id == request.organization_id && caller.acting_session().is_none();
+    let inside = caller.speaks_in(request.organization_id);
     if inside && caller.permissions().has(domain::Permission::SubscriptionApprove) {
         return Ok(None);
     }

@@ -50,13 +50,18 @@ impl ActingPolicy {
         match self {
             Self::Allow => Ok((Open, now + TimeDelta::minutes(minutes.into()))),
             Self::Ask => Ok((Pending, now + LAPSE)),
-            Self::Refuse => Err(Error::new(
-                Kind::Forbidden,
-                "acting_refused",
-                "The customer lets nobody act in it (its policy is REFUSE). Ask one of its administrators to do it, or to change the policy.",
-            )),
+            Self::Refuse => Err(refused()),
         }
     }
+}
+
+/// The refusal of whoever would act in a customer that lets nobody.
+pub fn refused() -> Error {
+    Error::new(
+        Kind::Forbidden,
+        "acting_refused",
+        "The customer lets nobody act in it (its policy is REFUSE). Ask one of its administrators to do it, or to change the policy.",
+    )
 }
 
 impl ActingSessionStatus {

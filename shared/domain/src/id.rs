@@ -90,6 +90,8 @@ nouns! {
     Invoice "inv" "invoice";
     /// A time in which a provider's principal may act in a customer.
     ActingSession "act" "acting session";
+    /// How a customer that has lost its last administrator gets another.
+    Recovery "rec" "recovery";
     /// A request that needs the customer's approval.
     Approval "apv" "approval";
     /// One HTTP request, for logs and support.

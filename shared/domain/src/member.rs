@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn nobody_takes_a_role_above_their_own_or_the_last_administrators() {
         let path = OrganizationPath::stored("org_a.".into());
-        let authority = |role| Authority::of(&[Binding { role, path: path.clone(), bound: false }], &path);
+        let authority = |role| Authority::of(&[Binding { role, path: path.clone(), bound: false, overruled: false }], &path);
         let (admin, operations) = (authority(Role::ProviderAdministrator), authority(Role::ProviderOperationsAdministrator));
         let code = |authority, role, others| check_removal(authority, role, others).err().map(|error| error.code);
         assert_eq!(code(&operations, Role::ProviderAdministrator, true), Some("role_above_own"));
@@ -254,7 +254,7 @@ mod tests {
                 return None;
             }
             let appointed = !authority.covers(role);
-            self.bindings[to].push(Binding { role, path, bound: false });
+            self.bindings[to].push(Binding { role, path, bound: false, overruled: false });
             Some(appointed)
         }
 
@@ -267,7 +267,7 @@ mod tests {
             let may = authority.here.has(Permission::MemberWrite) && authority.check(role, false).is_ok();
             let can = has && kind == OrganizationKind::Customer && path.reaches(&below);
             if may && can {
-                self.bindings[to].push(Binding { role, path: below, bound: true });
+                self.bindings[to].push(Binding { role, path: below, bound: true, overruled: false });
             }
             may && can
         }
@@ -308,7 +308,7 @@ mod tests {
                 let (path, kind) = model.tree[usize::from(place) % model.tree.len()].clone();
                 let roles: Vec<_> = Role::ALL.iter().copied().filter(|role| role.row().kind == kind).collect();
                 let role = roles[usize::from(role) % roles.len()];
-                model.bindings[person].push(Binding { role, path, bound: false });
+                model.bindings[person].push(Binding { role, path, bound: false, overruled: false });
             }
             model
         })
@@ -440,7 +440,7 @@ mod tests {
             let roles = [Role::OperatorAdministrator, Role::ProviderOperationsAdministrator, Role::CustomerAdministrator];
             for (person, role) in roles.into_iter().enumerate() {
                 if let Some((path, _)) = model.tree.iter().find(|(_, kind)| *kind == role.row().kind) {
-                    model.bindings[person].push(Binding { role, path: path.clone(), bound: false });
+                    model.bindings[person].push(Binding { role, path: path.clone(), bound: false, overruled: false });
                 }
             }
             let owners = model.bindings.into_iter().enumerate();
@@ -500,7 +500,12 @@ mod tests {
                 self.confirm(invitation.address, invitation.place);
             }
             let held = self.accounts.entry(account).or_default();
-            held.bindings.push(Binding { role: invitation.role, path: self.tree[invitation.place].0.clone(), bound: false });
+            held.bindings.push(Binding {
+                role: invitation.role,
+                path: self.tree[invitation.place].0.clone(),
+                bound: false,
+                overruled: false,
+            });
             let knows = if mailed {
                 vec![invitation.address]
             } else {
@@ -542,7 +547,7 @@ mod tests {
                 || (first && role.is_administrator() && check_confirmed(account.1.is_none()).is_err());
             if !refused {
                 let path = self.tree[place].0.clone();
-                self.accounts.entry(account).or_default().bindings.push(Binding { role, path, bound: false });
+                self.accounts.entry(account).or_default().bindings.push(Binding { role, path, bound: false, overruled: false });
             }
         }
     }

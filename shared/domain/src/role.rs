@@ -299,6 +299,11 @@ pub const ACTING: &[Permission] = &[
     InvoiceRead,
 ];
 
+/// By what one gives and takes inside an organization: roles, roles in services, tokens and apps, identity providers, and what a customer
+/// says to requests. In a customer with an administrator of its own, nobody from above has any of them.
+pub const WORD: &[Permission] =
+    &[MemberWrite, ServiceRoleWrite, ApiTokenWrite, IdentityProviderWrite, SubscriptionApprove, ActingSessionWrite];
+
 /// The same without money and tokens.
 const PROVIDER_OPERATIONS_ADMINISTRATOR: &[Permission] = &[
     OrganizationRead,
@@ -485,6 +490,11 @@ impl Role {
                 | CustomerAdministrator
         )
     }
+
+    /// Whether its holders speak for a customer: they give roles and tokens in it, set its policies and answer requests.
+    pub fn speaks_for_customer(self) -> bool {
+        self.row().kind == Customer && Permissions::of([self]).has(MemberWrite)
+    }
 }
 
 /// A set of permissions.
@@ -534,6 +544,9 @@ pub struct Binding {
     pub path: OrganizationPath,
     /// Whether the organization was bound to the role: only of roles that reach [`Reach::Bound`] organizations.
     pub bound: bool,
+    /// Whether it was given from above in a customer that has an administrator of its own by now. A role of the customer permits no more
+    /// than an acting session then, a bound role nothing of [`WORD`].
+    pub overruled: bool,
 }
 
 impl Binding {
@@ -549,7 +562,12 @@ impl Binding {
     /// nothing: its holder is at home there and sees only who they are.
     fn permits_at(&self, place: &OrganizationPath) -> Permissions {
         let nothing = !self.reaches(place) || (self.role.row().reach == Reach::Bound && !self.bound);
-        if nothing { Permissions::default() } else { Permissions::of([self.role]) }
+        let permissions = if nothing { Permissions::default() } else { Permissions::of([self.role]) };
+        match (self.overruled, self.bound) {
+            (false, _) => permissions,
+            (true, false) => permissions.within(ACTING),
+            (true, true) => permissions.without(Permissions(bits(WORD))),
+        }
     }
 }
 
@@ -562,6 +580,8 @@ pub struct Authority {
     pub below: Permissions,
     /// Whom the holder may make the first administrator.
     may_grant: Vec<Role>,
+    /// What else it may grant: those above have said so.
+    allowed: Vec<Role>,
 }
 
 impl Authority {
@@ -589,8 +609,18 @@ impl Authority {
         self
     }
 
-    /// Whether all that the role permits is permitted to the holder, wherever the role would reach.
+    /// The same, and this role may be granted too: those above have said that the customer may have people with it.
+    #[must_use]
+    pub fn allowed(mut self, role: Role) -> Self {
+        self.allowed.push(role);
+        self
+    }
+
+    /// Whether all that the role permits is permitted to the holder, wherever the role would reach; or those above allow it.
     pub fn covers(&self, role: Role) -> bool {
+        if self.allowed.contains(&role) {
+            return true;
+        }
         let held = if role.row().reach == Reach::Own { self.here } else { self.below };
         held.covers(Permissions::of([role]))
     }
@@ -641,7 +671,8 @@ mod tests {
     fn an_administrator_may_make_every_member_of_their_own_organization_and_every_customer() {
         let path = OrganizationPath::stored("org_a.".into());
         for row in ROLES.iter().filter(|row| row.role.is_administrator()) {
-            let authority = Authority::of(&[Binding { role: row.role, path: path.clone(), bound: false }], &path);
+            let authority =
+                Authority::of(&[Binding { role: row.role, path: path.clone(), bound: false, overruled: false }], &path);
             for other in ROLES.iter().filter(|other| other.kind == row.kind) {
                 // Who buys through a distributor does not become one that does not.
                 let direct = row.role == Role::ResellerAdministrator
@@ -652,7 +683,7 @@ mod tests {
             }
         }
         for admin in [Role::OperatorAdministrator, Role::ProviderAdministrator] {
-            let authority = Authority::of(&[Binding { role: admin, path: path.clone(), bound: false }], &path);
+            let authority = Authority::of(&[Binding { role: admin, path: path.clone(), bound: false, overruled: false }], &path);
             for row in ROLES.iter().filter(|row| row.kind == OrganizationKind::Customer) {
                 assert!(authority.covers(row.role), "{admin} {}", row.role);
             }
@@ -663,7 +694,7 @@ mod tests {
     fn a_role_holds_as_far_as_its_row_says() {
         let provider = OrganizationPath::stored("org_a.".into());
         let (one, other) = (OrganizationPath::stored("org_a.org_b.".into()), OrganizationPath::stored("org_a.org_c.".into()));
-        let held = |role, path: &OrganizationPath, bound| Binding { role, path: path.clone(), bound };
+        let held = |role, path: &OrganizationPath, bound| Binding { role, path: path.clone(), bound, overruled: false };
         let here = |bindings: &[Binding], place| Authority::of(bindings, place).here;
         let nothing = Permissions::default();
 
@@ -689,8 +720,10 @@ mod tests {
     #[test]
     fn the_first_administrator_may_be_made_by_whom_the_row_names() {
         let path = OrganizationPath::stored("org_a.".into());
-        let authority =
-            Authority::of(&[Binding { role: Role::DistributorAdministrator, path: path.clone(), bound: false }], &path);
+        let authority = Authority::of(
+            &[Binding { role: Role::DistributorAdministrator, path: path.clone(), bound: false, overruled: false }],
+            &path,
+        );
         assert!(authority.check(Role::ProviderAdministrator, true).is_ok());
         assert_eq!(authority.check(Role::ProviderAdministrator, false).unwrap_err().code, "role_above_own");
         assert_eq!(authority.check(Role::ProviderOperationsAdministrator, true).unwrap_err().code, "role_above_own");

@@ -2,6 +2,7 @@
 
 use crate::{
     Db, Levels, Row, Scope, Stored, Tx, Value,
+    customers_word::Word,
     db::Boxed,
     params, stale,
     value::{numbers, start},
@@ -113,16 +114,17 @@ async fn check_services(tx: &Tx<'_>, said: &[ServiceLevel]) -> Result<()> {
     Ok(())
 }
 
-/// Says it of a customer that was found in this transaction, or of a member of it, if what was said is still `version`; anything
-/// else is stale.
+/// Says it of a customer that was found in this transaction, or of a member of it by somebody who has a say in it, if what was said is
+/// still `version`; anything else is stale.
 pub async fn put(
     tx: &Tx<'_>,
     customer: Id<id::Organization>,
-    person: Option<Id<id::Person>>,
+    person: Option<(Id<id::Person>, &Word)>,
     version: Option<i64>,
     said: &NewAccessLevels,
     now: Instant,
 ) -> Result<()> {
+    let (customer, person) = person.map_or((customer, None), |(person, word)| (word.organization(), Some(person)));
     let current = find(tx, customer, person).await?;
     if version.is_some_and(|version| version != current.version) {
         return Err(stale("access level"));

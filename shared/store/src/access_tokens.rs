@@ -39,13 +39,15 @@ pub struct Principal {
 pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>> {
     let rows: Vec<String> = db
         .query_all(
-            "SELECT format('%s %s %s %s %s %s %s %s', a.principal_id, o.kind, o.status, o.path, b.role, p.path, COALESCE(b.bound_by, ''), COALESCE(a.reach, '')) AS found
+            "SELECT format('%s %s %s %s %s %s %s %s %s', a.principal_id, o.kind, o.status, o.path, b.role, p.path, COALESCE(b.bound_by, '-'),
+                 CASE WHEN p.self_administered = 1 AND (b.from_above = 1 OR b.bound_by IS NOT NULL) THEN 1 ELSE 0 END, COALESCE(a.reach, '')) AS found
              FROM access_tokens a
              JOIN organizations o ON o.id = a.organization_id
              JOIN bindings b ON b.principal_id = a.principal_id
              JOIN organizations p ON p.id = b.organization_id
              WHERE a.hash = ?1 AND a.expires_at > ?2
-               AND (a.reach IS NULL OR (p.path >= a.reach AND p.path < substr(a.reach, 1, length(a.reach) - 1) || '/'))",
+               AND (a.reach IS NULL OR (p.path >= a.reach AND p.path < substr(a.reach, 1, length(a.reach) - 1) || '/'
+                   AND (p.self_administered = 0 OR p.path = a.reach OR a.reach NOT LIKE '%.%.')))",
             params![hash, now],
             |row| row.take(),
         )
@@ -65,7 +67,8 @@ fn read(row: &str) -> Option<(Principal, Binding)> {
     let (kind, status, path) = (word()?.parse().ok()?, word()?.parse().ok()?, OrganizationPath::stored(word()?.to_owned()));
     let home = Place { id: path.id()?, path, kind, status };
     let role = word()?.parse().ok()?;
-    let binding = Binding { role, path: OrganizationPath::stored(word()?.to_owned()), bound: !word()?.is_empty() };
+    let path = OrganizationPath::stored(word()?.to_owned());
+    let binding = Binding { role, path, bound: word()? != "-", overruled: word()? == "1" };
     let reach = word()?;
     let reach = (!reach.is_empty()).then(|| OrganizationPath::stored(reach.to_owned()));
     Some((Principal { id, home, bindings: Vec::new(), reach }, binding))
@@ -87,22 +90,32 @@ pub async fn place(db: &Db, id: Id<id::Organization>) -> Result<Option<Place>> {
     db.query_opt("SELECT id, path, kind, status FROM organizations WHERE id = ?1", params![id], read_place).await
 }
 
-/// An organization that a caller names as the one to act in, and the caller's acting session there that is open at `now`, if
-/// there is one. The caller's bindings decide whether it may act there, with or without one.
+/// A customer's answer to whoever comes from above.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Admittance {
+    /// The caller's acting session there that is open.
+    pub session: Option<Id<id::ActingSession>>,
+    /// Whether the customer lets nobody act in it.
+    pub refused: bool,
+}
+
+/// An organization that a caller names as the one to act in, and how it stands there at `now`. The caller's bindings decide whether it
+/// may act there.
 pub async fn place_to_act(
     db: &Db,
     id: Id<id::Organization>,
     principal: PrincipalId,
     now: Instant,
-) -> Result<Option<(Place, Option<Id<id::ActingSession>>)>> {
+) -> Result<Option<(Place, Admittance)>> {
     db.query_opt(
         // The first condition on the status is that of the index, for SQLite does not conclude it from the second.
-        "SELECT o.id, o.path, o.kind, o.status, s.id FROM organizations o
+        "SELECT o.id, o.path, o.kind, o.status, s.id, CASE WHEN p.policy = 'REFUSE' THEN 1 ELSE 0 END FROM organizations o
+         LEFT JOIN acting_policies p ON p.organization_id = o.id
          LEFT JOIN acting_sessions s ON s.principal_id = ?2 AND s.organization_id = o.id
              AND s.status IN ('PENDING', 'OPEN') AND s.status = 'OPEN' AND s.expires_at > ?3
          WHERE o.id = ?1",
         params![id, principal, now],
-        |row| Ok((read_place(row)?, row.take()?)),
+        |row| Ok((read_place(row)?, Admittance { session: row.take()?, refused: row.take::<i64>()? != 0 })),
     )
     .await
 }
@@ -138,20 +151,24 @@ pub async fn exchange(
         tx.query_opt(sql, values, |row| Ok((row.take()?, row.take()?, row.take()?))).await?;
     let Some((principal, home, end)) = found else { return Ok(None) };
     let expires_at = end.map_or(expires_at, |end| end.min(expires_at));
-    insert(tx, access_token_hash, principal, home, None, expires_at).await?;
+    insert(tx, access_token_hash, principal, home, None, now, expires_at).await?;
     Ok(Some(expires_at))
 }
 
 /// Keeps an access token of a principal, at home in an organization, until `expires_at`; of a person who signed in, with
-/// the hash of the session, beyond whose reach it opens nothing.
+/// the hash of the session, beyond whose reach it opens nothing; and they are noted as seen at `now`.
 pub async fn insert(
     tx: &Tx<'_>,
     hash: &str,
     principal: PrincipalId,
     home: Id<id::Organization>,
     session_hash: Option<&str>,
+    now: Instant,
     expires_at: Instant,
 ) -> Result<()> {
+    if session_hash.is_some() {
+        tx.exec("UPDATE people SET seen_at = ?2 WHERE id = ?1", params![principal, now]).await?;
+    }
     tx.exec(
         "INSERT INTO access_tokens (hash, principal_id, organization_id, session_hash, expires_at, reach)
          VALUES (?1, ?2, ?3, ?4, ?5, (SELECT s.reach FROM sessions s WHERE s.hash = ?4))",

@@ -82,7 +82,7 @@ async fn promote(tx: &Tx<'_>, vouched: Person, now: Instant) -> Result<Person> {
 pub async fn merge(tx: &Tx<'_>, vouched: &Person, owner: &Person, now: Instant) -> Result<()> {
     let (from, to) = (vouched.id, owner.id);
     for (table, who, others) in [
-        ("bindings", "principal_id", "role, organization_id, bound_by"),
+        ("bindings", "principal_id", "role, organization_id, bound_by, from_above"),
         ("member_service_roles", "person_id", "organization_id, service_role_id"),
         ("access_levels", "person_id", "organization_id, service_id, level, version, updated_at"),
     ] {

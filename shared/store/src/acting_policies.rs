@@ -1,6 +1,6 @@
 //! Whether a customer lets others act in it.
 
-use crate::{Db, Row, Tx, organizations::Organization, params, set_anew};
+use crate::{Db, Row, Tx, customers_word::Word, organizations::Organization, params, set_anew};
 use domain::{
     Error, Id, Instant, JsonSchema, Result,
     acting::{ActingPolicy as Policy, DEFAULT_POLICY},
@@ -34,10 +34,11 @@ pub async fn find(db: &Db, customer: &Organization) -> Result<ActingPolicy> {
     Ok(set.unwrap_or(ActingPolicy { organization_id: customer.id, policy: DEFAULT_POLICY, updated_at: None, version: 0 }))
 }
 
-/// Sets the policy of a customer, if what is there is still `version`; anything else is stale.
+/// Sets the policy of the customer that the caller has a say in, if what is there is still `version`; anything else is stale.
 pub async fn replace(
     tx: &Tx<'_>,
     customer: &Organization,
+    word: &Word,
     version: Option<i64>,
     policy: Policy,
     now: Instant,
@@ -51,7 +52,7 @@ pub async fn replace(
          ON CONFLICT (organization_id) DO UPDATE SET policy = excluded.policy, version = acting_policies.version + 1,
              updated_at = excluded.updated_at
          RETURNING organization_id, policy, updated_at, version",
-        params![customer.id, policy, now],
+        params![word.organization(), policy, now],
         read,
     )
     .await?

@@ -1,6 +1,6 @@
 //! What customers want to be asked about before it is begun.
 
-use crate::{Db, Row, Tx, params, set_anew};
+use crate::{Db, Row, Tx, customers_word::Word, params, set_anew};
 use domain::{
     Error, Id, Instant, JsonSchema, Result,
     approval::{ApprovalRule, LAPSE_DAYS},
@@ -40,15 +40,17 @@ pub async fn find(db: &Db, customer: Id<id::Organization>) -> Result<ApprovalPol
     Ok(db.query_opt(sql, params![customer], read).await?.unwrap_or(none))
 }
 
-/// Sets the policy of a customer, if what is there is still at `version`; anything else is stale. What is pending stays so.
+/// Sets the policy of the customer that the caller has a say in, if what is there is still at `version`; anything else is stale. What
+/// is pending stays so.
 pub async fn replace(
     tx: &Tx<'_>,
-    customer: Id<id::Organization>,
+    word: &Word,
     version: Option<i64>,
     rules: &str,
     lapse_days: u32,
     now: Instant,
 ) -> Result<ApprovalPolicy> {
+    let customer = word.organization();
     let current = find(tx, customer).await?;
     if version.is_some_and(|version| version != current.version) {
         return Err(set_anew());

@@ -1,19 +1,30 @@
 //! Who has which role where: of people, API tokens and apps alike.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, Value, params,
+    Db, Row, Scope, Stored, Tx, Value,
+    customers_word::{self, Word},
+    params,
     value::{batches, numbers},
 };
 use domain::{Id, Instant, OrganizationPath, PrincipalId, Result, Role, id, role::Binding};
 
-/// Gives a principal roles in an organization, which the caller has found within its scope. What it has already stays.
-pub async fn insert(tx: &Tx<'_>, principal: PrincipalId, roles: &[Role], organization: Id<id::Organization>) -> Result<()> {
+/// Gives a principal roles in the organization that the giver has a say in. What it has already stays.
+pub async fn insert(tx: &Tx<'_>, principal: PrincipalId, roles: &[Role], word: &Word) -> Result<()> {
+    word.check_still(tx).await?;
+    // A customer's first administrator is its own, by whomever they were named.
+    let own = |role: &Role| matches!(principal, PrincipalId::Person(_)) && role.speaks_for_customer();
     for role in roles {
         tx.exec(
-            "INSERT INTO bindings (principal_id, role, organization_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![principal, role, organization],
+            // Given once more by the organization itself, it is from above no longer.
+            "INSERT INTO bindings (principal_id, role, organization_id, from_above) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (principal_id, role, organization_id) DO UPDATE SET from_above = excluded.from_above
+             WHERE bindings.from_above > excluded.from_above",
+            params![principal, role, word.organization(), u32::from(word.is_from_above() && !own(role))],
         )
         .await?;
+    }
+    if roles.iter().any(own) {
+        customers_word::taken_up(tx, word.organization()).await?;
     }
     Ok(())
 }
@@ -127,19 +138,30 @@ pub async fn bound(db: &Db, principal: PrincipalId, by: Id<id::Organization>) ->
 /// All that a principal has, as long as it is good: nothing of a person who was disabled, or of a token or an app that has ended.
 /// What somebody set going and others complete rests on this.
 pub async fn of(db: &Db, principal: PrincipalId, now: Instant) -> Result<Vec<Binding>> {
+    opened(db, principal, None, now).await
+}
+
+/// The same, of what a session with this reach opens: the organization at the path and those below. A customer that has an administrator
+/// of its own is opened by itself and by the operator, and by no identity provider of anybody between them.
+pub async fn opened(db: &Db, principal: PrincipalId, reach: Option<&OrganizationPath>, now: Instant) -> Result<Vec<Binding>> {
     let read = |row: &mut Row| {
         let by: Option<Id<id::Organization>> = row.take()?;
-        Ok(Binding { bound: by.is_some(), role: row.take()?, path: row.take::<OrganizationPath>()? })
+        let (role, path): (_, OrganizationPath) = (row.take()?, row.take()?);
+        Ok(Binding { bound: by.is_some(), role, path, overruled: row.take::<i64>()? != 0 })
     };
     db.query_all(
-        "SELECT b.bound_by, b.role, o.path FROM bindings b JOIN organizations o ON o.id = b.organization_id
+        "SELECT b.bound_by, b.role, o.path,
+             CASE WHEN o.self_administered = 1 AND (b.from_above = 1 OR b.bound_by IS NOT NULL) THEN 1 ELSE 0 END
+         FROM bindings b JOIN organizations o ON o.id = b.organization_id
          WHERE b.principal_id = ?1
            AND NOT EXISTS (SELECT 1 FROM people p WHERE p.id = ?1 AND p.status <> 'ACTIVE')
            AND NOT EXISTS (SELECT 1 FROM api_tokens t
                WHERE t.id = ?1 AND (t.revoked_at IS NOT NULL OR (t.expires_at IS NOT NULL AND t.expires_at <= ?2)))
            AND NOT EXISTS (SELECT 1 FROM apps a
-               WHERE a.id = ?1 AND (a.revoked_at IS NOT NULL OR (a.expires_at IS NOT NULL AND a.expires_at <= ?2)))",
-        params![principal, now],
+               WHERE a.id = ?1 AND (a.revoked_at IS NOT NULL OR (a.expires_at IS NOT NULL AND a.expires_at <= ?2)))
+           AND (?3 IS NULL OR (o.path >= ?3 AND o.path < ?4
+               AND (o.self_administered = 0 OR o.path = ?3 OR ?3 NOT LIKE '%.%.')))",
+        params![principal, now, reach.map(OrganizationPath::as_str), reach.map(OrganizationPath::range_end)],
         read,
     )
     .await

@@ -2,7 +2,7 @@
 //!
 //! Both are the same but for how their secret is presented, so each function takes either; the id says which table it is in.
 
-use crate::{Db, Placed, Row, Scope, Tx, access_tokens, bindings, params};
+use crate::{Db, Placed, Row, Scope, Tx, access_tokens, bindings, customers_word::Word, params};
 use domain::{
     Error, Id, Instant, OrganizationPath, PrincipalId, Result, Role, id,
     role::{Authority, Binding},
@@ -103,8 +103,8 @@ pub(crate) fn roles(text: Option<String>) -> Result<Vec<Role>> {
     words.map(|word| word.parse().map_err(|error| Error::unavailable(format!("a binding's role is {error}")))).collect()
 }
 
-/// Issues a credential and binds its roles in its home organization, which the caller has found within its scope.
-pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<()> {
+/// Issues a credential of the organization that whoever issues it has a say in, and binds its roles there.
+pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str, word: &Word) -> Result<()> {
     tx.exec(
         &format!(
             "INSERT INTO {} (id, organization_id, name, hash, owner_id, expires_at, created_at, organization_path)
@@ -113,7 +113,7 @@ pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<
         ),
         params![
             credential.id,
-            credential.organization_id,
+            word.organization(),
             credential.name,
             hash,
             credential.owner_id,
@@ -122,7 +122,7 @@ pub async fn insert(tx: &Tx<'_>, credential: &Credential, hash: &str) -> Result<
         ],
     )
     .await?;
-    bindings::insert(tx, credential.id, &credential.roles, credential.organization_id).await
+    bindings::insert(tx, credential.id, &credential.roles, word).await
 }
 
 /// A page of the credentials of a kind within the scope that were not revoked, in the order of the tree and those of one
@@ -166,10 +166,14 @@ pub async fn name_and_end(db: &Db, id: PrincipalId) -> Result<Option<(String, Op
     .await
 }
 
-/// Gives a credential, which the caller has found within its scope, another secret and, if it is to change, another owner.
-/// What the old secret gave ends at once.
-pub async fn regenerate(tx: &Tx<'_>, id: PrincipalId, hash: &str, owner: Option<PrincipalId>) -> Result<()> {
-    tx.exec(&format!("UPDATE {} SET hash = ?2, owner_id = ?3 WHERE id = ?1", table(id)?), params![id, hash, owner]).await?;
+/// Gives a credential of the organization that the caller has a say in another secret and, if it is to change, another owner.
+/// What the old secret gave ends at once. A customer's own person who does this makes it the customer's.
+pub async fn regenerate(tx: &Tx<'_>, id: PrincipalId, hash: &str, owner: Option<PrincipalId>, word: &Word) -> Result<()> {
+    let sql = format!("UPDATE {} SET hash = ?2, owner_id = ?3 WHERE id = ?1 AND organization_id = ?4", table(id)?);
+    tx.exec(&sql, params![id, hash, owner, word.organization()]).await?;
+    if matches!(owner, Some(PrincipalId::Person(_))) && !word.is_from_above() {
+        tx.exec("UPDATE bindings SET from_above = 0 WHERE principal_id = ?1", params![id]).await?;
+    }
     access_tokens::revoke(tx, id).await
 }
 

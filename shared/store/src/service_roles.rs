@@ -2,7 +2,9 @@
 //! are read without a scope; who has them belongs to an organization.
 
 use crate::{
-    Db, Row, Stored, Tx, params,
+    Db, Row, Stored, Tx,
+    customers_word::Word,
+    params,
     value::{batches, numbers, start},
 };
 use domain::{Error, Id, Instant, JsonSchema, Kind, Result, Text, id};
@@ -235,34 +237,24 @@ pub async fn of_member(db: &Db, organization: Id<id::Organization>, person: Id<i
     .await
 }
 
-/// Gives a member roles in services. What they have already stays.
-pub async fn give(
-    tx: &Tx<'_>,
-    organization: Id<id::Organization>,
-    person: Id<id::Person>,
-    roles: &[Id<id::ServiceRole>],
-) -> Result<()> {
+/// Gives a member of the organization that the giver has a say in roles in services. What they have already stays.
+pub async fn give(tx: &Tx<'_>, word: &Word, person: Id<id::Person>, roles: &[Id<id::ServiceRole>]) -> Result<()> {
     for role in roles {
         tx.exec(
             "INSERT INTO member_service_roles (organization_id, person_id, service_role_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![organization, person, role],
+            params![word.organization(), person, role],
         )
         .await?;
     }
     Ok(())
 }
 
-/// Takes roles in services from a member.
-pub async fn take(
-    tx: &Tx<'_>,
-    organization: Id<id::Organization>,
-    person: Id<id::Person>,
-    roles: &[Id<id::ServiceRole>],
-) -> Result<()> {
+/// Takes roles in services from a member of the organization that the caller has a say in.
+pub async fn take(tx: &Tx<'_>, word: &Word, person: Id<id::Person>, roles: &[Id<id::ServiceRole>]) -> Result<()> {
     for role in roles {
         tx.exec(
             "DELETE FROM member_service_roles WHERE organization_id = ?1 AND person_id = ?2 AND service_role_id = ?3",
-            params![organization, person, role],
+            params![word.organization(), person, role],
         )
         .await?;
     }

@@ -120,8 +120,7 @@ pub async fn home(
     reach: Option<&OrganizationPath>,
     now: Instant,
 ) -> Result<Option<Id<id::Organization>>> {
-    let mut held = bindings::of(db, PrincipalId::Person(person), now).await?;
-    held.retain(|binding| reach.is_none_or(|reach| reach.reaches(&binding.path)));
+    let held = bindings::opened(db, PrincipalId::Person(person), reach, now).await?;
     let default: Option<OrganizationPath> = db
         .query_opt(
             "SELECT o.path FROM people p JOIN organizations o ON o.id = p.default_organization_id WHERE p.id = ?1",

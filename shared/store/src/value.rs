@@ -180,7 +180,7 @@ stored_as_text! {
     [] domain::data_center::DataCenterType; [] domain::data_center::DataCenterStatus; [] domain::data_center::Target;
     [] domain::service_broker::BrokerVerb; [] domain::service_broker::BrokerState;
     [] domain::service_broker::ServiceBindingStatus;
-    [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding;
+    [] domain::invoice::InvoiceStatus; [] domain::invoice::Rounding; [] domain::recovery::RecoveryStatus;
 }
 
 /// Parameters in the order of their numbers: `params![id, now]` are `?1` and `?2`.

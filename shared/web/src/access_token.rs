@@ -130,7 +130,7 @@ pub async fn begin_session(
     }
     let expires_at = session_ends.min(hub.now() + access_token_lifetime());
     let hash = secret::hash(&fresh.access);
-    access_tokens::insert(tx, &hash, PrincipalId::Person(person), home, Some(&session_hash), expires_at).await?;
+    access_tokens::insert(tx, &hash, PrincipalId::Person(person), home, Some(&session_hash), hub.now(), expires_at).await?;
     Ok(AccessToken {
         refresh_token: Some(fresh.refresh_token()),
         session_expires_at: Some(session_ends),

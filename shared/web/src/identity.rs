@@ -15,7 +15,7 @@ use domain::{
 use std::{marker::PhantomData, ops::Deref, pin::Pin};
 use store::{
     Scope, TaskReach, access_levels,
-    access_tokens::{self, Place, Principal},
+    access_tokens::{self, Admittance, Place, Principal},
 };
 
 /// A permission as a type.
@@ -129,6 +129,12 @@ impl Identity {
         self.acting.kind == OrganizationKind::Customer && self.is_own(&self.acting.path)
     }
 
+    /// Whether they act in this customer as one of its own, whom nobody from above gave their role there.
+    pub fn speaks_in(&self, customer: Id<id::Organization>) -> bool {
+        let own = |binding: &Binding| binding.path == self.acting.path && !binding.bound && !binding.overruled;
+        self.acting.id == customer && self.acting_session.is_none() && self.principal.bindings.iter().any(own)
+    }
+
     /// Refuses whoever does not act in the customer itself: what it wants to be asked about, and what it says then, is its own business.
     pub fn check_acts_in(&self, customer: Id<id::Organization>) -> Result<()> {
         if self.acting.id == customer {
@@ -236,7 +242,7 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
     })?;
     let named = incoming.headers.get("hub-organization").filter(|header| !header.is_empty());
     let (id, acting) = match named {
-        None => (principal.home.id, Some((principal.home.clone(), None))),
+        None => (principal.home.id, Some((principal.home.clone(), Admittance::default()))),
         Some(header) => {
             let id = std::str::from_utf8(&header)
                 .unwrap_or_default()
@@ -246,7 +252,7 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         }
     };
     // At home too: who was removed there is a stranger there, whatever else they are.
-    let (acting, acting_session) = acting
+    let (acting, admittance) = acting
         .filter(|(place, _)| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
         .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?;
     hub.set_who(principal.id.to_string(), acting.id.to_string());
@@ -257,22 +263,28 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
             "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
         ));
     }
-    let authority = authority(&principal, &acting, acting_session)?;
+    let authority = authority(&principal, &acting, admittance)?;
     let scope = Scope::only(acting.path.clone());
-    Ok(Identity { principal, acting, acting_session, authority, scope })
+    Ok(Identity { principal, acting, acting_session: admittance.session, authority, scope })
 }
 
 /// What a principal may do in an organization: what its roles there and above permit. A customer is another's house: from
 /// above there is a way into it only by a session, and with no more than what [`domain::role::ACTING`] lists. Who was bound to the
-/// customer was let in already.
-fn authority(principal: &Principal, acting: &Place, session: Option<Id<id::ActingSession>>) -> Result<Authority> {
+/// customer needs none, but where it has an administrator of its own and lets nobody act in it, they are not let in either.
+fn authority(principal: &Principal, acting: &Place, admittance: Admittance) -> Result<Authority> {
     if acting.kind != OrganizationKind::Customer {
         return Ok(Authority::of(&principal.bindings, &acting.path));
     }
     let reaching = principal.bindings.iter().filter(|binding| binding.reaches(&acting.path)).cloned();
-    let (own, above): (Vec<_>, Vec<_>) = reaching.partition(|binding| binding.path == acting.path);
+    let (mut own, above): (Vec<_>, Vec<_>) = reaching.partition(|binding| binding.path == acting.path);
+    if admittance.refused {
+        own.retain(|binding| !(binding.bound && binding.overruled));
+        if own.is_empty() && above.is_empty() {
+            return Err(domain::acting::refused());
+        }
+    }
     let inside = Authority::of(&own, &acting.path);
-    match session {
+    match admittance.session {
         Some(_) => Ok(inside.acting(&Authority::of(&above, &acting.path))),
         None if !own.is_empty() => Ok(inside),
         None => Err(Error::new(
