@@ -167,6 +167,13 @@ impl Database {
         }
     }
 
+    /// Waits, after a commit, where the write-ahead log has grown faster than it is checkpointed.
+    pub(super) fn catch_up(&self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.catch_up();
+        }
+    }
+
     /// Closes every connection at once, whoever uses it.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();

@@ -262,7 +262,13 @@ impl State {
         let columns = statement.column_names().map(str::to_owned).collect();
         let mut rows = Vec::new();
         let result = match (commits || is_long) && database.is_shared() {
-            true => apart(|| run(&mut statement, parameters, &mut rows)),
+            true => apart(|| {
+                let result = run(&mut statement, parameters, &mut rows);
+                if commits {
+                    database.catch_up();
+                }
+                result
+            }),
             false => run(&mut statement, parameters, &mut rows),
         };
         drop(statement);
