@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::OnceLock,
     time::{Duration, SystemTime},
@@ -38,6 +39,7 @@ pub struct World {
     pub hub: host::Hub,
     dir: TempDir,
     seed: u64,
+    variables: Vec<(String, String)>,
 }
 
 impl World {
@@ -49,26 +51,33 @@ impl World {
     /// The same, with randomness that comes from `seed`.
     pub async fn with_seed(seed: u64) -> Self {
         let template = template().await;
-        Self::on(seed, |dir| std::fs::write(dir.join("sqlite_db.db"), template).expect("a copy of the database")).await
+        Self::on(seed, &[], |dir| std::fs::write(dir.join("sqlite_db.db"), template).expect("a copy of the database")).await
     }
 
     /// A new hub on an empty directory, which makes its database at the first request.
     pub async fn empty() -> Self {
-        Self::on(1, |_| ()).await
+        Self::on(1, &[], |_| ()).await
     }
 
-    async fn on(seed: u64, prepare: impl FnOnce(&Path)) -> Self {
+    /// A new hub with these variables beside the usual ones.
+    pub async fn with_variables(variables: &[(&str, &str)]) -> Self {
+        let template = template().await;
+        Self::on(1, variables, |dir| std::fs::write(dir.join("sqlite_db.db"), template).expect("a copy of the database")).await
+    }
+
+    async fn on(seed: u64, variables: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
         let dir = scratch();
         prepare(dir.path());
-        let hub = start(dir.path(), seed, start_of_tests()).await;
-        Self { hub, dir, seed }
+        let variables: Vec<_> = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let hub = start(dir.path(), seed, start_of_tests(), &variables).await;
+        Self { hub, dir, seed, variables }
     }
 
     /// A new hub in real time, whose peers are real: it may reach the service broker at this URL.
     pub async fn in_real_time(broker: &str) -> Self {
         let dir = scratch();
         let hub = builder(dir.path()).variable("service_broker", broker).start().await.expect("the hub starts");
-        Self { hub, dir, seed: 0 }
+        Self { hub, dir, seed: 0, variables: Vec::new() }
     }
 
     /// The hub's data.
@@ -82,7 +91,7 @@ impl World {
         self.hub.kill();
         // Another seed: a real process would not draw the same random numbers after a restart either.
         self.seed += 1000;
-        self.hub = start(self.dir.path(), self.seed, now).await;
+        self.hub = start(self.dir.path(), self.seed, now, &self.variables).await;
     }
 
     /// A look into the database from outside.
@@ -372,8 +381,9 @@ async fn template() -> &'static [u8] {
     TEMPLATE.get_or_init(|| bytes)
 }
 
-async fn start(dir: &Path, seed: u64, now: SystemTime) -> host::Hub {
-    builder(dir).simulated(seed, now).start().await.expect("the hub starts")
+async fn start(dir: &Path, seed: u64, now: SystemTime, variables: &[(String, String)]) -> host::Hub {
+    let builder = variables.iter().fold(builder(dir), |builder, (name, value)| builder.variable(name, value));
+    builder.simulated(seed, now).start().await.expect("the hub starts")
 }
 
 fn builder(dir: &Path) -> host::Builder {
@@ -433,11 +443,19 @@ pub struct Call<'w> {
     world: &'w World,
     request: http::request::Builder,
     body: Bytes,
+    client: SocketAddr,
 }
 
 impl<'w> Call<'w> {
     fn new(world: &'w World, method: Method, path: &str) -> Self {
-        Self { world, request: Request::builder().method(method).uri(path), body: Bytes::new() }
+        let client = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { world, request: Request::builder().method(method).uri(path), body: Bytes::new(), client }
+    }
+
+    /// Sends it from a client at this address.
+    pub fn from_address(self, address: &str) -> Self {
+        let client = SocketAddr::new(address.parse().expect("an address"), 4711);
+        Self { client, ..self }
     }
 
     /// Sends it as this actor.
@@ -485,7 +503,7 @@ impl<'w> Call<'w> {
     /// Sends it to a hub that may be killed meanwhile.
     pub async fn try_send(self) -> Result<Answer, host::RequestError> {
         let request = self.request.body(self.body).expect("a request");
-        self.world.hub.request(request).await.map(Answer)
+        self.world.hub.request_from(self.client, request).await.map(Answer)
     }
 }
 

@@ -46,8 +46,8 @@ pub(crate) struct App {
 pub(crate) enum Client<'a> {
     /// A part of the hub itself: for what it asks there is always a place.
     Inside,
-    /// This process, in the place of a client.
-    Process,
+    /// This process, in the place of a client at this address.
+    Process(SocketAddr),
     /// A client on a socket.
     Socket { visit: &'a Arc<Visit>, stream: &'a Stream, address: SocketAddr },
 }
@@ -56,7 +56,7 @@ impl<'a> Client<'a> {
     fn visit(self) -> Option<&'a Arc<Visit>> {
         match self {
             Self::Socket { visit, .. } => Some(visit),
-            Self::Inside | Self::Process => None,
+            Self::Inside | Self::Process(_) => None,
         }
     }
 
@@ -64,14 +64,14 @@ impl<'a> Client<'a> {
     async fn gone(self) {
         match self {
             Self::Socket { stream, .. } => stream.closed().await,
-            Self::Inside | Self::Process => std::future::pending().await,
+            Self::Inside | Self::Process(_) => std::future::pending().await,
         }
     }
 
     fn address(self) -> SocketAddr {
         match self {
-            Self::Socket { address, .. } => address,
-            Self::Inside | Self::Process => SocketAddr::from(([127, 0, 0, 1], 0)),
+            Self::Socket { address, .. } | Self::Process(address) => address,
+            Self::Inside => SocketAddr::from(([127, 0, 0, 1], 0)),
         }
     }
 }

@@ -298,11 +298,19 @@ impl Hub {
     ///
     /// # Errors
     /// When there is no answer at all: the hub was killed, or the answer broke off.
-    pub async fn request(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, RequestError> {
+    pub async fn request(&self, request: Request<Bytes>) -> Result<Response<Bytes>, RequestError> {
+        self.request_from(SocketAddr::from(([127, 0, 0, 1], 0)), request).await
+    }
+
+    /// The same from a client at this address.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn request_from(&self, client: SocketAddr, mut request: Request<Bytes>) -> Result<Response<Bytes>, RequestError> {
         if request.uri().host().is_none() && !request.headers().contains_key(header::HOST) {
             request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
         }
-        let answer = async { Ok(self.app.public(request.map(full), Client::Process).await) };
+        let answer = async { Ok(self.app.public(request.map(full), Client::Process(client)).await) };
         self.alive(answer).await
     }
 

@@ -3,4 +3,5 @@
 mod child;
 mod customers_word;
 mod prehijack;
+mod sign_ins;
 mod sockets;

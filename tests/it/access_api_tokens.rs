@@ -233,6 +233,47 @@ fn a_token_gets_itself_a_new_secret() {
     });
 }
 
+/// The old secret may have leaked, and whoever had it may have made something that outlives it.
+#[test]
+fn a_new_secret_ends_all_that_the_old_one_issued() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let child = world.actor(&shop.admin, &shop.provider, "PROVIDER_ADMINISTRATOR").await;
+        let app = json!({ "name": "x", "organizationId": shop.provider, "roles": ["PROVIDER_BILLING_USER"] });
+        let app = world.post("/v1/apps", app).by(&child).send().await;
+        app.expect(201);
+        let grandchild = world.actor(&child, &shop.provider, "PROVIDER_BILLING_USER").await;
+        let elsewhere = world.actor(&shop.operator, &shop.provider, "PROVIDER_BILLING_USER").await;
+        let id = world.get("/v1/me").by(&shop.admin).send().await.text("/principalId");
+        let again = world.post(&format!("/v1/api-tokens/{id}/regenerate"), json!({})).by(&shop.operator).send().await;
+        let admin = world.sign_in(&again.expect(200).text("/apiToken"), &shop.provider).await;
+        for ended in [&shop.admin, &child, &grandchild] {
+            world.get("/v1/me").by(ended).send().await.expect_problem(401, "access_token_invalid");
+            exchange(&world, &ended.api_token).await.expect_problem(401, "api_token_invalid");
+        }
+        world.get(app.header("location")).by(&admin).send().await.expect_problem(404, "app_not_found");
+        world.get("/v1/me").by(&elsewhere).send().await.expect(200);
+        // An app's secret is no other matter.
+        let app = json!({ "name": "x", "organizationId": shop.provider, "roles": ["PROVIDER_ADMINISTRATOR"] });
+        let app = world.post("/v1/apps", app).by(&admin).send().await;
+        let form =
+            format!("grant_type=client_credentials&client_id={}&client_secret={}", app.text("/id"), app.text("/clientSecret"));
+        let issued =
+            world.call(http::Method::POST, "/v1/oauth/token").body("application/x-www-form-urlencoded", form).send().await;
+        let by = tests::Actor {
+            access_token: issued.expect(200).text("/access_token"),
+            api_token: String::new(),
+            organization: shop.provider.clone(),
+        };
+        let child = world.actor(&by, &shop.provider, "PROVIDER_BILLING_USER").await;
+        world.post(&format!("{}/regenerate", app.header("location")), json!({})).by(&admin).send().await.expect(200);
+        for ended in [&by, &child] {
+            world.get("/v1/me").by(ended).send().await.expect_problem(401, "access_token_invalid");
+        }
+    });
+}
+
 #[test]
 fn what_a_token_owns_ends_with_it_however_far_down() {
     simulated(|| async {

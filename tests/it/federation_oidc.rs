@@ -325,15 +325,22 @@ fn an_identity_provider_that_misbehaves_keeps_nobody_waiting_for_long() {
             metadata(json!({ "authorization_endpoint": null })),
         ] {
             idp.set(|state| drop(state.modes.insert(discovery, mode)));
-            let before = world.hub.clock().now();
+            let (before, asked) = (world.hub.clock().now(), idp.asked(discovery));
             try_begin(&world, &provider).await.expect_problem(503, "identity_provider_unavailable");
             assert!(world.hub.clock().now().duration_since(before).unwrap() <= Duration::from_secs(11));
+            // Who comes next does not wait for it again.
+            let refused = try_begin(&world, &provider).await;
+            refused.expect_problem(503, "identity_provider_unavailable");
+            assert!((1..=61).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+            assert_eq!(idp.asked(discovery), asked + 1);
+            wait(&world, 61).await;
         }
         idp.set(|state| state.modes.clear());
         for path in ["/token", "/keys"] {
             for mode in [Mode::Hangs, Mode::Answers(500, String::new()), Mode::Answers(200, "garbage".into())] {
                 idp.set(|state| drop(state.modes.insert(path, mode)));
                 sign_in(&world, &idp, &provider, json!({})).await.expect_problem(503, "identity_provider_unavailable");
+                wait(&world, 61).await;
             }
             idp.set(|state| state.modes.clear());
         }
@@ -479,5 +486,151 @@ fn an_identity_provider_above_a_customer_that_decides_for_itself_does_not_open_i
         // The operator's is the hub's.
         let ada = as_email(&at_operator, "ada@example.com").await.expect(201).text("/accessToken");
         assert_eq!(world.get("/v1/me").bearer(&ada).send().await.text("/organizationId"), shop.customer);
+    });
+}
+
+/// A second identity provider, which is malicious or was taken over: it sends the browser on to the first, and has the code of the
+/// first sent to its own token endpoint.
+#[test]
+fn the_answer_of_one_identity_provider_is_not_taken_for_that_of_another() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, honest) = served(&world).await;
+        let stolen = std::sync::Arc::new(std::sync::Mutex::new(0));
+        let count = stolen.clone();
+        let says = std::sync::Arc::new(std::sync::Mutex::new(true));
+        let supported = says.clone();
+        world.hub.outbound("evil.example.com", move |request| {
+            let discovery = json!({
+                "issuer": "https://evil.example.com", "authorization_endpoint": "https://evil.example.com/authorize",
+                "token_endpoint": "https://evil.example.com/token", "jwks_uri": "https://evil.example.com/keys",
+                "authorization_response_iss_parameter_supported": *supported.lock().unwrap(),
+            });
+            if request.uri().path() == "/token" {
+                *count.lock().unwrap() += 1;
+            }
+            let answer = http::Response::builder().status(200).body(bytes::Bytes::from(discovery.to_string())).unwrap();
+            async move { answer }
+        });
+        let issuer = json!({ "issuer": "https://evil.example.com" });
+        let evil = trust(&world, &shop.operator, &shop.provider, issuer).await;
+        // Begun at the one, answered by the other: `iss` tells, and so does its absence.
+        for iss in [Some(ISSUER), None, Some("https://evil.example.com/")] {
+            let begun = begin(&world, &evil).await;
+            let mut body = callback_body(&begun);
+            body["iss"] = json!(iss);
+            body["redirectUri"] = json!(CALLBACK);
+            world.post("/v1/sign-in/oidc/callback", body).send().await.expect_problem(401, "sender_unknown");
+        }
+        // One that says that it does not say has an address of its own, and the browser came back to another.
+        *says.lock().unwrap() = false;
+        wait(&world, 3601).await;
+        try_begin(&world, &evil).await.expect_problem(422, "invalid_request");
+        let own = |provider: &str| format!("https://console.example.com/signed-in/{provider}");
+        let body = json!({ "identityProviderId": evil, "redirectUri": own(&evil) });
+        for came_back_to in [Some(own(&honest)), None] {
+            let begun = world.post("/v1/sign-in/oidc", body.clone()).send().await;
+            let mut callback =
+                json!({ "code": "x", "state": begun.expect(201).text("/state"), "signInSecret": begun.text("/signInSecret") });
+            if let Some(uri) = came_back_to {
+                callback["redirectUri"] = json!(uri);
+            }
+            world.post("/v1/sign-in/oidc/callback", callback).send().await.expect_problem(401, "sender_unknown");
+        }
+        assert_eq!(*stolen.lock().unwrap(), 0);
+        // An honest one that says nothing is used with its own address.
+        idp.set(|state| state.discovery["authorization_response_iss_parameter_supported"] = json!(false));
+        let body = json!({ "identityProviderId": honest, "redirectUri": own(&honest) });
+        let begun = world.post("/v1/sign-in/oidc", body).send().await;
+        let begun = Begun {
+            url: begun.expect(201).text("/authorizationUrl"),
+            state: begun.text("/state"),
+            secret: begun.text("/signInSecret"),
+        };
+        idp.set(|state| state.claims = claims(&world, &begun));
+        let callback = json!({ "code": "x", "state": begun.state, "signInSecret": begun.secret, "redirectUri": own(&honest) });
+        world.post("/v1/sign-in/oidc/callback", callback).send().await.expect(201);
+    });
+}
+
+#[test]
+fn a_key_that_is_none_and_times_with_fractions_stop_nobody() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (_, idp, provider) = served(&world).await;
+        // What other software of the issuer uses, and a key of another kind by the same name.
+        idp.set(|state| {
+            state.keys = vec![
+                json!({ "kid": "one" }),
+                json!({ "kty": 7, "kid": ["one"] }),
+                json!("key"),
+                json!({ "kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "AA" }),
+                ec_jwk("one"),
+                rsa_jwk(2048, "one"),
+            ];
+        });
+        let now = world.hub.clock().now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let fractions = json!({ "exp": now + 300.75, "iat": now - 0.25, "nbf": now - 1.5 });
+        sign_in(&world, &idp, &provider, fractions).await.expect(201);
+    });
+}
+
+#[test]
+fn a_provider_that_does_not_say_what_it_verified_speaks_for_named_domains_alone() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, strict) = served(&world).await;
+        let silent = json!({ "email_verified": null });
+        sign_in(&world, &idp, &strict, silent.clone()).await.expect_problem(401, "id_token_refused");
+        let path = format!("/v1/identity-providers/{strict}");
+        let edit = async |patch: Value| world.patch(&path, patch).by(&shop.operator).header("if-match", "*").send().await;
+        edit(json!({ "assumeEmailVerified": true })).await.expect_problem(422, "invalid_request");
+        let edited = edit(json!({ "assumeEmailVerified": true, "emailDomains": ["example.com"] })).await;
+        assert_eq!(edited.expect(200).at("/assumeEmailVerified"), json!(true));
+        edit(json!({ "emailDomains": [] })).await.expect_problem(422, "invalid_request");
+        let session = sign_in(&world, &idp, &strict, silent.clone()).await;
+        // What it says counts, and so does the domain.
+        sign_in(&world, &idp, &strict, json!({ "email_verified": false })).await.expect_problem(401, "id_token_refused");
+        world.somebody("ada@other.example", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
+        let foreign = json!({ "email_verified": null, "email": "ada@other.example", "sub": "other" });
+        sign_in(&world, &idp, &strict, foreign).await.expect_problem(401, "id_token_refused");
+        // An edit that takes it away ends what rested on it; one that adds a domain does not.
+        let me = |session: &tests::Answer| world.get("/v1/me").bearer(&session.text("/accessToken")).send();
+        edit(json!({ "emailDomains": ["example.com", "other.example"], "name": "Renamed" })).await.expect(200);
+        me(&session).await.expect(200);
+        edit(json!({ "assumeEmailVerified": false })).await.expect(200);
+        me(&session).await.expect_problem(401, "access_token_invalid");
+        let refresh = json!({ "refreshToken": session.text("/refreshToken") });
+        world.post("/v1/access-tokens", refresh).send().await.expect_problem(401, "refresh_token_invalid");
+        let body = json!({ "assumeEmailVerified": true });
+        let refused = trust_answer(&world, &shop.operator, &shop.provider, body).await;
+        refused.expect_problem(422, "invalid_request");
+        assert_eq!(refused.at("/errors/0/pointer"), "/assumeEmailVerified");
+    });
+}
+
+#[test]
+fn a_session_goes_on_only_while_its_provider_would_still_vouch_for_it() {
+    simulated(|| async {
+        let world = World::new().await;
+        let (shop, idp, provider) = served(&world).await;
+        let rival = world.organization(&shop.operator, "PROVIDER", "Adatum", None).await;
+        let session = sign_in(&world, &idp, &provider, json!({})).await;
+        let refresh = async |answer: &tests::Answer| {
+            world.post("/v1/access-tokens", json!({ "refreshToken": answer.text("/refreshToken") })).send().await
+        };
+        // A role that the provider cannot vouch for: the session does not open it, now or when it is refreshed.
+        let sql = "INSERT INTO bindings (principal_id, role, organization_id) SELECT id, 'PROVIDER_ADMINISTRATOR', ?1 FROM people WHERE email = ?2";
+        world.database().execute(sql, (&rival, EMAIL)).unwrap();
+        let there = |answer: &tests::Answer| world.get("/v1/me").bearer(&answer.text("/accessToken")).acting_in(&rival).send();
+        there(&session).await.expect_problem(404, "organization_not_found");
+        let session = refresh(&session).await;
+        world.get("/v1/me").bearer(&session.expect(201).text("/accessToken")).send().await.expect(200);
+        there(&session).await.expect_problem(404, "organization_not_found");
+        // It serves another organization now.
+        world.database().execute("UPDATE identity_providers SET organization_id = ?1", [&rival]).unwrap();
+        refresh(&session).await.expect_problem(401, "refresh_token_invalid");
+        world.get("/v1/me").bearer(&session.text("/accessToken")).send().await.expect_problem(401, "access_token_invalid");
+        assert_eq!(sessions(&world), 0);
     });
 }

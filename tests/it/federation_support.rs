@@ -126,6 +126,7 @@ impl Idp {
                 "token_endpoint": format!("{ISSUER}/token"),
                 "jwks_uri": format!("{ISSUER}/keys"),
                 "response_types_supported": ["code"],
+                "authorization_response_iss_parameter_supported": true,
             }),
             keys: vec![rsa_jwk(2048, "one")],
             header: json!({ "alg": "RS256", "kid": "one", "typ": "JWT" }),
@@ -203,14 +204,18 @@ pub fn claims(world: &World, begun: &Begun) -> Value {
 
 /// Has the operator trust the identity provider for an organization; gives the id.
 pub async fn trust(world: &World, operator: &Actor, organization: &str, more: Value) -> String {
+    trust_answer(world, operator, organization, more).await.expect(201).text("/id")
+}
+
+/// The same, with whatever is answered.
+pub async fn trust_answer(world: &World, operator: &Actor, organization: &str, more: Value) -> Answer {
     let mut body = json!({
         "name": "Example", "organizationId": organization, "issuer": ISSUER, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET,
     });
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
-    let added = world.post("/v1/identity-providers", body).by(operator).send().await;
-    added.expect(201).text("/id")
+    world.post("/v1/identity-providers", body).by(operator).send().await
 }
 
 /// A sign-in that has begun.
@@ -242,7 +247,7 @@ pub async fn begin(world: &World, provider: &str) -> Begun {
 }
 
 pub fn callback_body(begun: &Begun) -> Value {
-    json!({ "code": "a code", "state": begun.state, "signInSecret": begun.secret })
+    json!({ "code": "a code", "state": begun.state, "signInSecret": begun.secret, "iss": ISSUER })
 }
 
 pub async fn callback(world: &World, begun: &Begun) -> Answer {

@@ -61,6 +61,7 @@ mod service_brokers_brokers;
 mod service_brokers_instances;
 mod service_brokers_support;
 mod sign_in_identity_providers;
+mod sign_in_lock_out;
 mod sign_in_password;
 mod store_dialect;
 mod store_lists;

@@ -18,6 +18,7 @@ use crate::hub::{Hub, Launch};
 use crate::load::{self, Load, Sample};
 use crate::provisioning_load::{self, Crowd, Tasks};
 use crate::secrets::Secrets;
+use crate::sign_in_load::{self, People};
 use crate::usage_load::{self, UsageLoad};
 use crate::{artifacts, calendar, shell, spin};
 
@@ -58,6 +59,8 @@ enum Target {
 
 /// The connections of the main rows.
 const MANY: u32 = 32;
+/// How many people sign in at once.
+const SIGN_INS: usize = 50;
 /// The health of the component that has `/v1/roles`: it opens the database too, and looks nobody up.
 const ROLES_HEALTH: &str = "/health/roles";
 
@@ -168,6 +171,9 @@ struct Measured {
     identity: Pair,
     /// What a sync of the disk takes, in milliseconds.
     sync: f64,
+    /// While many sign in, against the same without them; and how many did, a second.
+    beside_sign_ins: Pair,
+    sign_ins: f64,
     tasks: Tasks,
     usage: UsageLoad,
     crowd: Crowd,
@@ -199,8 +205,12 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     let unidentified = Load { name: "unidentified", url: format!("{}{ROLES_HEALTH}", ground.hub.base), token: None, ..read };
     let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, ..read };
 
-    let mut samples: [Vec<Sample>; 11] = Default::default();
+    shell::step("a person who signs in", || sign_in_load::prepare(&ground, &token, organization))?;
+    let me = Load { name: "me", url: format!("{}/v1/me", ground.hub.base), ..read };
+
+    let mut samples: [Vec<Sample>; 13] = Default::default();
     let mut syncs = Vec::new();
+    let mut sign_ins = Vec::new();
     for round in 0..effort.rounds {
         shell::step(&format!("round {} of {}", round + 1, effort.rounds), || {
             let name = round.to_string();
@@ -219,6 +229,10 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
             samples[8].push(write(true).run(folder, MANY, seconds, &name)?);
             samples[9].push(unidentified.run(folder, MANY, seconds, &name)?);
             samples[10].push(identified.run(folder, MANY, seconds, &name)?);
+            samples[11].push(me.run(folder, 1, seconds, &name)?);
+            let people = People::start(&ground.hub.base, SIGN_INS);
+            samples[12].push(me.run(folder, 1, seconds, &name)?);
+            sign_ins.push(people.signed_in() as f64 / f64::from(seconds));
             Ok(())
         })?;
     }
@@ -245,6 +259,8 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
         keyed: pair(8, 7),
         identity: pair(10, 9),
         sync: load::middle(syncs),
+        beside_sign_ins: pair(12, 11),
+        sign_ins: load::middle(sign_ins),
         tasks,
         usage,
         crowd,
@@ -353,6 +369,15 @@ impl Measured {
             figure: 100.0 * (1.0 - ratio.per_second),
             unit: "%",
             target: None,
+        });
+        let Pair { ours, against, ratio } = &self.beside_sign_ins;
+        rows.push(Row {
+            name: format!("authenticated read beside {SIGN_INS} sign-ins: p99"),
+            ours: format!("{:.2} ms, {:.0} sign-ins/s", ours.p99, self.sign_ins),
+            against: format!("without {:.2} ms", against.p99),
+            figure: ratio.p99,
+            unit: "x",
+            target: Some(Target::AtMost(4.0)),
         });
         rows.push(absolute("tasks of 3 steps through builtin, asked for by 32 conn", self.tasks.per_second, "/s", None));
         rows.push(absolute("request to the end of the first step, idle: p50", self.tasks.first_step, "ms", None));

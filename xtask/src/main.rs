@@ -17,6 +17,7 @@ mod postgres;
 mod provisioning_load;
 mod secrets;
 mod shell;
+mod sign_in_load;
 mod spin;
 mod test;
 mod toolchain;

@@ -98,7 +98,11 @@ fn flow(
     if parameter("state") != begun["state"].as_str() {
         bail!("the state came back as another: {location}");
     }
-    let callback = json!({ "code": parameter("code"), "state": parameter("state"), "signInSecret": begun["signInSecret"] });
+    let issuer_said = parameter("iss").map(|iss| iss.replace("%3A", ":").replace("%2F", "/"));
+    let callback = json!({
+        "code": parameter("code"), "state": parameter("state"), "iss": issuer_said, "redirectUri": REDIRECT,
+        "signInSecret": begun["signInSecret"],
+    });
     let answer = client.send(&Call::post("/v1/sign-in/oidc/callback").json(callback.to_string()))?;
     let signed = provider.line()?;
     algorithms.insert(signed["signed"].as_str().context("it says how it signed")?.to_owned());

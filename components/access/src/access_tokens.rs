@@ -1,6 +1,6 @@
 //! `/v1/access-tokens`
 
-use domain::{Error, JsonSchema, Kind, Result, Text, audit::AuditResult};
+use domain::{Error, Instant, JsonSchema, Kind, Result, Text, audit::AuditResult};
 use serde::Deserialize;
 use store::{
     access_tokens,
@@ -8,7 +8,7 @@ use store::{
 };
 use web::{
     AccessToken, Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, access_token_lifetime, begin_session,
-    note_sign_in, permit, refresh_token_halves, secret,
+    note_sign_in, permit, refresh_token_halves, secret, variable,
 };
 
 /// The credential to exchange: one of the two.
@@ -17,7 +17,7 @@ use web::{
 pub struct Exchange {
     /// An API token: `hubpt_…`.
     api_token: Option<Text<1, 200>>,
-    /// The newest refresh token of a person who signed in: `hubrt_…`.
+    /// The newest refresh token of a person who signed in: `hubrt_…`. Within ten seconds it gets the same answer again.
     refresh_token: Option<Text<1, 200>>,
 }
 
@@ -58,11 +58,19 @@ async fn refresh(hub: &Hub, refresh_token: &str) -> Result<Issued> {
     let (shared, own) = refresh_token_halves(refresh_token).ok_or_else(unknown)?;
     let (hash, refresh_hash) = (secret::hash(shared), secret::hash(own));
     let fresh = NewTokens::new(Some(shared));
+    // Who reads the database, and has the data key too, cannot open it without the token.
+    let key = secret::key(&variable("data_key").await?, "refresh", &[refresh_token]);
     let outcome = hub
         .db()
         .await?
         .in_transaction(async |tx| match sessions::refresh(tx, &hash, &refresh_hash, &fresh.own_hash(), hub.now()).await? {
-            Refreshed::Replaced(person, ends) => begin_session(hub, tx, person, &fresh, Proof::Refresh(ends)).await.map(Ok),
+            Refreshed::Lapsed => Ok(Err(Refreshed::Lapsed)),
+            Refreshed::Replaced(person, ends) => {
+                let token = begin_session(hub, tx, person, &fresh, Proof::Refresh(ends)).await?;
+                sessions::keep_answer(tx, &hash, &seal(&key, &token, hub.now())?).await?;
+                Ok(Ok(token))
+            }
+            Refreshed::Again(kept) => open(&key, &kept).map(Ok),
             Refreshed::UsedBefore(person) => {
                 // Once a session, for it ends with this.
                 note_sign_in(hub, tx, person, "sessions.refresh", AuditResult::Failure).await?;
@@ -80,8 +88,33 @@ async fn refresh(hub: &Hub, refresh_token: &str) -> Result<Issued> {
     }
 }
 
+/// What has to be known of an answer to give it again, sealed.
+fn seal(key: &[u8; 32], token: &AccessToken, now: Instant) -> Result<String> {
+    let ends = token.session_expires_at.map(|at| at.timestamp_millis());
+    let kept: Kept = (
+        token.access_token.clone(),
+        token.refresh_token.clone(),
+        now.timestamp_millis(),
+        token.expires_at.timestamp_millis(),
+        ends,
+    );
+    secret::seal(key, &serde_json::to_vec(&kept).map_err(|error| Error::unavailable(error.to_string()))?)
+}
+
+/// The access token, the next refresh token; when they were given, until when the one is good, and until when the session.
+type Kept = (String, Option<String>, i64, i64, Option<i64>);
+
+/// The answer that was sealed.
+fn open(key: &[u8; 32], sealed: &str) -> Result<AccessToken> {
+    let (access_token, refresh_token, now, expires_at, ends): Kept =
+        serde_json::from_slice(&secret::open(key, sealed)?).map_err(|error| Error::unavailable(error.to_string()))?;
+    let at = |millis| Instant::from_timestamp_millis(millis).unwrap_or_default();
+    let token = AccessToken::new(access_token, at(now), at(expires_at));
+    Ok(AccessToken { refresh_token, session_expires_at: ends.map(at), ..token })
+}
+
 /// Signs out: ends the access token that the request came with, and the session it is of.
-pub async fn end(hub: Hub, caller: Caller<permit::Anybody>, Presented(hash): Presented) -> Result<Sent<NoContent>> {
+pub async fn end(hub: Hub, caller: Caller<permit::Oneself>, Presented(hash): Presented) -> Result<Sent<NoContent>> {
     hub.write(&caller, async |tx| {
         if let Some(session) = access_tokens::end(tx, &hash).await? {
             sessions::end(tx, &session).await?;

@@ -73,7 +73,8 @@ fn refuse_above_own(authority: &Authority, roles: &[Role]) -> Result<()> {
     roles.iter().try_for_each(|role| authority.check(*role, false))
 }
 
-/// Gives a credential another secret. Who has it then may do what the credential may, so they must be permitted that
+/// Gives a credential another secret, and ends what the old one gave: its access tokens, and the credentials and invitations that it
+/// issued, for the secret may have leaked. Who has it then may do what the credential may, so they must be permitted that
 /// already; and a person who has it owns it. (A credential does not become an owner this way: two could own each other, and
 /// then nobody would stand behind them.)
 pub async fn regenerate(hub: &Hub, caller: &Identity, tx: &Tx<'_>, id: PrincipalId, hash: &str) -> Result<Credential> {
@@ -85,8 +86,11 @@ pub async fn regenerate(hub: &Hub, caller: &Identity, tx: &Tx<'_>, id: Principal
         person @ PrincipalId::Person(_) => Some(person),
         _ => credential.owner_id,
     };
-    credentials::regenerate(tx, id, hash, owner, &word).await?;
+    let revoked = credentials::regenerate(tx, id, hash, owner, &word, hub.now()).await?;
     hub.concerns(organization.id);
+    if revoked > 0 {
+        hub.audit("revokedCredentials", &revoked.to_string());
+    }
     credentials::find(tx, &caller.scope(), id).await
 }
 

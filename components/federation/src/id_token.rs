@@ -8,6 +8,7 @@ use domain::oidc::Claims;
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier};
 use rsa_verify::{Hash, Key, verifies};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::ops::RangeInclusive;
 
@@ -15,7 +16,7 @@ use std::ops::RangeInclusive;
 const TOKEN_MAX: usize = 16 * 1024;
 /// The sizes of RSA moduli that are taken, in bytes: 2048 to 4096 bits.
 const RSA_SIZES: RangeInclusive<usize> = 256..=512;
-/// The most keys that an issuer may have.
+/// The most keys of an issuer that are kept.
 const KEYS_MAX: usize = 64;
 
 /// A key as an issuer shows it, as far as it is looked at.
@@ -47,10 +48,17 @@ pub struct Jwks {
 }
 
 impl Jwks {
-    /// The keys in an issuer's answer. Those that cannot be used here stay: a later token may still name one, and is then
-    /// refused by name.
+    /// The keys in an issuer's answer. What cannot be read as a key here, such as one without `kty`, is left out: it is nothing to
+    /// those that can (RFC 7517, 5). Keys of other algorithms stay: a later token may name one, and is then refused by name.
     pub fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(body).ok().filter(|jwks| jwks.keys.len() <= KEYS_MAX)
+        #[derive(Deserialize)]
+        struct Shown<'b> {
+            #[serde(borrow)]
+            keys: Vec<&'b RawValue>,
+        }
+        let shown: Shown<'_> = serde_json::from_slice(body).ok()?;
+        let keys = shown.keys.iter().filter_map(|key| serde_json::from_str(key.get()).ok()).take(KEYS_MAX);
+        Some(Self { keys: keys.collect() })
     }
 }
 
@@ -92,9 +100,12 @@ pub fn claims(token: &str, jwks: &Jwks) -> Result<Claims, Refusal> {
         Some(kid) => key.kid.as_ref() == Some(kid),
         None => key.kty == kty,
     };
-    let mut meant = jwks.keys.iter().filter(is_meant).filter(|key| key.purpose.as_deref().is_none_or(|purpose| purpose == "sig"));
-    let key = meant.next().ok_or(Refusal::UnknownKey)?;
-    if header.kid.is_none() && meant.next().is_some() {
+    let meant = jwks.keys.iter().filter(is_meant).filter(|key| key.purpose.as_deref().is_none_or(|purpose| purpose == "sig"));
+    let mut meant: Vec<&Jwk> = meant.collect();
+    // Keys of several kinds may have one name (RFC 7517, 4.5).
+    meant.sort_by_key(|key| key.kty != kty);
+    let key = *meant.first().ok_or(Refusal::UnknownKey)?;
+    if header.kid.is_none() && meant.len() > 1 {
         return Err(Wrong("it does not say which of several keys signed it"));
     }
     if key.kty != kty || key.alg.as_ref().is_some_and(|alg| *alg != header.alg) {

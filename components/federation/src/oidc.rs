@@ -35,7 +35,9 @@ const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 pub struct OidcSignIn {
     /// At which identity provider.
     identity_provider_id: Id<id::IdentityProvider>,
-    /// Where it is to send the browser back to: an address of yours that it knows the hub by.
+    /// Where it is to send the browser back to: an address of yours that it knows the hub by. Of a provider that does not say in its
+    /// answers which one it is (RFC 9207), one that has the provider's id as a part of its path or query, and that no other provider
+    /// knows.
     redirect_uri: Url,
 }
 
@@ -84,7 +86,9 @@ async fn kept_key(state: &str, sign_in_secret: &str) -> Result<[u8; 32]> {
 /// Takes no Idempotency-Key, since nobody is known yet; to begin twice does no harm.
 pub async fn begin(hub: Hub, Body(wanted): Body<OidcSignIn>) -> Result<BegunOidcSignIn> {
     let provider = identity_providers::trusted(hub.db().await?, wanted.identity_provider_id, hub.now()).await?;
+    trust::check_answers(&provider, hub.now())?;
     let metadata = trust::metadata(&hub, &provider).await?;
+    check_redirect_uri(&wanted.redirect_uri, &provider, &metadata)?;
     let (state, sign_in_secret) = (secret::new(""), secret::new("hubsi_"));
     let kept = Kept { nonce: secret::new(""), code_verifier: secret::new(""), redirect_uri: wanted.redirect_uri.to_string() };
     let json = serde_json::to_vec(&kept).map_err(|error| Error::unavailable(error.to_string()))?;
@@ -112,6 +116,21 @@ pub async fn begin(hub: Hub, Body(wanted): Body<OidcSignIn>) -> Result<BegunOidc
     Ok(BegunOidcSignIn { authorization_url, state, sign_in_secret, expires_at })
 }
 
+/// Where two providers send the browser to one address, and do not say who sends it, a malicious one can have the code of the other
+/// sent to itself (RFC 9700, 4.4).
+fn check_redirect_uri(uri: &Url, provider: &Trusted, metadata: &Metadata) -> Result<()> {
+    let id = provider.id.to_string();
+    match metadata.authorization_response_iss_parameter_supported || uri.has_word(&id) {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "/redirectUri",
+            format!(
+                "is not this identity provider's alone, and the provider does not say in its answers which one it is (RFC 9207); register and send an address with its id in the path or query, such as https://console.example.com/signed-in/{id}"
+            ),
+        )),
+    }
+}
+
 fn form(pairs: &[(&str, &str)]) -> Result<String> {
     serde_urlencoded::to_string(pairs).map_err(|error| Error::unavailable(error.to_string()))
 }
@@ -124,8 +143,34 @@ pub struct OidcCallback {
     code: Text<1, 4096>,
     /// The parameter `state`.
     state: Text<1, 200>,
+    /// The parameter `iss`, where there is one.
+    iss: Option<Text<1, 1000>>,
+    /// The address that the browser came back to, without what the identity provider added to it: take it from the browser. Needed
+    /// where there is no `iss`.
+    redirect_uri: Option<Url>,
     /// What the sign-in was begun with.
     sign_in_secret: Text<1, 200>,
+}
+
+impl OidcCallback {
+    /// Refuses the answer of another identity provider than the one at which the sign-in was begun.
+    fn check_sender(&self, provider: &Trusted, metadata: &Metadata, kept: &Kept) -> Result<()> {
+        let is_own = match (&self.iss, &self.redirect_uri) {
+            (Some(iss), _) => **iss == *provider.issuer,
+            (None, _) if metadata.authorization_response_iss_parameter_supported => false,
+            (None, Some(uri)) => uri.as_str() == kept.redirect_uri,
+            (None, None) => {
+                return Err(refused("sender_unknown", "Send iss, or where the identity provider sends none, redirectUri."));
+            }
+        };
+        match is_own {
+            true => Ok(()),
+            false => Err(refused(
+                "sender_unknown",
+                "The browser does not come from the identity provider at which this sign-in was begun, or iss is missing.",
+            )),
+        }
+    }
 }
 
 /// The sign-in is over with this, however it ends: nobody gets to try twice.
@@ -139,10 +184,19 @@ pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Is
     let kept = secret::open(&key, &sealed).map_err(|_| unknown())?;
     let kept: Kept = serde_json::from_slice(&kept).map_err(|error| Error::unavailable(error.to_string()))?;
     let provider = identity_providers::trusted(hub.db().await?, provider, hub.now()).await?;
+    trust::check_answers(&provider, hub.now())?;
     let metadata = trust::metadata(&hub, &provider).await?;
-    let id_token = exchange(&provider, &metadata, &callback.code, &kept).await?;
-    let expected = Expected { issuer: &provider.issuer, client_id: &provider.client_id, nonce: &kept.nonce, now: hub.now() };
-    let subject = verified(&hub, &provider, &metadata, &id_token).await?.check(&expected).map_err(refused_token)?;
+    callback.check_sender(&provider, &metadata, &kept)?;
+    let id_token = exchange(&hub, &provider, &metadata, &callback.code, &kept).await?;
+    let claims = verified(&hub, &provider, &metadata, &id_token).await?;
+    let expected = Expected {
+        issuer: &provider.issuer,
+        client_id: &provider.client_id,
+        nonce: &kept.nonce,
+        assumed_domains: if provider.assumes_email_verified { &provider.email_domains } else { "" },
+        now: hub.now(),
+    };
+    let subject = claims.check(&expected).map_err(refused_token)?;
     let tokens = NewTokens::new(None);
     let token = hub
         .db()
@@ -167,7 +221,7 @@ fn refused_token(why: &str) -> Error {
 }
 
 /// The ID token for a code (RFC 6749, 4.1.3).
-async fn exchange(provider: &Trusted, metadata: &Metadata, code: &str, kept: &Kept) -> Result<String> {
+async fn exchange(hub: &Hub, provider: &Trusted, metadata: &Metadata, code: &str, kept: &Kept) -> Result<String> {
     let mut pairs = vec![
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -198,7 +252,9 @@ async fn exchange(provider: &Trusted, metadata: &Metadata, code: &str, kept: &Ke
         }
     };
     let url = metadata.token_endpoint.as_str();
-    let (status, body) = ask(url, Some((form(&pairs)?, authorization))).await?;
+    // Whatever it answers is an answer: a code that somebody made up must not make it pass for one that fails.
+    let answered = ask(url, Some((form(&pairs)?, authorization))).await;
+    let (status, body) = trust::asked(hub, provider, answered).await?;
     #[derive(Deserialize)]
     struct Tokens {
         id_token: String,

@@ -10,12 +10,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
 const LIMIT: u64 = 256 * 1024;
 
+/// The stable code of a [`fault`].
+pub const UNAVAILABLE: &str = "identity_provider_unavailable";
+
 /// It did not answer, or not what it must: nobody can sign in there just now. What is told the caller says nothing of the
 /// network; the log does.
 pub fn fault(internal: impl Into<String>) -> Error {
     Error::new(
         Kind::Unavailable,
-        "identity_provider_unavailable",
+        UNAVAILABLE,
         "The identity provider does not answer as it should, so nobody can sign in with it just now. Begin again in a moment; if it stays so, tell your administrator.",
     )
     .with_internal(internal)

@@ -3,10 +3,10 @@
 
 use crate::{
     id_token::Jwks,
-    outbound::{ask, fault},
+    outbound::{UNAVAILABLE, ask, fault},
 };
 use chrono::TimeDelta;
-use domain::{Result, oidc::Url};
+use domain::{Error, Instant, Result, oidc::Url};
 use serde::{Deserialize, Serialize};
 use store::identity_providers::{self, Trusted};
 use web::Hub;
@@ -28,6 +28,9 @@ pub struct Metadata {
     jwks_uri: Url,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// Whether it says in its answers by way of the browser which one it is (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
 }
 
 impl Metadata {
@@ -39,11 +42,39 @@ impl Metadata {
     }
 }
 
+/// What comes of asking an identity provider something. One that fails is left alone for a while, so that nobody waits for what the
+/// one before has waited for in vain.
+pub async fn asked<T>(hub: &Hub, provider: &Trusted, outcome: Result<T>) -> Result<T> {
+    let failed = outcome.as_ref().is_err_and(|error| error.code == UNAVAILABLE);
+    let refused = outcome.is_err() && !failed;
+    if failed || (provider.failures > 0 && !refused) {
+        let db = hub.db().await?;
+        db.in_transaction(async |tx| identity_providers::note_answer(tx, provider.id, failed, hub.present()).await).await?;
+    }
+    outcome
+}
+
+/// Refuses a provider that failed a moment ago.
+pub fn check_answers(provider: &Trusted, now: Instant) -> Result<()> {
+    match provider.paused_until {
+        Some(until) if until > now => {
+            let seconds = u32::try_from((until - now).num_seconds() + 1).unwrap_or(u32::MAX);
+            Err(Error { retry_after: Some(seconds), ..fault("it failed a moment ago and is left alone") })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Its metadata: as kept, or fetched now.
 pub async fn metadata(hub: &Hub, provider: &Trusted) -> Result<Metadata> {
     if let Some(kept) = &provider.metadata {
         return serde_json::from_str(kept).map_err(|error| fault(format!("kept metadata: {error}")));
     }
+    let fetched = fetched_metadata(hub, provider).await;
+    asked(hub, provider, fetched).await
+}
+
+async fn fetched_metadata(hub: &Hub, provider: &Trusted) -> Result<Metadata> {
     let url = format!("{}/.well-known/openid-configuration", provider.issuer.trim_end_matches('/'));
     let (status, body) = ask(&url, None).await?;
     let metadata: Metadata = match status {
@@ -73,11 +104,11 @@ pub async fn fetched_keys(hub: &Hub, provider: &Trusted, metadata: &Metadata) ->
         return Ok(None);
     }
     let url = metadata.jwks_uri.as_str();
-    let (status, body) = ask(url, None).await?;
-    let keys = match status {
-        200 => Jwks::read(&body).ok_or_else(|| fault(format!("{url}: no set of keys, or too many")))?,
-        other => return Err(fault(format!("{url}: {other}"))),
-    };
+    let shown = ask(url, None).await.and_then(|(status, body)| match status {
+        200 => Jwks::read(&body).ok_or_else(|| fault(format!("{url}: no set of keys"))),
+        other => Err(fault(format!("{url}: {other}"))),
+    });
+    let keys = asked(hub, provider, shown).await?;
     let kept = serde_json::to_string(&keys).map_err(|error| fault(error.to_string()))?;
     let until = hub.now() + BELIEVED;
     db.in_transaction(async |tx| identity_providers::keep_keys(tx, provider.id, &kept, until).await).await?;

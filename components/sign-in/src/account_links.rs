@@ -4,8 +4,9 @@
 //! nobody has confirmed to be the address owner's.
 
 use crate::{
-    argon2id,
-    password::{email_hash, salt},
+    argon2id, device,
+    hashing::Turn,
+    password::{context, salt_among, texts},
 };
 use chrono::TimeDelta;
 use domain::{
@@ -22,8 +23,11 @@ use store::{
     mailbox, passwords,
     people::{self, Person},
     sessions,
+    sign_in_attempts::{self, Counters},
 };
-use web::{Answer, Body, Caller, Hub, Identity, Letter, Mailbox, NoContent, Reply, Sent, note_sign_in, permit, secret};
+use web::{
+    Answer, Body, Caller, Hub, Identity, Letter, Mailbox, NoContent, Reply, RequestSource, Sent, note_sign_in, permit, secret,
+};
 
 /// For how long a link is good: an administrator has to get it to the person.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -129,7 +133,7 @@ fn sees_link(caller: &Identity, person: &Person, bindings: &[Binding]) -> bool {
 pub struct Redemption {
     /// The secret of the link: `hubal_…`.
     account_link: Text<1, 200>,
-    /// The password that is to be: 12 to 128 characters of any kind, and not the mail address.
+    /// The password that is to be: 12 to 128 characters of any kind, and none that attackers try first.
     password: Password<PASSWORD_MIN>,
 }
 
@@ -158,31 +162,40 @@ impl web::Describe for PasswordSet {
     }
 }
 
-/// Ends all sessions of the person: one of them may be why there is a new password. With the link from the mail the person shows
-/// that the mail address is theirs, which ends what others may have set up in its name.
-pub async fn redeem(hub: Hub, Body(redemption): Body<Redemption>) -> Result<PasswordSet> {
+/// Ends all sessions of the person, and makes their known devices strangers: one of them may be why there is a new password. With the
+/// link from the mail the person shows that the mail address is theirs, which ends what others may have set up in its name.
+pub async fn redeem(hub: Hub, RequestSource(source): RequestSource, Body(redemption): Body<Redemption>) -> Result<PasswordSet> {
     let link = secret::hash(&redemption.account_link);
     // Before the password is hashed, which is work that nobody gets for an unknown link.
     let person = account_links::find(hub.db().await?, &link, hub.now()).await?.ok_or_else(invalid)?;
-    let email = people::find(hub.db().await?, person).await?.email;
-    check_password(redemption.password.as_str(), &email, "/password")?;
-    let hash = argon2id::hash(redemption.password.as_str(), &salt(&hub, &email).await?)?;
-    hub.db()
+    let person = people::find(hub.db().await?, person).await?;
+    let context = context(&hub, &person).await?;
+    check_password(redemption.password.as_str(), &person.email, &texts(&context), "/password")?;
+    let salt = salt_among(&passwords::accounts(hub.db().await?, &person.email).await?);
+    let own = device::counters(&hub, &person.email, &mut Vec::new(), None, source).await?.own;
+    let turn = Turn::take(&hub, &Counters::default()).await?;
+    let hash = argon2id::hash(redemption.password.as_str(), &salt);
+    let outcome = hub
+        .db()
         .await?
         .in_transaction(async |tx| {
-            let (person, confirms) = account_links::take(tx, &link, hub.now()).await?.ok_or_else(invalid)?;
+            turn.leave(tx).await?;
+            let hash = hash.clone()?;
+            let taken = account_links::take(tx, &link, hub.now()).await?;
+            let Some((person, confirms)) = taken else { return Ok(Err(invalid())) };
             let mut person = people::find(tx, person).await?;
             mailbox::delete(tx, &person.id.to_string()).await?;
             if confirms {
                 person = accounts::confirm_account(tx, person, hub.now()).await?;
             }
             passwords::set(tx, person.id, &hash, hub.now()).await?;
-            if person.vouched_by.is_none() {
-                passwords::succeeded(tx, &email_hash(&email)).await?;
+            // The owner's own failures before they asked for the link.
+            if let (Some(own), None) = (&own, person.vouched_by) {
+                sign_in_attempts::forget(tx, own).await?;
             }
             sessions::end_others(tx, person.id, None).await?;
-            note_sign_in(&hub, tx, person.id, "account_links.redeem", AuditResult::Success).await
+            note_sign_in(&hub, tx, person.id, "account_links.redeem", AuditResult::Success).await.map(Ok)
         })
         .await?;
-    Ok(PasswordSet)
+    outcome.map(|()| PasswordSet)
 }

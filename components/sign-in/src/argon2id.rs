@@ -1,7 +1,7 @@
 //! Hashing passwords with Argon2id (RFC 9106), in the PHC string format.
 //!
-//! A hash takes 19 MiB while it is computed. It is computed in one piece, without waiting for anything, and an instance runs
-//! one piece at a time: however many sign in at once, each instance holds those 19 MiB once, and keeps them for the next.
+//! A hash takes 19 MiB while it is computed, which the instance then keeps for the next. It is computed in one piece, without
+//! waiting for anything; who computes waits for a turn first (`hashing`), so that few instances hold those 19 MiB.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};

@@ -29,6 +29,9 @@ pub struct NewIdentityProvider {
     scopes: Option<List<Text<1, 80>, 20>>,
     /// The domains of mail addresses that it may vouch for; all, when left out.
     email_domains: Option<List<Text<1, 253>, 50>>,
+    /// Whether addresses in these domains count as verified where its ID tokens have no `email_verified`, as those of Microsoft Entra
+    /// ID. Only with `emailDomains`, and only for an issuer that gives addresses in them to their owners alone. False, when left out.
+    assume_email_verified: Option<bool>,
 }
 
 /// What is edited; what is left out stays.
@@ -45,6 +48,19 @@ pub struct IdentityProviderPatch {
     scopes: Option<List<Text<1, 80>, 20>>,
     /// The domains of mail addresses that it may vouch for; all, when empty.
     email_domains: Option<List<Text<1, 253>, 50>>,
+    /// Whether addresses in these domains count as verified where its ID tokens do not say.
+    assume_email_verified: Option<bool>,
+}
+
+/// Who may say of any address at all that it is verified without saying so could sign in as anybody.
+fn check_assumption(assume_email_verified: bool, email_domains: &[String]) -> Result<()> {
+    match assume_email_verified && email_domains.is_empty() {
+        true => Err(Error::invalid(
+            "/assumeEmailVerified",
+            "needs emailDomains: name the domains in which the provider gives addresses to their owners alone",
+        )),
+        false => Ok(()),
+    }
 }
 
 async fn sealed(client_secret: Option<&str>, id: Id<id::IdentityProvider>) -> Result<Option<String>> {
@@ -89,6 +105,8 @@ pub async fn create(
     }
     let id = hub.id();
     let (scopes, email_domains) = (scopes(new.scopes.as_deref())?, email_domains(new.email_domains.as_deref())?);
+    let assume_email_verified = new.assume_email_verified.unwrap_or_default();
+    check_assumption(assume_email_verified, &email_domains)?;
     let client_secret = sealed(new.client_secret.as_deref(), id).await?;
     hub.write(&caller, async |tx| {
         let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
@@ -101,6 +119,7 @@ pub async fn create(
             has_client_secret: client_secret.is_some(),
             scopes: scopes.clone(),
             email_domains: email_domains.clone(),
+            assume_email_verified,
             created_at: hub.now(),
             updated_at: hub.now(),
             version: 1,
@@ -145,9 +164,11 @@ pub async fn edit(
         client_secret: sealed(patch.client_secret.as_deref(), id).await?,
         scopes: patch.scopes.map(|given| scopes(Some(&given))).transpose()?.map(|all| all.join(" ")),
         email_domains: patch.email_domains.map(|given| email_domains(Some(&given))).transpose()?.map(|all| all.join(" ")),
+        assume_email_verified: patch.assume_email_verified,
     };
     hub.write(&caller, async |tx| {
         let provider = identity_providers::update(tx, &caller.scope(), id, condition.version, &patch, hub.now()).await?;
+        check_assumption(provider.assume_email_verified, &provider.email_domains)?;
         hub.concerns(provider.organization_id);
         Ok(Edited { version: provider.version, value: provider })
     })

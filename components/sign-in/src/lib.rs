@@ -2,6 +2,8 @@
 
 mod account_links;
 mod argon2id;
+mod device;
+mod hashing;
 mod identity_providers;
 mod password;
 

@@ -1,20 +1,23 @@
 //! `/v1/sign-in/password`
 
-use crate::argon2id;
+use crate::{argon2id, device, hashing::Turn};
 use domain::{
-    Error, Id, Instant, JsonSchema, Kind, PrincipalId, Result,
+    Error, Id, JsonSchema, Kind, PrincipalId, Result, Text,
     audit::AuditResult,
     id,
     person::Email,
-    sign_in::{PASSWORD_MIN, Password, check_password, is_noted, wait_after},
+    sign_in::{PASSWORD_MIN, Password, check_password, is_noted},
 };
 use serde::Deserialize;
 use store::{
-    Tx, access_tokens,
-    passwords::{self, Account, Attempt},
-    people, sessions,
+    Tx, access_tokens, memberships,
+    passwords::{self, Account},
+    people::{self, Person},
+    sessions, sign_in_attempts,
 };
-use web::{Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, begin_session, note_sign_in, permit, secret};
+use web::{
+    Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, RequestSource, Sent, begin_session, note_sign_in, permit,
+};
 
 /// Who signs in.
 #[derive(Deserialize, JsonSchema)]
@@ -26,35 +29,8 @@ pub struct PasswordSignIn {
     password: Password<1>,
     /// The organization whose account is meant, where organizations have made several with this address and the same password.
     organization_id: Option<Id<id::Organization>>,
-}
-
-/// What is stored of a mail address to which somebody tried to sign in.
-pub fn email_hash(email: &Email) -> String {
-    secret::hash(email.as_str())
-}
-
-/// Counts the attempt, or refuses it for now: how many have failed in a row if it does. Of an address that nobody has this says
-/// just the same.
-async fn count_attempt(hub: &Hub, email: &Email) -> Result<i64> {
-    let hash = email_hash(email);
-    let counted = hub.db().await?.in_transaction(async |tx| passwords::attempt(tx, &hash, hub.now()).await).await?;
-    let until = match counted {
-        Attempt::Judged(failures) => return Ok(failures),
-        Attempt::Locked(until) => until,
-    };
-    let seconds = seconds_until(until, hub.now());
-    Err(Error::too_many(
-        "too_many_attempts",
-        format!(
-            "There were too many attempts with wrong passwords. Wait {seconds} seconds, or ask an administrator for a link to set a new password."
-        ),
-        seconds,
-    ))
-}
-
-/// Whole seconds, rounded up: to come back any earlier would be too early.
-fn seconds_until(until: Instant, now: Instant) -> u32 {
-    u32::try_from(((until - now).num_milliseconds().max(1) + 999) / 1000).unwrap_or(u32::MAX)
+    /// The `deviceToken` of an earlier sign-in to this account on this device: what others try at the account then holds nobody back.
+    device_token: Option<Text<1, 400>>,
 }
 
 fn wrong() -> Error {
@@ -66,80 +42,91 @@ fn wrong() -> Error {
 }
 
 /// The salt that hashes of passwords of a mail address share.
-pub async fn salt(hub: &Hub, email: &Email) -> Result<[u8; argon2id::SALT]> {
-    let accounts = passwords::accounts(hub.db().await?, email).await?;
+pub fn salt_among(accounts: &[Account]) -> [u8; argon2id::SALT] {
     let known = accounts.iter().find_map(|account| argon2id::salt_of(account.hash.as_deref()?));
-    Ok(known.unwrap_or_else(argon2id::new_salt))
+    known.unwrap_or_else(argon2id::new_salt)
 }
 
-/// Which of the accounts with one address a password is of.
-#[derive(Clone, Copy)]
-enum Meant {
-    /// The owner's, or one that an organization vouches for: this one's first.
-    Any(Option<Id<id::Organization>>),
-    /// This person's.
-    Only(Id<id::Person>),
-}
-
-/// The account with this address that this is the password of. The attempt is counted before it is judged.
-async fn judge(hub: &Hub, email: &Email, password: &str, meant: Meant) -> Result<Option<Account>> {
-    let failures = count_attempt(hub, email).await?;
-    let mut accounts = passwords::accounts(hub.db().await?, email).await?;
-    match meant {
-        Meant::Any(None) => {}
-        Meant::Any(first) => accounts.sort_by_key(|account| account.vouched_by != first),
-        Meant::Only(person) => accounts.retain(|account| account.person == person),
-    }
+/// The account that this is the password of; and another hash of it, where the stored one is of a form in which passwords are hashed no
+/// longer.
+fn find(password: &Password<1>, accounts: &[Account]) -> Result<Option<(Account, Option<String>)>> {
     let with_hash: Vec<_> = accounts.iter().filter_map(|account| account.hash.as_deref().map(|hash| (account, hash))).collect();
     let hashes: Vec<&str> = with_hash.iter().map(|(_, hash)| *hash).collect();
-    let found = argon2id::find(password, &hashes)?.and_then(|index| with_hash.get(index)).map(|(account, _)| (*account).clone());
-    if found.is_none() && is_noted(failures) {
-        note_failure(hub, email, &accounts, failures).await?;
+    let account = |index: usize| with_hash.get(index).map(|(account, _)| (*account).clone());
+    if let Some(found) = argon2id::find(password.as_str(), &hashes)?.and_then(account) {
+        return Ok(Some((found, None)));
     }
-    Ok(found)
+    let Some(typed) = password.typed() else { return Ok(None) };
+    let Some(found) = argon2id::find(typed, &hashes)?.and_then(account) else { return Ok(None) };
+    let renewed = argon2id::hash(password.as_str(), &salt_among(accounts))?;
+    Ok(Some((found, Some(renewed))))
 }
 
-/// Settles the count of attempts after the right password of this account.
-async fn succeeded(tx: &Tx<'_>, email: &Email, account: &Account, now: Instant) -> Result<()> {
-    match account.vouched_by {
-        Some(_) => passwords::uncount(tx, &email_hash(email), now).await,
-        None => passwords::succeeded(tx, &email_hash(email)).await,
+/// The names of the organizations that a person belongs to, and the person's own: no password is made of them.
+pub async fn context(hub: &Hub, person: &Person) -> Result<Vec<String>> {
+    let organizations = memberships::list(hub.db().await?, PrincipalId::Person(person.id), None, CONTEXT_MAX).await?;
+    let names = organizations.into_iter().map(|membership| membership.display_name);
+    Ok(names.chain([person.display_name.clone()]).collect())
+}
+
+/// The texts of a list, for those who only read them.
+pub fn texts(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+/// How many organizations are looked at for the names.
+const CONTEXT_MAX: u32 = 20;
+
+/// Notes in the audit that somebody gave a wrong password, for each account that can sign in with the address.
+async fn note_failure(hub: &Hub, tx: &Tx<'_>, accounts: &[Account], turn: &Turn) -> Result<()> {
+    let failures = turn.tallies.failures();
+    for account in accounts.iter().filter(|_| is_noted(failures)) {
+        hub.audit("failures", &failures.to_string());
+        note_sign_in(hub, tx, account.person, "passwords.check", AuditResult::Failure).await?;
     }
+    Ok(())
 }
 
-/// Notes in the audit that somebody gave a wrong password, for each account with the address that can sign in, and for how long
-/// nobody can try again.
-async fn note_failure(hub: &Hub, email: &Email, accounts: &[Account], failures: i64) -> Result<()> {
-    let hash = email_hash(email);
-    let wait = wait_after(failures).num_seconds();
-    hub.db()
-        .await?
-        .in_transaction(async |tx| {
-            passwords::touch(tx, &hash).await?;
-            for account in accounts {
-                hub.audit("failuresInARow", &failures.to_string());
-                hub.audit("lockedForSeconds", &wait.to_string());
-                note_sign_in(hub, tx, account.person, "passwords.check", AuditResult::Failure).await?;
-            }
-            Ok(())
-        })
-        .await
-}
-
-/// Takes no Idempotency-Key, since nobody is known yet.
-pub async fn sign_in(hub: Hub, Body(given): Body<PasswordSignIn>) -> Result<Issued> {
-    let account =
-        judge(&hub, &given.email, given.password.as_str(), Meant::Any(given.organization_id)).await?.ok_or_else(wrong)?;
+/// Takes no Idempotency-Key, since nobody is known yet. An address that nobody has is answered like a wrong password, after as much
+/// work.
+pub async fn sign_in(hub: Hub, RequestSource(source): RequestSource, Body(given): Body<PasswordSignIn>) -> Result<Issued> {
+    let mut accounts = passwords::accounts(hub.db().await?, &given.email).await?;
+    let counters = device::counters(&hub, &given.email, &mut accounts, given.device_token.as_deref(), source).await?;
+    if given.organization_id.is_some() {
+        accounts.sort_by_key(|account| account.vouched_by != given.organization_id);
+    }
+    let turn = Turn::take(&hub, &counters).await?;
+    let found = find(&given.password, &accounts);
+    let device_token = match &found {
+        Ok(Some((account, _))) => Some(device::token(&hub, &given.email, account).await?),
+        _ => None,
+    };
     let tokens = NewTokens::new(None);
-    let token = hub
+    let outcome = hub
         .db()
         .await?
         .in_transaction(async |tx| {
-            succeeded(tx, &given.email, &account, hub.now()).await?;
-            begin_session(&hub, tx, account.person, &tokens, Proof::Password).await
+            // Whatever came of it: so a refusal is no error here, which would keep the place taken.
+            turn.leave(tx).await?;
+            let Some((account, renewed)) = found.clone()? else {
+                return note_failure(&hub, tx, &accounts, &turn).await.map(|()| Err(wrong()));
+            };
+            sign_in_attempts::forgive(tx, &counters, account.vouched_by.is_some(), hub.now()).await?;
+            if let (Some(old), Some(renewed)) = (&account.hash, &renewed) {
+                passwords::renew_hash(tx, account.person, old, renewed).await?;
+            }
+            refusal_apart(begin_session(&hub, tx, account.person, &tokens, Proof::Password).await)
         })
         .await?;
-    Ok(Issued(token))
+    outcome.map(|token| Issued(token.with_device(device_token)))
+}
+
+/// A refusal as an outcome, with which what was written is kept; a fault as an error, with which it is not.
+fn refusal_apart<T>(outcome: Result<T>) -> Result<Result<T>> {
+    match outcome {
+        Err(error) if error.kind == Kind::Unavailable => Err(error),
+        outcome => Ok(outcome),
+    }
 }
 
 /// The password that is, and the one that is to be.
@@ -148,13 +135,13 @@ pub async fn sign_in(hub: Hub, Body(given): Body<PasswordSignIn>) -> Result<Issu
 pub struct PasswordChange {
     /// The password that is.
     current_password: Password<1>,
-    /// The password that is to be: 12 to 128 characters of any kind, and not the mail address.
+    /// The password that is to be: 12 to 128 characters of any kind, and none that attackers try first.
     new_password: Password<PASSWORD_MIN>,
 }
 
 pub async fn change(
     hub: Hub,
-    caller: Caller<permit::Anybody>,
+    caller: Caller<permit::Oneself>,
     Presented(presented): Presented,
     Body(change): Body<PasswordChange>,
 ) -> Result<Sent<NoContent>> {
@@ -165,16 +152,33 @@ pub async fn change(
             "Only people have a password. An API token or an app gets a new secret by its regenerate.",
         ));
     };
-    let email = people::find(hub.db().await?, id).await?.email;
-    check_password(change.new_password.as_str(), &email, "/newPassword")?;
-    let judged = judge(&hub, &email, change.current_password.as_str(), Meant::Only(id)).await?;
-    let hash = argon2id::hash(change.new_password.as_str(), &salt(&hub, &email).await?)?;
+    let person = people::find(hub.db().await?, id).await?;
+    let (email, context) = (&person.email, context(&hub, &person).await?);
+    check_password(change.new_password.as_str(), email, &texts(&context), "/newPassword")?;
+    let session = access_tokens::session(hub.db().await?, &presented).await?;
+    // What strangers try at the account does not keep its owner from changing the password.
+    let counters = device::session_counters(session.as_deref().unwrap_or(&presented)).await?;
+    let mut accounts = passwords::accounts(hub.db().await?, email).await?;
+    let salt = salt_among(&accounts);
+    accounts.retain(|account| account.person == id);
+    let turn = Turn::take(&hub, &counters).await?;
+    let found = find(&change.current_password, &accounts);
+    let hash = argon2id::hash(change.new_password.as_str(), &salt);
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            turn.leave(tx).await?;
+            if matches!(found, Ok(None)) { note_failure(&hub, tx, &accounts, &turn).await } else { Ok(()) }
+        })
+        .await?;
+    let (found, hash) = (found?, hash?);
     hub.write(&caller, async |tx| {
         // Here and not above, so that the change sent again with its key gets the first answer.
-        let account = judged.clone().ok_or_else(wrong)?;
-        succeeded(tx, &email, &account, hub.now()).await?;
+        if found.is_none() {
+            return Err(wrong());
+        }
+        sign_in_attempts::forgive(tx, &counters, false, hub.now()).await?;
         passwords::set(tx, id, &hash, hub.now()).await?;
-        let session = access_tokens::session(tx, &presented).await?;
         sessions::end_others(tx, id, session.as_deref()).await?;
         Ok(NoContent)
     })

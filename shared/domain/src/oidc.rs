@@ -1,11 +1,15 @@
 //! OpenID Connect: which addresses an identity provider may have, and what of an ID token must be right beside its signature.
 
 use crate::{Instant, json, person::Email};
+use chrono::TimeDelta;
 use serde::Deserialize;
 use std::{fmt, str::FromStr};
 
 /// By how many seconds the clocks of the hub and of an identity provider may differ.
 const SKEW_S: i64 = 60;
+/// For how long an identity provider is not asked that has just failed; doubled with each failure in a row, up to the longest.
+const PAUSE_S: i64 = 5;
+const LONGEST_PAUSE_S: i64 = 60;
 /// The longest subject (OpenID Connect Core, 2).
 const SUBJECT_MAX: usize = 255;
 
@@ -17,6 +21,12 @@ impl Url {
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it has this word as a part of its path, or as the value of a parameter.
+    pub fn has_word(&self, word: &str) -> bool {
+        let after_host = self.0.splitn(4, '/').nth(3).unwrap_or_default();
+        after_host.split(['/', '?', '&', '=']).any(|part| part == word)
     }
 
     /// Whether it has a query, which an issuer has not.
@@ -88,17 +98,28 @@ pub struct Claims {
     /// Who asked for it.
     pub azp: Option<String>,
     /// Until when it is good, in seconds since 1970.
-    pub exp: i64,
+    pub exp: NumericDate,
     /// When it was made.
-    pub iat: i64,
+    pub iat: NumericDate,
     /// Since when it is good.
-    pub nbf: Option<i64>,
+    pub nbf: Option<NumericDate>,
     /// What the sign-in was begun with.
     pub nonce: Option<String>,
     /// The mail address.
     pub email: Option<String>,
     /// Whether the issuer has seen that it is the subject's.
     pub email_verified: Option<Truth>,
+}
+
+/// Seconds since 1970, of which a token may have fractions (RFC 7519, 2). They are cut off.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct NumericDate(i64);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // A number that is too large becomes the largest.
+        f64::deserialize(from).map(|seconds| Self(seconds.floor() as i64))
+    }
 }
 
 /// One audience or several.
@@ -139,6 +160,8 @@ pub struct Expected<'a> {
     pub client_id: &'a str,
     /// What the sign-in was begun with.
     pub nonce: &'a str,
+    /// The domains of mail addresses that count as verified where the token does not say, separated by spaces.
+    pub assumed_domains: &'a str,
     /// The present instant.
     pub now: Instant,
 }
@@ -153,19 +176,20 @@ impl Claims {
             Audience::Several(several) => several,
         };
         let is_us = |text: &String| text == expected.client_id;
+        let email: Result<Email, _> = self.email.as_deref().unwrap_or_default().parse();
         let verified = match &self.email_verified {
             Some(Truth::Plain(truth)) => *truth,
             Some(Truth::Text(text)) => text == "true",
-            None => false,
+            None => email.as_ref().is_ok_and(|email| expected.assumed_domains.split(' ').any(|domain| domain == email.domain())),
         };
         let checks = [
             (self.iss == expected.issuer, "it is of another issuer"),
             (audiences.iter().any(is_us), "it is for another client"),
             (audiences.len() == 1 || self.azp.is_some(), "it is for several clients and does not say which asked for it"),
             (self.azp.as_ref().is_none_or(is_us), "another client asked for it"),
-            (self.exp > now - SKEW_S, "it has expired"),
-            (self.iat <= now + SKEW_S, "it was made in the future"),
-            (self.nbf.is_none_or(|nbf| nbf <= now + SKEW_S), "it is not good yet"),
+            (self.exp.0 > now - SKEW_S, "it has expired"),
+            (self.iat.0 <= now + SKEW_S, "it was made in the future"),
+            (self.nbf.is_none_or(|nbf| nbf.0 <= now + SKEW_S), "it is not good yet"),
             (self.nonce.as_deref() == Some(expected.nonce), "it is of another sign-in"),
             (!self.sub.is_empty() && self.sub.len() <= SUBJECT_MAX, "its subject is empty or too long"),
             (verified, "it does not say that the mail address was verified"),
@@ -173,9 +197,15 @@ impl Claims {
         if let Some((_, wrong)) = checks.iter().find(|(right, _)| !right) {
             return Err(wrong);
         }
-        let email = self.email.as_deref().unwrap_or_default().parse().map_err(|_| "it has no mail address that can be used")?;
+        let email = email.map_err(|_| "it has no mail address that can be used")?;
         Ok(Subject { subject: self.sub.clone(), email })
     }
+}
+
+/// For how long an identity provider is not asked again that has failed so many times in a row.
+pub fn pause_after(failures: i64) -> TimeDelta {
+    let doublings = (failures - 1).clamp(0, 20);
+    TimeDelta::seconds(LONGEST_PAUSE_S.min(PAUSE_S << doublings))
 }
 
 #[cfg(test)]
@@ -188,7 +218,7 @@ mod tests {
 
     fn expected() -> Expected<'static> {
         let now = Instant::from_timestamp_millis(1000 * NOW).unwrap();
-        Expected { issuer: "https://id.example.com", client_id: "hub", nonce: "n", now }
+        Expected { issuer: "https://id.example.com", client_id: "hub", nonce: "n", assumed_domains: "", now }
     }
 
     fn good() -> Value {
@@ -217,6 +247,8 @@ mod tests {
             json!({ "email_verified": "true" }),
             json!({ "exp": NOW - 59, "iat": NOW + 60, "nbf": NOW + 60 }),
             json!({ "unknown": 1 }),
+            json!({ "exp": NOW as f64 + 0.5, "iat": NOW as f64 - 0.25, "nbf": NOW as f64 - 0.75 }),
+            json!({ "exp": 1e300 }),
         ] {
             assert!(check(good.clone()).is_ok(), "{good}");
         }
@@ -234,6 +266,9 @@ mod tests {
             json!({ "azp": "other" }),
             json!({ "exp": NOW - 60 }),
             json!({ "exp": null }),
+            json!({ "exp": "1795262700" }),
+            json!({ "exp": NOW as f64 - 60.5 }),
+            json!({ "iat": 1e300 }),
             json!({ "iat": NOW + 61 }),
             json!({ "nbf": NOW + 61 }),
             json!({ "nonce": "other" }),
@@ -247,6 +282,47 @@ mod tests {
             json!({ "email": "no address" }),
         ] {
             assert!(check(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_counts_as_verified_where_the_token_does_not_say_in_named_domains_alone() {
+        let check = |change: Value, assumed_domains: &str| {
+            let mut claims = good();
+            change.as_object().unwrap().iter().for_each(|(name, value)| claims[name] = value.clone());
+            serde_json::from_value::<Claims>(claims).unwrap().check(&Expected { assumed_domains, ..expected() })
+        };
+        assert!(check(json!({ "email_verified": null }), "other.example example.com").is_ok());
+        for (change, domains) in [
+            (json!({ "email_verified": null }), "other.example"),
+            (json!({ "email_verified": null }), ""),
+            (json!({ "email_verified": null, "email": "ada@sub.example.com" }), "example.com"),
+            (json!({ "email_verified": null, "email": null }), "example.com"),
+            (json!({ "email_verified": false }), "example.com"),
+            (json!({ "email_verified": "no" }), "example.com"),
+        ] {
+            assert!(check(change.clone(), domains).is_err(), "{change} {domains}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_fails_is_left_alone_for_longer_each_time_up_to_a_minute() {
+        let seconds: Vec<i64> = (1..8).map(|failures| pause_after(failures).num_seconds()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 60, 60, 60]);
+        assert_eq!(pause_after(i64::MAX).num_seconds(), 60);
+    }
+
+    #[test]
+    fn a_word_of_an_address_is_a_whole_part_of_it() {
+        for (url, has) in [
+            ("https://a.example/signed-in/idp_1", true),
+            ("https://a.example/signed-in?at=idp_1", true),
+            ("https://a.example/?x=1&idp=idp_1", true),
+            ("https://a.example/idp_12", false),
+            ("https://idp_1", false),
+            ("https://a.example", false),
+        ] {
+            assert_eq!(Url(url.into()).has_word("idp_1"), has, "{url}");
         }
     }
 

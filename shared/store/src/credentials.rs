@@ -167,14 +167,45 @@ pub async fn name_and_end(db: &Db, id: PrincipalId) -> Result<Option<(String, Op
 }
 
 /// Gives a credential of the organization that the caller has a say in another secret and, if it is to change, another owner.
-/// What the old secret gave ends at once. A customer's own person who does this makes it the customer's.
-pub async fn regenerate(tx: &Tx<'_>, id: PrincipalId, hash: &str, owner: Option<PrincipalId>, word: &Word) -> Result<()> {
+/// All that the old secret gave ends at once: whoever else had it may have made something that would outlive it. Gives how many
+/// credentials that are, beside the access tokens. A customer's own person who does this makes it the customer's.
+pub async fn regenerate(
+    tx: &Tx<'_>,
+    id: PrincipalId,
+    hash: &str,
+    owner: Option<PrincipalId>,
+    word: &Word,
+    now: Instant,
+) -> Result<usize> {
     let sql = format!("UPDATE {} SET hash = ?2, owner_id = ?3 WHERE id = ?1 AND organization_id = ?4", table(id)?);
     tx.exec(&sql, params![id, hash, owner, word.organization()]).await?;
     if matches!(owner, Some(PrincipalId::Person(_))) && !word.is_from_above() {
         tx.exec("UPDATE bindings SET from_above = 0 WHERE principal_id = ?1", params![id]).await?;
     }
-    access_tokens::revoke(tx, id).await
+    access_tokens::revoke(tx, id).await?;
+    // What it has invited to is closed: its secrets were shown to whoever held the old one.
+    tx.exec(
+        "UPDATE member_invitations SET status = 'REVOKED', closed_at = ?2 WHERE invited_by = ?1 AND status = 'PENDING'",
+        params![id, now],
+    )
+    .await?;
+    let mut owners = vec![id];
+    let mut revoked = 0;
+    while let Some(owner) = owners.pop() {
+        for table in [Kind::ApiToken.table(), Kind::App.table()] {
+            let sql = format!(
+                "UPDATE {table} SET revoked_at = ?3 WHERE owner_id = ?1 AND id <> ?2 AND revoked_at IS NULL RETURNING id"
+            );
+            let owned: Vec<PrincipalId> = tx.query_all(&sql, params![owner, id, now], |row| row.take()).await?;
+            for id in &owned {
+                tx.exec("DELETE FROM bindings WHERE principal_id = ?1", params![id]).await?;
+                access_tokens::revoke(tx, *id).await?;
+            }
+            revoked += owned.len();
+            owners.extend(owned);
+        }
+    }
+    Ok(revoked)
 }
 
 /// Revokes a credential within the scope, its access tokens, and what it owns: that permits nothing any more. Gives the

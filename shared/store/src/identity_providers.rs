@@ -1,7 +1,7 @@
 //! Identity providers: the OpenID providers that the hub trusts, and what it has heard from them lately.
 
 use crate::{Db, Row, Scope, Tx, params, sessions, value::start};
-use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, Result, id};
+use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, Result, id, oidc::pause_after};
 use serde::Serialize;
 
 /// An identity provider as it is shown: never its client secret.
@@ -24,6 +24,8 @@ pub struct IdentityProvider {
     pub scopes: Vec<String>,
     /// The domains of mail addresses that it may vouch for; all, when empty.
     pub email_domains: Vec<String>,
+    /// Whether addresses in these domains count as verified where the provider does not say, as with Microsoft Entra ID.
+    pub assume_email_verified: bool,
     /// When it was added.
     pub created_at: Instant,
     /// When it was last edited.
@@ -50,6 +52,12 @@ pub struct Trusted {
     pub scopes: String,
     /// The domains it may vouch for, separated by spaces.
     pub email_domains: String,
+    /// Whether addresses in these domains count as verified where it does not say.
+    pub assumes_email_verified: bool,
+    /// How many times in a row it did not answer as it should, and until when it is left alone for that.
+    pub failures: i64,
+    /// Absent where it answered the last time.
+    pub paused_until: Option<Instant>,
     /// What it says of itself, as it was kept, if that is still believed.
     pub metadata: Option<String>,
     /// Its keys, as they were kept, if they are still believed.
@@ -69,11 +77,13 @@ pub struct Patch {
     pub scopes: Option<String>,
     /// Separated by spaces.
     pub email_domains: Option<String>,
+    /// Whether addresses in these domains count as verified where the provider does not say.
+    pub assume_email_verified: Option<bool>,
 }
 
 const COLUMNS: &str =
     "i.id, i.organization_id, i.name, i.issuer, i.client_id, CASE WHEN i.client_secret IS NULL THEN 0 ELSE 1 END,
-    i.scopes, i.email_domains, i.created_at, i.updated_at, i.version";
+    i.scopes, i.email_domains, i.assume_email_verified, i.created_at, i.updated_at, i.version";
 
 fn words(text: String) -> Vec<String> {
     text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
@@ -89,6 +99,7 @@ fn read(row: &mut Row) -> Result<IdentityProvider> {
         has_client_secret: row.take::<i64>()? != 0,
         scopes: words(row.take()?),
         email_domains: words(row.take()?),
+        assume_email_verified: row.take::<i64>()? != 0,
         created_at: row.take()?,
         updated_at: row.take()?,
         version: row.take()?,
@@ -103,8 +114,8 @@ fn not_found(id: Id<id::IdentityProvider>) -> Error {
 pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Option<&str>) -> Result<()> {
     tx.exec(
         "INSERT INTO identity_providers (id, organization_id, name, issuer, client_id, client_secret, scopes, email_domains,
-             metadata_expires_at, keys_fetched_at, keys_expire_at, version, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 1, ?9, ?9)",
+             metadata_expires_at, keys_fetched_at, keys_expire_at, version, created_at, updated_at, assume_email_verified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 1, ?9, ?9, ?10)",
         params![
             provider.id,
             provider.organization_id,
@@ -114,7 +125,8 @@ pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Opt
             client_secret,
             provider.scopes.join(" "),
             provider.email_domains.join(" "),
-            provider.created_at
+            provider.created_at,
+            i64::from(provider.assume_email_verified)
         ],
     )
     .await
@@ -149,7 +161,8 @@ pub async fn find(db: &Db, scope: &Scope, id: Id<id::IdentityProvider>) -> Resul
     .ok_or_else(|| not_found(id))
 }
 
-/// Edits an identity provider within the scope that is at `version`, or at any.
+/// Edits an identity provider within the scope that is at `version`, or at any. An edit by which it vouches for fewer people ends the
+/// sessions that it vouched for: whoever it still vouches for signs in again.
 pub async fn update(
     tx: &Tx<'_>,
     scope: &Scope,
@@ -169,11 +182,32 @@ pub async fn update(
     tx.exec(
         "UPDATE identity_providers SET name = COALESCE(?2, name), client_id = COALESCE(?3, client_id),
              client_secret = COALESCE(?4, client_secret), scopes = COALESCE(?5, scopes),
-             email_domains = COALESCE(?6, email_domains), version = version + 1, updated_at = ?7 WHERE id = ?1",
-        params![id, patch.name, patch.client_id, patch.client_secret, patch.scopes, patch.email_domains, now],
+             email_domains = COALESCE(?6, email_domains), assume_email_verified = COALESCE(?8, assume_email_verified),
+             failures = 0, paused_until = 0, version = version + 1, updated_at = ?7 WHERE id = ?1",
+        params![
+            id,
+            patch.name,
+            patch.client_id,
+            patch.client_secret,
+            patch.scopes,
+            patch.email_domains,
+            now,
+            patch.assume_email_verified.map(i64::from)
+        ],
     )
     .await?;
-    find(tx, scope, id).await
+    let edited = find(tx, scope, id).await?;
+    if vouches_for_less(&current, &edited) {
+        sessions::end_vouched_for(tx, id).await?;
+    }
+    Ok(edited)
+}
+
+/// Whether there may be sessions of people for whom it vouched before the edit and would not after it.
+fn vouches_for_less(before: &IdentityProvider, after: &IdentityProvider) -> bool {
+    let (old, new) = (&before.email_domains, &after.email_domains);
+    let fewer_domains = !new.is_empty() && (old.is_empty() || !old.iter().all(|domain| new.contains(domain)));
+    fewer_domains || (before.assume_email_verified && !after.assume_email_verified) || before.client_id != after.client_id
 }
 
 /// Removes an identity provider within the scope, the sign-ins under way there, and the sessions that it vouched for: it may be
@@ -201,7 +235,8 @@ pub(crate) async fn delete_all(tx: &Tx<'_>, organization: Id<id::Organization>) 
 /// An identity provider for somebody who signs in and is not known yet: whoever has its id may.
 pub async fn trusted(db: &Db, id: Id<id::IdentityProvider>, now: Instant) -> Result<Trusted> {
     db.query_opt(
-        "SELECT i.id, o.path, i.issuer, i.client_id, i.client_secret, i.scopes, i.email_domains,
+        "SELECT i.id, o.path, i.issuer, i.client_id, i.client_secret, i.scopes, i.email_domains, i.assume_email_verified,
+             i.failures, CASE WHEN i.failures > 0 THEN i.paused_until END,
              CASE WHEN i.metadata_expires_at > ?2 THEN i.metadata END, CASE WHEN i.keys_expire_at > ?2 THEN i.keys END
          FROM identity_providers i JOIN organizations o ON o.id = i.organization_id WHERE i.id = ?1",
         params![id, now],
@@ -214,6 +249,9 @@ pub async fn trusted(db: &Db, id: Id<id::IdentityProvider>, now: Instant) -> Res
                 client_secret: row.take()?,
                 scopes: row.take()?,
                 email_domains: row.take()?,
+                assumes_email_verified: row.take::<i64>()? != 0,
+                failures: row.take()?,
+                paused_until: row.take()?,
                 metadata: row.take()?,
                 keys: row.take()?,
             })
@@ -227,6 +265,15 @@ pub async fn trusted(db: &Db, id: Id<id::IdentityProvider>, now: Instant) -> Res
             format!("There is no identity provider {id}. Ask an administrator of your organization how to sign in."),
         )
     })
+}
+
+/// Notes whether it failed when it was asked, and leaves it alone for a while if it did.
+pub async fn note_answer(tx: &Tx<'_>, id: Id<id::IdentityProvider>, failed: bool, now: Instant) -> Result<()> {
+    let sql = "SELECT failures FROM identity_providers WHERE id = ?1";
+    let failures: Option<i64> = tx.query_opt(sql, params![id], |row| row.take()).await?;
+    let failures = if failed { failures.unwrap_or_default() + 1 } else { 0 };
+    let until = if failed { now + pause_after(failures) } else { now };
+    tx.exec("UPDATE identity_providers SET failures = ?2, paused_until = ?3 WHERE id = ?1", params![id, failures, until]).await
 }
 
 /// Keeps what an identity provider says of itself.

@@ -51,6 +51,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     27 "0027_health_checks",
     28 "0028_judged_again",
     29 "0029_customers_word",
+    30 "0030_sign_in_attempts",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

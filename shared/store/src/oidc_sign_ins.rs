@@ -3,6 +3,9 @@
 use crate::{Tx, params};
 use domain::{Id, Instant, Result, id};
 
+/// The most that are kept: anybody can begin one. Beyond it those that would end first end first.
+const KEPT: i64 = 50_000;
+
 /// Begins one, known by the hash of its state, and forgets a few that were never finished.
 pub async fn insert(
     tx: &Tx<'_>,
@@ -15,6 +18,11 @@ pub async fn insert(
     tx.exec(
         "DELETE FROM oidc_sign_ins WHERE hash IN (SELECT hash FROM oidc_sign_ins WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 20)",
         params![now],
+    )
+    .await?;
+    tx.exec(
+        "DELETE FROM oidc_sign_ins WHERE expires_at < (SELECT expires_at FROM oidc_sign_ins ORDER BY expires_at DESC LIMIT 1 OFFSET ?1)",
+        params![KEPT],
     )
     .await?;
     tx.exec(

@@ -2,7 +2,8 @@
 //! refresh tokens, which is replaced by doing so.
 
 use crate::{Db, Tx, bindings, params};
-use domain::{Id, Instant, OrganizationPath, PrincipalId, Result, id};
+use chrono::TimeDelta;
+use domain::{Id, Instant, OrganizationPath, PrincipalId, Result, id, organization::OrganizationStatus};
 
 /// A session as it is begun.
 pub struct NewSession<'a> {
@@ -44,36 +45,74 @@ pub async fn insert(tx: &Tx<'_>, session: &NewSession<'_>, now: Instant) -> Resu
     .await
 }
 
+/// For how long a refresh token that was replaced gets the answer that it got before: two pages of one browser find the old one at
+/// the same moment.
+const REPLACED: TimeDelta = TimeDelta::seconds(10);
+
 /// What came of presenting a refresh token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refreshed {
     /// It was the newest and has been replaced: whose it is, and when the session ends.
     Replaced(Id<id::Person>, Instant),
+    /// It was replaced a moment ago: the answer that was kept then with [`keep_answer`].
+    Again(String),
     /// It had been used before. Two have it, so it was stolen, and the session of this person has ended for both.
     UsedBefore(Id<id::Person>),
+    /// What vouched for the session would not any more, so it has ended.
+    Lapsed,
     /// There is no such session, or no more.
     Unknown,
 }
 
-/// Replaces the refresh token of a session by another; of two who try at once, one finds it used before.
+/// Replaces the refresh token of a session by another; of two who try at once, one finds it replaced.
 pub async fn refresh(tx: &Tx<'_>, hash: &str, refresh_hash: &str, next_hash: &str, now: Instant) -> Result<Refreshed> {
     let found = tx
         .query_opt(
-            "UPDATE sessions SET refresh_hash = ?3 WHERE hash = ?1 AND refresh_hash = ?2 AND expires_at > ?4
-             RETURNING person_id, expires_at",
+            "UPDATE sessions SET refresh_hash = ?3, replaced_hash = ?2, replaced_at = ?4, kept_answer = NULL
+             WHERE hash = ?1 AND refresh_hash = ?2 AND expires_at > ?4 RETURNING person_id, expires_at",
             params![hash, refresh_hash, next_hash, now],
             |row| Ok(Refreshed::Replaced(row.take()?, row.take()?)),
         )
         .await?;
     if let Some(replaced) = found {
+        if !is_vouched_for(tx, hash).await? {
+            return end(tx, hash).await.map(|()| Refreshed::Lapsed);
+        }
         return Ok(replaced);
     }
-    let goes_on: Option<Id<id::Person>> = tx
-        .query_opt("SELECT person_id FROM sessions WHERE hash = ?1 AND expires_at > ?2", params![hash, now], |row| row.take())
+    let goes_on: Option<(Id<id::Person>, Option<String>)> = tx
+        .query_opt(
+            "SELECT person_id, CASE WHEN replaced_hash = ?2 AND replaced_at > ?4 THEN kept_answer END
+             FROM sessions WHERE hash = ?1 AND expires_at > ?3",
+            params![hash, refresh_hash, now, now - REPLACED],
+            |row| Ok((row.take()?, row.take()?)),
+        )
         .await?;
-    let Some(person) = goes_on else { return Ok(Refreshed::Unknown) };
-    end(tx, hash).await?;
-    Ok(Refreshed::UsedBefore(person))
+    match goes_on {
+        None => Ok(Refreshed::Unknown),
+        Some((_, Some(kept))) => Ok(Refreshed::Again(kept)),
+        Some((person, None)) => end(tx, hash).await.map(|()| Refreshed::UsedBefore(person)),
+    }
+}
+
+/// Whether what vouched for a session still would: its identity provider is trusted, and serves the organization that the session
+/// opens. A password vouches until it is replaced, which ends the session.
+async fn is_vouched_for(tx: &Tx<'_>, hash: &str) -> Result<bool> {
+    let found: Option<String> = tx
+        .query_opt(
+            "SELECT s.hash FROM sessions s LEFT JOIN identity_providers i ON i.id = s.identity_provider_id
+             LEFT JOIN organizations o ON o.id = i.organization_id
+             WHERE s.hash = ?1 AND (s.identity_provider_id IS NULL OR o.path = s.reach)",
+            params![hash],
+            |row| row.take(),
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Keeps the answer to the refresh token that was replaced last, sealed by whoever gave it.
+pub async fn keep_answer(tx: &Tx<'_>, hash: &str, sealed: &str) -> Result<()> {
+    tx.exec("UPDATE sessions SET kept_answer = ?2 WHERE hash = ?1", params![hash, sealed]).await
 }
 
 /// Ends a session, if there is one, and its access tokens.
@@ -112,8 +151,8 @@ pub async fn reach(db: &Db, hash: &str) -> Result<Option<OrganizationPath>> {
 }
 
 /// Where a person acts unless told otherwise: the default organization while a role reaches it, else the first in which
-/// they have one; of those at `reach` and below, if that is given. `None` for people without any such role, and for those who are
-/// disabled.
+/// they have one; one that is not disabled, while there is one; of those at `reach` and below, if that is given. `None` for people
+/// without any such role, and for those who are disabled.
 pub async fn home(
     db: &Db,
     person: Id<id::Person>,
@@ -121,15 +160,28 @@ pub async fn home(
     now: Instant,
 ) -> Result<Option<Id<id::Organization>>> {
     let held = bindings::opened(db, PrincipalId::Person(person), reach, now).await?;
-    let default: Option<OrganizationPath> = db
+    let default: Option<(OrganizationPath, OrganizationStatus)> = db
         .query_opt(
-            "SELECT o.path FROM people p JOIN organizations o ON o.id = p.default_organization_id WHERE p.id = ?1",
+            "SELECT o.path, o.status FROM people p JOIN organizations o ON o.id = p.default_organization_id WHERE p.id = ?1",
+            params![person],
+            |row| Ok((row.take()?, row.take()?)),
+        )
+        .await?;
+    let default = default.filter(|(path, _)| held.iter().any(|binding| binding.reaches(path)));
+    if let Some((path, OrganizationStatus::Active)) = &default {
+        return Ok(path.id());
+    }
+    let active: Vec<Id<id::Organization>> = db
+        .query_all(
+            "SELECT DISTINCT o.id FROM bindings b JOIN organizations o ON o.id = b.organization_id
+             WHERE b.principal_id = ?1 AND o.status = 'ACTIVE'",
             params![person],
             |row| row.take(),
         )
         .await?;
-    let default = default.filter(|default| held.iter().any(|binding| binding.reaches(default)));
     // The ids in paths are as old as what they name.
-    let first = held.iter().filter(|binding| !binding.bound).map(|binding| &binding.path).min_by_key(|path| path.id());
-    Ok(default.as_ref().or(first).and_then(OrganizationPath::id))
+    let own: Vec<&OrganizationPath> = held.iter().filter(|binding| !binding.bound).map(|binding| &binding.path).collect();
+    let first = own.iter().filter_map(|path| path.id()).filter(|id| active.contains(id)).min();
+    let disabled = default.as_ref().map(|(path, _)| path).or(own.into_iter().min_by_key(|path| path.id()));
+    Ok(first.or_else(|| disabled.and_then(OrganizationPath::id)))
 }

@@ -37,13 +37,31 @@ pub struct AccessToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
     pub session_expires_at: Option<Instant>,
+    /// Of a sign-in with a password only: keep it on this device, also after signing out, and send it with the next sign-in to this
+    /// account. Then what others try at the account does not hold you back. It opens nothing, and ends with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub device_token: Option<String>,
 }
 
 impl AccessToken {
     /// The answer about an access token that was given at `now`.
     pub fn new(access_token: String, now: Instant, expires_at: Instant) -> Self {
         let expires_in = (expires_at - now).num_seconds();
-        Self { access_token, token_type: "Bearer", expires_in, expires_at, refresh_token: None, session_expires_at: None }
+        Self {
+            access_token,
+            token_type: "Bearer",
+            expires_in,
+            expires_at,
+            refresh_token: None,
+            session_expires_at: None,
+            device_token: None,
+        }
+    }
+
+    /// The same with a token of the device that it was given to.
+    pub fn with_device(self, device_token: Option<String>) -> Self {
+        Self { device_token, ..self }
     }
 }
 

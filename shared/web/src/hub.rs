@@ -103,6 +103,11 @@ impl Hub {
         self.0.now
     }
 
+    /// The present instant, which of a request that waits is later than the request's own. What is written bears that one.
+    pub fn present(&self) -> Instant {
+        wall_clock()
+    }
+
     pub(crate) fn routes(&self) -> &'static Routes {
         self.0.routes
     }

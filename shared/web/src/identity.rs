@@ -25,6 +25,8 @@ pub trait Permit {
     /// Whether an access level gives it too, to whoever belongs to a customer, for services of that customer. What is asked for must
     /// be found in the caller's scope then, which lets through no more than the level.
     const BY_LEVEL: bool = false;
+    /// Whether it may be done in a disabled organization too: what concerns nobody but the caller.
+    const IN_DISABLED: bool = false;
 }
 
 /// One type for each permission.
@@ -36,6 +38,13 @@ pub mod permit {
     pub enum Anybody {}
     impl Permit for Anybody {
         const PERMISSION: Option<Permission> = None;
+    }
+
+    /// Whoever is known at all, for what concerns nobody else: signing out, the own password.
+    pub enum Oneself {}
+    impl Permit for Oneself {
+        const PERMISSION: Option<Permission> = None;
+        const IN_DISABLED: bool = true;
     }
 
     macro_rules! permits {
@@ -189,7 +198,7 @@ impl<P> Deref for Caller<P> {
 
 impl<P: Permit> FromRequest for Caller<P> {
     async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
-        authorize(hub, incoming, P::PERMISSION, P::BY_LEVEL).await.map(|identity| Self(identity, PhantomData))
+        authorize(hub, incoming, P::PERMISSION, P::BY_LEVEL, P::IN_DISABLED).await.map(|identity| Self(identity, PhantomData))
     }
 }
 
@@ -199,9 +208,10 @@ fn authorize<'a>(
     incoming: &'a Incoming,
     needed: Option<Permission>,
     by_level: bool,
+    in_disabled: bool,
 ) -> Pin<Box<dyn Future<Output = Result<Identity>> + 'a>> {
     Box::pin(async move {
-        let mut identity = identify(hub, incoming).await?;
+        let mut identity = identify(hub, incoming, in_disabled).await?;
         let Some(permission) = needed else { return Ok(identity) };
         let by_role = identity.authority.here.has(permission);
         if let Some(needed) = AccessLevel::needed(permission).filter(|_| (by_role || by_level) && identity.is_customers_own()) {
@@ -231,7 +241,7 @@ fn authorize<'a>(
     })
 }
 
-async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
+async fn identify(hub: &Hub, incoming: &Incoming, in_disabled: bool) -> Result<Identity> {
     let token = bearer(incoming)?;
     let principal = access_tokens::find(hub.db().await?, &secret::hash(&token), hub.now()).await?.ok_or_else(|| {
         Error::new(
@@ -256,11 +266,14 @@ async fn identify(hub: &Hub, incoming: &Incoming) -> Result<Identity> {
         .filter(|(place, _)| principal.bindings.iter().any(|binding| binding.reaches(&place.path)))
         .ok_or_else(|| Error::not_found("organization_not_found", "organization", id))?;
     hub.set_who(principal.id.to_string(), acting.id.to_string());
-    if acting.status == OrganizationStatus::Disabled || principal.home.status == OrganizationStatus::Disabled {
+    // A machine belongs to its organization wherever it acts; a person belongs to each of theirs alike.
+    let is_machine = !matches!(principal.id, PrincipalId::Person(_));
+    let home_counts = is_machine && principal.home.status == OrganizationStatus::Disabled;
+    if !in_disabled && (acting.status == OrganizationStatus::Disabled || home_counts) {
         return Err(Error::new(
             Kind::Forbidden,
             "organization_disabled",
-            "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it.",
+            "The organization is disabled, so nothing can be done in it. Ask the organization above it to enable it, or act in another with the Hub-Organization header.",
         ));
     }
     let authority = authority(&principal, &acting, admittance)?;

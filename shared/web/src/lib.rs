@@ -33,6 +33,7 @@ mod reply;
 mod route;
 pub mod secret;
 mod serve;
+mod source;
 mod trace;
 
 pub use access_token::{
@@ -55,6 +56,7 @@ pub use reply::{
 };
 pub use route::{Handler, LocalIn, Routes};
 pub use serve::serve;
+pub use source::RequestSource;
 
 #[cfg(not(target_family = "wasm"))]
 pub use openapi::Describe;
