@@ -96,6 +96,21 @@ async fn an_answer_does_not_wait_for_delayed_acknowledgements() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_larger_than_what_waits_outside_its_component_is_whole() {
+    served(
+        |builder| builder,
+        async |address, _| {
+            for length in [1 << 10, 100 << 10, 1 << 20, 3 << 20] {
+                let answer = talk(address, &request("/probe/echo", CLOSE, &"#".repeat(length))).await;
+                assert!(answer.starts_with("HTTP/1.1 200"), "{}", &answer[..200]);
+                assert_eq!(answer.matches('#').count(), length);
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_too_large_is_refused() {
     served(
         |builder| builder.body_limit(1000),
