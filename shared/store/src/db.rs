@@ -71,8 +71,8 @@ impl Db {
             return Ok(());
         }
         // Writers wait while it waits for readers, so it does not wait for long ones.
-        self.exec("PRAGMA busy_timeout = 200", vec![]).await?;
-        // Unlike PASSIVE it holds the write lock from before it looks at the log: no commit can begin the log anew meanwhile.
+        self.exec("PRAGMA busy_timeout = 1000", vec![]).await?;
+        // Unlike PASSIVE it takes the write lock before it looks at the log: no commit can begin the log anew meanwhile.
         self.exec("PRAGMA wal_checkpoint(TRUNCATE)", vec![]).await
     }
 
