@@ -222,7 +222,7 @@ fn nobody_above_gives_or_takes_anything_in_a_customer_with_an_administrator() {
             for inside in [false, true] {
                 for (route, other, body) in ACTS {
                     let tried = if other.is_empty() { route } else { other };
-                    let answer = house.send(attacker, inside, (tried, body)).await;
+                    let answer = house.send(attacker, inside, (*tried, *body)).await;
                     assert!(
                         [403, 404].contains(&answer.status()),
                         "{name} {tried} {body}: {} {}",
@@ -243,7 +243,7 @@ fn nobody_above_gives_or_takes_anything_in_a_customer_with_an_administrator() {
                 continue;
             }
             let tried = if other.is_empty() { route } else { other };
-            let answer = house.send(&house.ada.actor, false, (tried, body)).await;
+            let answer = house.send(&house.ada.actor, false, (*tried, *body)).await;
             // What was answered, taken or given just above cannot be again.
             assert!(answer.status() < 300 || [404, 409].contains(&answer.status()), "{tried} {body}: {}", answer.json());
         }
@@ -338,7 +338,7 @@ fn a_customer_that_has_lost_its_administrator_still_decides() {
         for (name, attacker) in &house.attackers {
             for (route, other, body) in ACTS.iter().filter(|act| !act.0.starts_with("POST /v1/sign-in")) {
                 let tried = if other.is_empty() { route } else { other };
-                let answer = house.send(attacker, false, (tried, body)).await;
+                let answer = house.send(attacker, false, (*tried, *body)).await;
                 assert!([403, 404].contains(&answer.status()), "{name} {tried} {body}: {} {}", answer.status(), answer.json());
             }
         }
