@@ -634,3 +634,38 @@ fn a_session_goes_on_only_while_its_provider_would_still_vouch_for_it() {
         assert_eq!(sessions(&world), 0);
     });
 }
+
+/// One that is added inside the customer vouches for nobody until the customer trusts it, and again when it was edited from above.
+#[test]
+fn a_customer_that_decides_for_itself_trusts_its_identity_provider_itself() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        let idp = Idp::new(&world);
+        let ada = world.somebody("ada@example.com", &[("CUSTOMER_ADMINISTRATOR", &shop.customer)]);
+        let ada = world.person(&ada, &shop.customer).actor;
+        let provider = trust(&world, &shop.operator, &shop.customer, json!({})).await;
+        let path = format!("/v1/identity-providers/{provider}");
+        let say = async |verb: &str, by: &tests::Actor| world.post(&format!("{path}/{verb}"), json!({})).by(by).send().await;
+        let begin = async || {
+            let begin =
+                json!({ "identityProviderId": provider, "redirectUri": format!("https://console.example.com/{provider}") });
+            world.post("/v1/sign-in/oidc", begin).send().await
+        };
+        assert_eq!(world.get(&path).by(&ada).send().await.expect(200).at("/awaitsCustomer"), json!(true));
+        begin().await.expect_problem(404, "identity_provider_not_found");
+        for by in [&shop.operator, &shop.admin] {
+            say("trust", by).await.expect_problem(403, "customer_decides");
+        }
+        assert_eq!(say("trust", &ada).await.expect(200).at("/awaitsCustomer"), json!(false));
+        let as_ada = || sign_in(&world, &idp, &provider, json!({ "email": "ada@example.com", "sub": "ada" }));
+        let session = as_ada().await.expect(201).text("/accessToken");
+        let edit = world.patch(&path, json!({ "clientId": "mine" })).by(&shop.operator).header("if-match", "*");
+        assert_eq!(edit.send().await.expect(200).at("/awaitsCustomer"), json!(true));
+        world.get("/v1/me").bearer(&session).send().await.expect_problem(401, "access_token_invalid");
+        begin().await.expect_problem(404, "identity_provider_not_found");
+        say("trust", &ada).await.expect(200);
+        say("distrust", &ada).await.expect(200);
+        begin().await.expect_problem(404, "identity_provider_not_found");
+    });
+}

@@ -185,7 +185,9 @@ const THEIR_OWN: &[&str] = &[
     // They ask, and stop asking.
     "POST /v1/acting-sessions",
     "POST /v1/acting-sessions/{actingSessionId}/end",
-    // Identity providers of a customer wait for it: see `sign_in_identity_providers`.
+    // Identity providers of a customer wait for it: see `federation_oidc`.
+    "POST /v1/identity-providers/{identityProviderId}/trust",
+    "POST /v1/identity-providers/{identityProviderId}/distrust",
     "POST /v1/identity-providers",
     "PATCH /v1/identity-providers/{identityProviderId}",
     "DELETE /v1/identity-providers/{identityProviderId}",

@@ -97,6 +97,8 @@ pub const ROUTES: &[Route] = &[
     route(One(IdentityProviderRead), "GET /v1/identity-providers/{identityProviderId}"),
     route(One(IdentityProviderWrite), "PATCH /v1/identity-providers/{identityProviderId}"),
     route(One(IdentityProviderWrite), "DELETE /v1/identity-providers/{identityProviderId}"),
+    route(One(MemberWrite), "POST /v1/identity-providers/{identityProviderId}/trust"),
+    route(One(MemberWrite), "POST /v1/identity-providers/{identityProviderId}/distrust"),
     // federation
     route(Nothing, "POST /v1/sign-in/oidc"),
     route(Nothing, "POST /v1/sign-in/oidc/callback"),

@@ -3,12 +3,13 @@
 use domain::{Error, Id, JsonSchema, List, Result, Text, id, oidc::Url};
 use serde::Deserialize;
 use store::{
+    customers_word,
     identity_providers::{self, IdentityProvider, Patch},
-    organizations,
+    members, organizations,
 };
 use web::{
-    Body, Caller, Created, Edited, Hub, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, check_state, permit,
-    secret, variable,
+    Body, Caller, Created, Edited, Hub, Identity, IfMatch, Listing, NoContent, Page, PageQuery, Path, Query, Sent, check_state,
+    permit, secret, variable,
 };
 
 /// What is said of an identity provider that is to be trusted.
@@ -110,7 +111,7 @@ pub async fn create(
     let client_secret = sealed(new.client_secret.as_deref(), id).await?;
     hub.write(&caller, async |tx| {
         let organization = organizations::find_in_use(tx, &caller.scope(), new.organization_id).await?;
-        let provider = IdentityProvider {
+        let mut provider = IdentityProvider {
             id,
             organization_id: organization.id,
             name: new.name.to_string(),
@@ -120,11 +121,13 @@ pub async fn create(
             scopes: scopes.clone(),
             email_domains: email_domains.clone(),
             assume_email_verified,
+            awaits_customer: false,
             created_at: hub.now(),
             updated_at: hub.now(),
             version: 1,
         };
-        identity_providers::insert(tx, &provider, client_secret.as_deref()).await?;
+        provider.awaits_customer =
+            identity_providers::insert(tx, &provider, client_secret.as_deref(), caller.principal()).await?;
         hub.concerns(organization.id);
         hub.audit("issuer", &provider.issuer);
         Ok(Created { location: format!("/v1/identity-providers/{id}"), version: Some(1), value: provider })
@@ -167,7 +170,8 @@ pub async fn edit(
         assume_email_verified: patch.assume_email_verified,
     };
     hub.write(&caller, async |tx| {
-        let provider = identity_providers::update(tx, &caller.scope(), id, condition.version, &patch, hub.now()).await?;
+        let provider =
+            identity_providers::update(tx, &caller.scope(), id, condition.version, &patch, caller.principal(), hub.now()).await?;
         check_assumption(provider.assume_email_verified, &provider.email_domains)?;
         hub.concerns(provider.organization_id);
         Ok(Edited { version: provider.version, value: provider })
@@ -186,6 +190,47 @@ pub async fn delete(
         check_state(version, identity_providers::find(tx, &caller.scope(), id).await?.version)?;
         hub.concerns(identity_providers::delete(tx, &caller.scope(), id).await?);
         Ok(NoContent)
+    })
+    .await
+}
+
+/// For the administrators of the customer that it serves: it vouches for the customer's people from now on.
+pub async fn trust(
+    hub: Hub,
+    caller: Caller<permit::MemberWrite>,
+    Path(id): Path<Id<id::IdentityProvider>>,
+    condition: Option<IfMatch>,
+) -> Result<Sent<Edited<IdentityProvider>>> {
+    say(&hub, &caller, id, IfMatch::named(condition), true).await
+}
+
+/// The same the other way: it vouches for nobody any more.
+pub async fn distrust(
+    hub: Hub,
+    caller: Caller<permit::MemberWrite>,
+    Path(id): Path<Id<id::IdentityProvider>>,
+    condition: Option<IfMatch>,
+) -> Result<Sent<Edited<IdentityProvider>>> {
+    say(&hub, &caller, id, IfMatch::named(condition), false).await
+}
+
+async fn say(
+    hub: &Hub,
+    caller: &Identity,
+    id: Id<id::IdentityProvider>,
+    version: Option<i64>,
+    trusted: bool,
+) -> Result<Sent<Edited<IdentityProvider>>> {
+    hub.write(caller, async |tx| {
+        let provider = identity_providers::find(tx, &caller.scope(), id).await?;
+        let place = members::place(tx, &caller.scope(), provider.organization_id).await?;
+        place.kind.check_customer(place.id, "a say in whether an identity provider is trusted")?;
+        customers_word::check_speaks(tx, caller.principal(), place.id).await?;
+        check_state(version, provider.version)?;
+        identity_providers::trust(tx, id, trusted, hub.now()).await?;
+        hub.concerns(place.id);
+        let provider = identity_providers::find(tx, &caller.scope(), id).await?;
+        Ok(Edited { version: provider.version, value: provider })
     })
     .await
 }

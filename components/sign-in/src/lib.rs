@@ -20,6 +20,16 @@ pub fn routes() -> Routes {
         .get("/v1/identity-providers", identity_providers::list, "List identity providers")
         .get("/v1/identity-providers/{identityProviderId}", identity_providers::show, "Read an identity provider")
         .patch("/v1/identity-providers/{identityProviderId}", identity_providers::edit, "Edit an identity provider")
+        .post(
+            "/v1/identity-providers/{identityProviderId}/trust",
+            identity_providers::trust,
+            "Trust an identity provider in your own customer organization",
+        )
+        .post(
+            "/v1/identity-providers/{identityProviderId}/distrust",
+            identity_providers::distrust,
+            "Trust an identity provider in your own customer organization no longer",
+        )
         .delete("/v1/identity-providers/{identityProviderId}", identity_providers::delete, "Remove an identity provider")
 }
 

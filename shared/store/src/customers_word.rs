@@ -144,6 +144,11 @@ pub async fn check_speaks(db: &Db, principal: PrincipalId, customer: Id<id::Orga
     if speaks(db, principal, customer).await? { Ok(()) } else { Err(customer_decides(customer)) }
 }
 
+/// Whether a customer that gives for itself has to agree to what a principal does in it.
+pub async fn awaits(db: &Db, principal: PrincipalId, organization: Id<id::Organization>) -> Result<bool> {
+    Ok(is_self_administered(db, organization).await? && !speaks(db, principal, organization).await?)
+}
+
 /// Whether a token or an app was given from above, in a customer that has an administrator of its own.
 pub async fn is_from_above(db: &Db, principal: PrincipalId) -> Result<bool> {
     let sql = "SELECT b.role FROM bindings b JOIN organizations o ON o.id = b.organization_id

@@ -1,7 +1,7 @@
 //! Identity providers: the OpenID providers that the hub trusts, and what it has heard from them lately.
 
-use crate::{Db, Row, Scope, Tx, params, sessions, value::start};
-use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, Result, id, oidc::pause_after};
+use crate::{Db, Row, Scope, Tx, customers_word, params, sessions, value::start};
+use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, PrincipalId, Result, id, oidc::pause_after};
 use serde::Serialize;
 
 /// An identity provider as it is shown: never its client secret.
@@ -26,6 +26,8 @@ pub struct IdentityProvider {
     pub email_domains: Vec<String>,
     /// Whether addresses in these domains count as verified where the provider does not say, as with Microsoft Entra ID.
     pub assume_email_verified: bool,
+    /// Whether it waits for the customer that it serves to trust it: it was added or edited from above, and vouches for nobody yet.
+    pub awaits_customer: bool,
     /// When it was added.
     pub created_at: Instant,
     /// When it was last edited.
@@ -83,7 +85,7 @@ pub struct Patch {
 
 const COLUMNS: &str =
     "i.id, i.organization_id, i.name, i.issuer, i.client_id, CASE WHEN i.client_secret IS NULL THEN 0 ELSE 1 END,
-    i.scopes, i.email_domains, i.assume_email_verified, i.created_at, i.updated_at, i.version";
+    i.scopes, i.email_domains, i.assume_email_verified, i.awaits_customer, i.created_at, i.updated_at, i.version";
 
 fn words(text: String) -> Vec<String> {
     text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
@@ -100,6 +102,7 @@ fn read(row: &mut Row) -> Result<IdentityProvider> {
         scopes: words(row.take()?),
         email_domains: words(row.take()?),
         assume_email_verified: row.take::<i64>()? != 0,
+        awaits_customer: row.take::<i64>()? != 0,
         created_at: row.take()?,
         updated_at: row.take()?,
         version: row.take()?,
@@ -110,12 +113,15 @@ fn not_found(id: Id<id::IdentityProvider>) -> Error {
     Error::not_found("identity_provider_not_found", "identity provider", id)
 }
 
-/// Adds an identity provider for an organization that the caller has found within its scope; `client_secret` is sealed.
-pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Option<&str>) -> Result<()> {
+/// Adds an identity provider for an organization that the caller has found within its scope; `client_secret` is sealed. In a customer
+/// that gives for itself it waits for that, which it tells.
+pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Option<&str>, by: PrincipalId) -> Result<bool> {
+    let awaits = customers_word::awaits(tx, by, provider.organization_id).await?;
     tx.exec(
         "INSERT INTO identity_providers (id, organization_id, name, issuer, client_id, client_secret, scopes, email_domains,
-             metadata_expires_at, keys_fetched_at, keys_expire_at, version, created_at, updated_at, assume_email_verified)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 1, ?9, ?9, ?10)",
+             metadata_expires_at, keys_fetched_at, keys_expire_at, version, created_at, updated_at, assume_email_verified,
+             awaits_customer)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 1, ?9, ?9, ?10, ?11)",
         params![
             provider.id,
             provider.organization_id,
@@ -126,8 +132,23 @@ pub async fn insert(tx: &Tx<'_>, provider: &IdentityProvider, client_secret: Opt
             provider.scopes.join(" "),
             provider.email_domains.join(" "),
             provider.created_at,
-            i64::from(provider.assume_email_verified)
+            i64::from(provider.assume_email_verified),
+            i64::from(awaits)
         ],
+    )
+    .await?;
+    Ok(awaits)
+}
+
+/// Has an identity provider of a customer, which it was found in, vouch for its people or not. One that is not trusted has vouched for
+/// nobody: the sessions end that it vouched for.
+pub async fn trust(tx: &Tx<'_>, id: Id<id::IdentityProvider>, trusted: bool, now: Instant) -> Result<()> {
+    if !trusted {
+        sessions::end_vouched_for(tx, id).await?;
+    }
+    tx.exec(
+        "UPDATE identity_providers SET awaits_customer = ?2, version = version + 1, updated_at = ?3 WHERE id = ?1",
+        params![id, i64::from(!trusted), now],
     )
     .await
 }
@@ -169,6 +190,7 @@ pub async fn update(
     id: Id<id::IdentityProvider>,
     version: Option<i64>,
     patch: &Patch,
+    by: PrincipalId,
     now: Instant,
 ) -> Result<IdentityProvider> {
     let current = find(tx, scope, id).await?;
@@ -196,6 +218,10 @@ pub async fn update(
         ],
     )
     .await?;
+    if customers_word::awaits(tx, by, current.organization_id).await? {
+        sessions::end_vouched_for(tx, id).await?;
+        tx.exec("UPDATE identity_providers SET awaits_customer = 1 WHERE id = ?1", params![id]).await?;
+    }
     let edited = find(tx, scope, id).await?;
     if vouches_for_less(&current, &edited) {
         sessions::end_vouched_for(tx, id).await?;
@@ -238,7 +264,7 @@ pub async fn trusted(db: &Db, id: Id<id::IdentityProvider>, now: Instant) -> Res
         "SELECT i.id, o.path, i.issuer, i.client_id, i.client_secret, i.scopes, i.email_domains, i.assume_email_verified,
              i.failures, CASE WHEN i.failures > 0 THEN i.paused_until END,
              CASE WHEN i.metadata_expires_at > ?2 THEN i.metadata END, CASE WHEN i.keys_expire_at > ?2 THEN i.keys END
-         FROM identity_providers i JOIN organizations o ON o.id = i.organization_id WHERE i.id = ?1",
+         FROM identity_providers i JOIN organizations o ON o.id = i.organization_id WHERE i.id = ?1 AND i.awaits_customer = 0",
         params![id, now],
         |row| {
             Ok(Trusted {
