@@ -16,7 +16,7 @@ use std::{
 use tempfile::TempDir;
 
 /// What the tests set the variable `internal_secret` to.
-pub const INTERNAL_SECRET: &str = "internal-secret-of-the-tests";
+pub const INTERNAL_SECRET: &str = "internal-secret-of-the-tests-0123";
 /// What the tests set the variable `data_key` to.
 pub const DATA_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -76,8 +76,15 @@ impl World {
     /// A new hub in real time, whose peers are real: it may reach the service broker at this URL.
     pub async fn in_real_time(broker: &str) -> Self {
         let dir = scratch();
-        let hub = builder(dir.path()).variable("service_broker", broker).start().await.expect("the hub starts");
+        let hub = configured(dir.path()).variable("service_broker", broker).start().await.expect("the hub starts");
         Self { hub, dir, seed: 0, variables: Vec::new() }
+    }
+
+    /// A new hub on an empty directory, started as the test says.
+    pub async fn with(build: impl FnOnce(host::Builder) -> host::Builder) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let hub = build(builder(dir.path(), 1, start_of_tests())).start().await.expect("the hub starts");
+        Self { hub, dir, seed: 1, variables: Vec::new() }
     }
 
     /// The hub's data.
@@ -114,7 +121,8 @@ impl World {
             rows.map(|row| row.expect("a name")).collect()
         };
         let mut dump = String::new();
-        for table in names("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name") {
+        // The table `hub` is left out: it says when it is, and how often somebody asked for the hub's health.
+        for table in names("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'hub' ORDER BY name") {
             let sql = format!("SELECT * FROM {table} ORDER BY 1, 2");
             let mut statement = database.prepare(&sql).expect("a table");
             let width = statement.column_count();
@@ -382,11 +390,16 @@ async fn template() -> &'static [u8] {
 }
 
 async fn start(dir: &Path, seed: u64, now: SystemTime, variables: &[(String, String)]) -> host::Hub {
-    let builder = variables.iter().fold(builder(dir), |builder, (name, value)| builder.variable(name, value));
+    let builder = variables.iter().fold(configured(dir), |builder, (name, value)| builder.variable(name, value));
     builder.simulated(seed, now).start().await.expect("the hub starts")
 }
 
-fn builder(dir: &Path) -> host::Builder {
+/// A hub on this directory, not yet started.
+pub fn builder(dir: &Path, seed: u64, now: SystemTime) -> host::Builder {
+    configured(dir).simulated(seed, now)
+}
+
+fn configured(dir: &Path) -> host::Builder {
     host::Hub::builder(manifest())
         .data_dir(dir)
         .variable("internal_secret", INTERNAL_SECRET)

@@ -1,7 +1,8 @@
 //! What all instances of one hub share, and the gate that every host call with an effect passes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::fs::File;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::app::App;
@@ -25,6 +26,8 @@ pub(crate) struct Env {
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     pub(crate) stores: BTreeMap<String, Arc<StoreFile>>,
     pub(crate) peers: Peers,
+    /// What keeps other hubs away from the databases while this one lives.
+    pub(crate) locks: Mutex<Vec<File>>,
     /// For chaining: the application that these guests are part of.
     pub(crate) app: OnceLock<Weak<App>>,
 }
@@ -135,5 +138,6 @@ impl Env {
         for store in self.stores.values() {
             store.close();
         }
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

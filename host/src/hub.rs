@@ -14,15 +14,18 @@ use tokio::net::TcpListener;
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::app::{App, Client, full};
+use crate::backup::{self, Copied, Staged};
 use crate::clock::Clock;
 use crate::env::{Env, Limits};
 use crate::faults::{Faults, HostCall};
+use crate::files::{self, NewDatabase};
 use crate::guest::Component;
+use crate::lifecycle::{self, Lifecycle};
 use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::outbound::Peers;
 use crate::random::Random;
-use crate::runtime_config::Storage;
+use crate::runtime_config::{DATABASE_FILE, Places, Storage};
 use crate::ticker::Ticker;
 use crate::variables::{Sources, Variables};
 use crate::worker::{Handler, Instances};
@@ -32,10 +35,11 @@ use crate::{engine, server};
 pub struct Hub {
     app: Arc<App>,
     ticker: Option<Arc<Ticker>>,
+    lifecycle: Option<Lifecycle>,
 }
 
 /// How a hub shall be started.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Builder {
     manifest: PathBuf,
     state_dir: Option<PathBuf>,
@@ -47,6 +51,9 @@ pub struct Builder {
     limits: Limits,
     tick: Option<(String, String)>,
     auto_tick: bool,
+    new_database: NewDatabase,
+    lifecycle: bool,
+    accept: Vec<String>,
 }
 
 /// Why a request to a hub in this process has no answer.
@@ -194,17 +201,84 @@ impl Builder {
         self
     }
 
+    /// Whether a database that is not there is a new one.
+    #[must_use]
+    pub fn new_database(mut self, new: NewDatabase) -> Self {
+        self.new_database = new;
+        self
+    }
+
+    /// Whether the application is asked at the start and told of the end, by the routes that its manifest names.
+    #[must_use]
+    pub fn lifecycle(mut self, yes: bool) -> Self {
+        self.lifecycle = yes;
+        self
+    }
+
+    /// Has the application accept at its start what this word stands for, which is the application's own.
+    #[must_use]
+    pub fn accept(mut self, word: &str) -> Self {
+        self.accept.push(word.to_owned());
+        self
+    }
+
+    /// Copies the hub's database to a new file, also while a hub runs on it.
+    ///
+    /// # Errors
+    /// When there is something at `to`, when the database cannot be read, and when the copy is not the same.
+    pub fn back_up(&self, to: &Path) -> Result<Copied> {
+        let database = self.database()?;
+        ensure!(database.is_file(), "there is no database {}: name its folder with --state-dir", database.display());
+        backup::back_up(&database, to)
+    }
+
+    /// Puts a backup in the place of the hub's database, once a hub has started on a copy of it. Gives the name under which the
+    /// database before is kept, if there was one.
+    ///
+    /// # Errors
+    /// When a hub runs on the database, and when the backup is damaged, empty, or none that the application starts on. The
+    /// database is then as it was.
+    pub async fn restore(self, backup: &Path) -> Result<Option<PathBuf>> {
+        let database = self.database()?;
+        let _lock = files::lock(&database)?;
+        let staged = Staged::copy(backup, &database, DATABASE_FILE)?;
+        let trial = Self {
+            state_dir: Some(staged.dir().to_owned()),
+            runtime_config: None,
+            new_database: NewDatabase::Refused,
+            lifecycle: true,
+            tick: None,
+            ..self
+        };
+        trial.start().await.with_context(|| format!("the hub does not start on {}", backup.display()))?.kill();
+        let now = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
+        staged.put_in_place(&database, &files::beside(&database, &format!(".before-{now}")))
+    }
+
+    fn database(&self) -> Result<PathBuf> {
+        let places = self.places()?;
+        places.default_database()?.context("the database is in memory: name its folder with --state-dir")
+    }
+
+    fn places(&self) -> Result<Places> {
+        let default_dir = self.manifest.parent().unwrap_or(Path::new("")).join(".spin");
+        Places::read(self.runtime_config.as_deref(), self.state_dir.as_deref(), &default_dir)
+    }
+
     /// Starts the hub; it then answers requests in this process.
     ///
     /// # Errors
     /// Everything that is wrong with the manifest, its components or the configuration, in one line that says the fix.
     pub async fn start(self) -> Result<Hub> {
         let manifest = Manifest::load(&self.manifest)?;
+        let places = self.places()?;
         let sources = Sources { explicit: self.variables, environment: self.simulated.is_none() };
         let variables = Variables::resolve(&manifest.variables, &sources)?;
-        let manifest_dir = self.manifest.parent().unwrap_or(Path::new(""));
-        let default_dir = manifest_dir.join(".spin");
-        let storage = Storage::open(&manifest, self.runtime_config.as_deref(), self.state_dir.as_deref(), &default_dir)?;
+        let told = manifest.application.tool.hub.clone();
+        if let Some((path, variable)) = &self.tick {
+            check_tick(&told, path, variable)?;
+        }
+        let storage = Storage::open(&manifest, &places, self.new_database)?;
         let cache = self.cache.unwrap_or_else(default_cache);
 
         // Only what a trigger leads to can ever run.
@@ -228,6 +302,9 @@ impl Builder {
             true => Log::to_process(clock.clone()),
             false => Log::captured(clock.clone()),
         };
+        for warning in storage.warnings.iter().chain(&variables.warnings) {
+            log.warn("the hub starts with a warning", &[("warning", warning)]);
+        }
         let env = Arc::new(Env {
             life: Default::default(),
             clock,
@@ -237,6 +314,7 @@ impl Builder {
             limits: self.limits,
             databases: storage.databases,
             stores: storage.stores,
+            locks: storage.locks.into(),
             peers: match self.simulated {
                 Some(_) => Peers::Simulated(Default::default()),
                 None => Peers::Real,
@@ -269,15 +347,40 @@ impl Builder {
                 let secret = variables
                     .get(&variable)
                     .with_context(|| format!("--tick-variable {variable}: [variables] does not declare it"))?;
-                ensure!(path.starts_with('/'), "--tick {path:?}: write a path that starts with /");
                 Some(Arc::new(Ticker::new(app.clone(), &path, secret)?))
+            }
+        };
+        let lifecycle = match (self.lifecycle, &told.secret) {
+            (true, Some(variable)) => {
+                let secret = variables
+                    .get(variable)
+                    .with_context(|| format!("[application.tool.hub] secret = {variable:?}: [variables] does not declare it"))?;
+                let lifecycle = Lifecycle::new(app.clone(), told.clone(), secret)?;
+                // A hub that does not start leaves nothing behind that runs.
+                lifecycle.start(&self.accept).await.inspect_err(|_| app.env.kill())?;
+                Some(lifecycle)
+            }
+            _ => {
+                ensure!(self.accept.is_empty(), "--accept: the manifest names no route by which the application could");
+                None
             }
         };
         if let (Some(ticker), true) = (&ticker, self.auto_tick) {
             tokio::spawn(ticker.clone().run());
         }
-        Ok(Hub { app, ticker })
+        Ok(Hub { app, ticker, lifecycle })
     }
+}
+
+/// A tick that leads nowhere would only be seen in the log.
+fn check_tick(told: &lifecycle::Routes, path: &str, variable: &str) -> Result<()> {
+    ensure!(path.starts_with('/'), "--tick {path:?}: write a path that starts with /");
+    for (option, given, named) in [("--tick", path, &told.tick), ("--tick-variable", variable, &told.secret)] {
+        if let Some(named) = named {
+            ensure!(given == named, "{option} {given}: the application has its tick otherwise; write {option} {named}");
+        }
+    }
+    Ok(())
 }
 
 /// Beside the build: `target/hub-cache`.
@@ -391,8 +494,14 @@ impl Hub {
     /// Stops: no new connections, what is under way may finish within the drain timeout, then the hub ends.
     pub async fn stop(&self) {
         self.app.stopping.end();
+        if let Some(lifecycle) = &self.lifecycle {
+            lifecycle.stopping().await;
+        }
         let drained = self.app.drained();
         _ = tokio::time::timeout(self.app.env.limits.drain_timeout, drained).await;
+        if let Some(lifecycle) = &self.lifecycle {
+            lifecycle.stopped().await;
+        }
         self.kill();
     }
 

@@ -40,9 +40,8 @@ pub struct Store {
 
 impl StoreFile {
     pub(crate) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
-        if let Some(dir) = path.as_deref().and_then(std::path::Path::parent) {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot create the directory {} for a key-value store", dir.display()))?;
+        if let Some(path) = &path {
+            crate::files::make_parent(path).context("for a key-value store")?;
         }
         Ok(Self { path, inner: Mutex::default() })
     }
@@ -71,7 +70,11 @@ impl StoreFile {
 
     fn connect(&self) -> rusqlite::Result<Connection> {
         let connection = match &self.path {
-            Some(path) => Connection::open(path)?,
+            Some(path) => {
+                // For its owner alone. Where that fails, SQLite says why.
+                _ = crate::files::make(path);
+                Connection::open(path)?
+            }
             None => Connection::open_in_memory()?,
         };
         // Ours alone, unlike the databases of guests; SQLite keeps `synchronous` at FULL, so an answer survives power loss.

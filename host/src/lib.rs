@@ -8,6 +8,7 @@
 
 mod allowed_hosts;
 mod app;
+mod backup;
 mod bindings;
 mod body;
 mod clock;
@@ -15,10 +16,12 @@ mod door;
 mod engine;
 mod env;
 mod faults;
+mod files;
 mod guest;
 mod hub;
 mod key_value;
 mod life;
+mod lifecycle;
 pub mod log;
 mod manifest;
 mod outbound;
@@ -33,7 +36,9 @@ mod ticker;
 mod variables;
 mod worker;
 
+pub use backup::{Copied, back_up};
 pub use clock::Clock;
 pub use faults::{Fault, Faults, HostCall, Kind, Target};
+pub use files::NewDatabase;
 pub use hub::{Builder, Hub, RequestError};
 pub use variables::parse_assignment;

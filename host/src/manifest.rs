@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
+use crate::lifecycle;
+
 /// A parsed manifest, with every path made absolute.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -45,8 +47,16 @@ pub(crate) struct Application {
     _targets: Option<toml::Value>,
     #[serde(default, rename = "trigger")]
     trigger_globals: toml::Table,
-    #[serde(default, rename = "tool")]
-    _tool: toml::Table,
+    #[serde(default)]
+    pub(crate) tool: Tools,
+}
+
+/// Settings for tools. Those of others are theirs to check.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Tools {
+    /// What this host is told.
+    #[serde(default)]
+    pub(crate) hub: lifecycle::Routes,
 }
 
 #[derive(Debug, Deserialize)]

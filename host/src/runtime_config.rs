@@ -7,11 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::files::{self, NewDatabase};
 use crate::key_value::StoreFile;
 use crate::manifest::{Manifest, parse_toml};
 use crate::sqlite::Database;
 
-const DATABASE_FILE: &str = "sqlite_db.db";
+/// The name of the database in the state directory, as Spin has it.
+pub(crate) const DATABASE_FILE: &str = "sqlite_db.db";
 const STORE_FILE: &str = "sqlite_key_value.db";
 
 #[derive(Default, Deserialize)]
@@ -36,11 +38,23 @@ struct Place {
 pub(crate) struct Storage {
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     pub(crate) stores: BTreeMap<String, Arc<StoreFile>>,
+    /// What keeps other hubs away from the databases, until it is dropped.
+    pub(crate) locks: Vec<std::fs::File>,
+    /// What who runs the hub should know.
+    pub(crate) warnings: Vec<String>,
 }
 
-impl Storage {
-    /// Opens what is configured. `state_dir` empty means: in memory, gone with the hub.
-    pub(crate) fn open(manifest: &Manifest, config: Option<&Path>, state_dir: Option<&Path>, default_dir: &Path) -> Result<Self> {
+/// Where everything lies.
+pub(crate) struct Places {
+    file: File,
+    /// The folder of the runtime configuration.
+    base: PathBuf,
+    state_dir: PathBuf,
+}
+
+impl Places {
+    /// Reads what is configured. `state_dir` empty means: in memory, gone with the hub.
+    pub(crate) fn read(config: Option<&Path>, state_dir: Option<&Path>, default_dir: &Path) -> Result<Self> {
         let (file, base) = match config {
             None => (File::default(), PathBuf::new()),
             Some(path) => {
@@ -55,25 +69,47 @@ impl Storage {
             (None, Some(dir)) => base.join(dir),
             (None, None) => default_dir.to_owned(),
         };
-        let default_path = |name| match state_dir.as_os_str().is_empty() {
-            true => None,
-            false => Some(state_dir.join(name)),
-        };
-        let mut databases = BTreeMap::new();
-        for (label, place) in &file.sqlite_database {
-            let path = place.resolve(&base).with_context(|| format!("[sqlite_database.{label}]"))?;
-            databases.insert(label.clone(), Arc::new(Database::new(path)?));
+        Ok(Self { file, base, state_dir })
+    }
+
+    /// The file of the database with the label `default`; `None` in memory.
+    pub(crate) fn default_database(&self) -> Result<Option<PathBuf>> {
+        match self.file.sqlite_database.get("default") {
+            Some(place) => place.resolve(&self.base).context("[sqlite_database.default]"),
+            None => Ok(self.default_path(DATABASE_FILE)),
         }
-        if !databases.contains_key("default") {
-            databases.insert("default".to_owned(), Arc::new(Database::new(default_path(DATABASE_FILE))?));
+    }
+
+    fn default_path(&self, name: &str) -> Option<PathBuf> {
+        (!self.state_dir.as_os_str().is_empty()).then(|| self.state_dir.join(name))
+    }
+}
+
+impl Storage {
+    /// Takes the databases for this process and opens what is configured.
+    pub(crate) fn open(manifest: &Manifest, places: &Places, new: NewDatabase) -> Result<Self> {
+        let Places { file, base, .. } = places;
+        let mut paths = BTreeMap::from([("default".to_owned(), places.default_database()?)]);
+        for (label, place) in &file.sqlite_database {
+            paths.insert(label.clone(), place.resolve(base).with_context(|| format!("[sqlite_database.{label}]"))?);
+        }
+        let (mut databases, mut locks, mut warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (label, path) in paths {
+            // One that nobody opens need not be there.
+            let used = manifest.components.values().any(|component| component.sqlite_databases.contains(&label));
+            if let (Some(path), true) = (&path, used) {
+                locks.push(files::lock(path)?);
+                warnings.extend(files::prepare(path, new)?);
+            }
+            databases.insert(label, Arc::new(Database::new(path)?));
         }
         let mut stores = BTreeMap::new();
         for (label, place) in &file.key_value_store {
-            let path = place.resolve(&base).with_context(|| format!("[key_value_store.{label}]"))?;
+            let path = place.resolve(base).with_context(|| format!("[key_value_store.{label}]"))?;
             stores.insert(label.clone(), Arc::new(StoreFile::new(path)?));
         }
         if !stores.contains_key("default") {
-            stores.insert("default".to_owned(), Arc::new(StoreFile::new(default_path(STORE_FILE))?));
+            stores.insert("default".to_owned(), Arc::new(StoreFile::new(places.default_path(STORE_FILE))?));
         }
         for (id, component) in &manifest.components {
             for label in &component.sqlite_databases {
@@ -91,7 +127,7 @@ impl Storage {
                 }
             }
         }
-        Ok(Self { databases, stores })
+        Ok(Self { databases, stores, locks, warnings })
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Client, full};
+use crate::lifecycle::authorization;
 
 /// The longest pause: what only time makes due is found at the latest after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -42,10 +43,7 @@ struct Answer {
 
 impl Ticker {
     pub(crate) fn new(app: Arc<App>, path: &str, secret: &str) -> Result<Self> {
-        let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {secret}")).context("the tick's secret cannot be sent in a header")?;
-        authorization.set_sensitive(true);
-        Ok(Self { app, path: path.to_owned(), authorization })
+        Ok(Self { app, path: path.to_owned(), authorization: authorization(secret)? })
     }
 
     /// Ticks for as long as the hub lives: at once, when the last tick said so, and after every change from outside.
@@ -62,7 +60,7 @@ impl Ticker {
             };
             tokio::select! {
                 biased;
-                () = self.app.stopping.ended() => return,
+                () = self.app.stopping.ended() => break,
                 () = self.app.env.life.ended() => return,
                 Some(ticked) = under_way.next() => next = Instant::now() + self.pause(ticked, under_way.is_empty()),
                 () = self.app.changed.notified() => changed = true,
@@ -72,6 +70,11 @@ impl Ticker {
                     next = last + LONG;
                 }
             }
+        }
+        // Those under way when the hub is told to stop may come to their end.
+        tokio::select! {
+            () = self.app.env.life.ended() => {}
+            () = under_way.for_each(|_| std::future::ready(())) => {}
         }
     }
 

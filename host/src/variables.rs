@@ -11,9 +11,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::manifest::{Manifest, Variable, check_variable_name};
 
+/// Before a variable's name in the environment.
+const PREFIX: &str = "SPIN_VARIABLE_";
+
 /// The values of all application variables.
 pub(crate) struct Variables {
     values: BTreeMap<String, String>,
+    /// What who runs the hub should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Where values come from beside the manifest.
@@ -38,13 +43,16 @@ impl Variables {
         };
         let mut values = BTreeMap::new();
         for (name, variable) in declared {
-            let key = format!("SPIN_VARIABLE_{}", name.to_ascii_uppercase());
-            let from_environment = || sources.environment.then(|| std::env::var(&key).ok()).flatten();
+            let key = format!("{PREFIX}{}", name.to_ascii_uppercase());
+            let from_environment = match sources.environment {
+                true => environment(&key)?,
+                false => None,
+            };
             let value = sources
                 .explicit
                 .get(name)
                 .cloned()
-                .or_else(from_environment)
+                .or(from_environment)
                 .or_else(|| dotenv.get(&key).cloned())
                 .or_else(|| variable.default.clone());
             let Some(value) = value else {
@@ -52,7 +60,7 @@ impl Variables {
             };
             values.insert(name.clone(), value);
         }
-        Ok(Self { values })
+        Ok(Self { warnings: unknown(declared, sources, &dotenv), values })
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -122,9 +130,32 @@ pub fn parse_assignment(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value))
 }
 
+/// A variable of the process's environment.
+fn environment(key: &str) -> Result<Option<String>> {
+    match std::env::var(key) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{key} in the environment is not UTF-8: write it in UTF-8"),
+    }
+}
+
+/// Warnings of variables in the environment that no application variable has: a mistyped one is silently left out otherwise.
+fn unknown(declared: &BTreeMap<String, Variable>, sources: &Sources, dotenv: &BTreeMap<String, String>) -> Vec<String> {
+    if !sources.environment {
+        return Vec::new();
+    }
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).chain(dotenv.keys().cloned());
+    let unknown = names.filter(|name| {
+        name.strip_prefix(PREFIX).is_some_and(|name| !declared.keys().any(|known| known.to_ascii_uppercase() == name))
+    });
+    unknown.map(|name| format!("{name} is set, but [variables] in the manifest has no such variable: is it mistyped?")).collect()
+}
+
 fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>> {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return Ok(BTreeMap::new());
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {} in the current folder", path.display())),
     };
     let mut values = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
@@ -149,7 +180,7 @@ mod tests {
 
     fn variables() -> Variables {
         let values = [("host".to_owned(), "db".to_owned()), ("port".to_owned(), "1".to_owned())];
-        Variables { values: values.into() }
+        Variables { values: values.into(), warnings: Vec::new() }
     }
 
     #[test]

@@ -295,7 +295,7 @@ async fn sigterm_lets_requests_finish() {
     command
         .arg("--from")
         .arg(manifest())
-        .args(["--listen", "127.0.0.1:0", "--variable", "secret=x", "--state-dir"])
+        .args(["--new", "--listen", "127.0.0.1:0", "--variable", "secret=x", "--state-dir"])
         .arg(dir.path());
     let (mut child, mut out, address) = start(&mut command);
     let slow = json!([{ "do": "print", "text": "begun" }, { "do": "sleep", "millis": 5000 }]);
@@ -329,7 +329,11 @@ fn the_command_says_in_one_line_what_is_wrong() {
     let config = config.to_str().unwrap().to_owned();
     let from = manifest().to_str().unwrap().to_owned();
     let any = "127.0.0.1:0";
-    let cases: [(&[&str], &str); 8] = [
+    let file = dir.path().join("a-file");
+    std::fs::write(&file, "no database").unwrap();
+    let below = file.join("below").to_str().unwrap().to_owned();
+    let probe = ["--from", &from, "--listen", any, "--variable", "secret=x"];
+    let cases: [(&[&str], &str); 24] = [
         (&["--nonsense"], "unknown option --nonsense"),
         (&["--from", "nowhere.toml", "--listen", any], "nowhere.toml"),
         (&["--from", &from, "--listen", &taken], "choose another address with --listen"),
@@ -341,6 +345,22 @@ fn the_command_says_in_one_line_what_is_wrong() {
             &["--from", &from, "--listen", any, "--variable", "secret=x", "--runtime-config-file", &config],
             "\"libsql\" is not served",
         ),
+        (&["--workers", "0"], "--workers \"0\": write at least 1 and at most 1024"),
+        (&["--workers", "100000"], "at most 1024"),
+        (&["--request-timeout", "0"], "--request-timeout \"0\": nothing can be done in no time"),
+        (&["--cpu-timeout", "0"], "--cpu-timeout"),
+        (&["--request-timeout", "-1"], "write a number of seconds from 0 to 86400"),
+        (&["--drain-timeout", "1e300"], "write a number of seconds from 0 to 86400"),
+        (&["--request-timeout", "NaN"], "write a number of seconds from 0 to 86400"),
+        (&["--body-limit", "0"], "--body-limit \"0\": write at least 1"),
+        (&["--max-instance-reuse-count", "0"], "write at least 1"),
+        (&["--max-instance-concurrent-reuse-count", "0"], "write at least 1"),
+        (&["serve"], "write `hub`, `hub backup FILE` or `hub restore FILE`"),
+        (&["backup"], "`hub backup FILE`"),
+        (&[&probe[..], &["--new", "--tick", "probe/tick", "--tick-variable", "secret"]].concat(), "starts with /"),
+        (&[&probe[..], &["--new", "--state-dir", &below]].concat(), "name another with --state-dir"),
+        (&[&probe[..], &["--state-dir", "nothing-here"]].concat(), "for a new hub start once with --new"),
+        (&[&probe[..], &["--new", "--accept", "anything"]].concat(), "--accept"),
     ];
     for (arguments, expected) in cases {
         let output = command().current_dir(&dir).args(arguments).output().unwrap();

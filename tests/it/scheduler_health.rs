@@ -92,3 +92,52 @@ fn a_check_that_breaks_off_is_made_by_another_caller_a_second_later() {
         world.get("/health").send().await.expect(200);
     });
 }
+
+#[test]
+fn a_hub_that_cannot_write_is_not_healthy_and_heals_without_a_restart() {
+    simulated(|| async {
+        let world = World::new().await;
+        world.get("/health").send().await.expect(200);
+        for (statement, why) in [
+            ("UPDATE health_checks", "attempt to write a readonly database"),
+            ("COMMIT", "database or disk is full"),
+            ("BEGIN", "unable to open database file"),
+        ] {
+            later().await;
+            world.hub.faults().push(Fault::on(Target::SqlMatching(statement.into())).fail(why));
+            world.get("/health").send().await.expect(503);
+            assert!(world.hub.logs().join("\n").contains(why), "{:?}", world.hub.logs());
+            world.hub.faults().clear();
+            later().await;
+            world.get("/health").send().await.expect(200);
+        }
+    });
+}
+
+#[test]
+fn a_database_that_is_moved_away_is_noticed_and_never_made_anew() {
+    simulated(|| async {
+        let world = World::new().await;
+        let operator = world.bootstrap().await;
+        for suffix in ["", "-wal"] {
+            later().await;
+            world.get("/health").send().await.expect(200);
+            let file = world.dir().join(format!("sqlite_db.db{suffix}"));
+            let aside = world.dir().join("aside");
+            std::fs::rename(&file, &aside).unwrap();
+            later().await;
+            world.get("/health").send().await.expect(503);
+            let new = json!({
+                "kind": "PROVIDER", "displayName": "P", "companyName": "P Ltd.", "country": "US", "currency": "USD"
+            });
+            world.post("/v1/organizations", new.clone()).by(&operator).send().await.expect(503);
+            assert!(!file.exists(), "nothing stands in its place");
+            assert!(world.hub.logs().join("\n").contains("was moved or removed under the hub"), "{:?}", world.hub.logs());
+            // Put back as it was, it is the database again.
+            std::fs::rename(&aside, &file).unwrap();
+            later().await;
+            world.get("/health").send().await.expect(200);
+            world.post("/v1/organizations", new).by(&operator).send().await.expect(201);
+        }
+    });
+}

@@ -131,6 +131,7 @@ impl Kind {
             secrets,
             log: Some(folder.join("hub.log")),
             ticks,
+            new: false,
             environment: Vec::new(),
         };
         match self {
@@ -146,6 +147,9 @@ impl Kind {
                 let mut command = shell::command(artifacts::hub());
                 command.arg("--cache-dir").arg(shell::target().join("hub-cache"));
                 command.args(["--tick", "/internal/tick", "--tick-variable", "internal_secret"]);
+                if !folder.join("sqlite_db.db").exists() {
+                    command.arg("--new");
+                }
                 command
             }
             Self::Spin(spin) => {

@@ -81,6 +81,7 @@ impl Ground {
             secrets: &secrets,
             log: Some(folder.join("hub.log")),
             ticks: true,
+            new: true,
             environment: Vec::new(),
         })?;
         let operator = hub::bootstrap(&hub.client(), &secrets)?.context("an empty hub was bootstrapped already")?;

@@ -35,6 +35,8 @@ pub struct Launch<'a> {
     pub log: Option<PathBuf>,
     /// Whether the application has the hub's schedules (the test guests have not).
     pub ticks: bool,
+    /// Whether the database is to be new; else it must be there.
+    pub new: bool,
     /// What else the environment holds.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -56,6 +58,9 @@ impl Launch<'_> {
         command.arg("--cache-dir").arg(shell::target().join("hub-cache"));
         if self.ticks {
             command.args(["--tick", "/internal/tick", "--tick-variable", "internal_secret"]);
+        }
+        if self.new {
+            command.arg("--new");
         }
         self.spawn(command, |line| {
             let value: serde_json::Value = serde_json::from_str(line).ok()?;

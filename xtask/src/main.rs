@@ -46,13 +46,14 @@ cargo xtask <command>
 ";
 
 const UP_HELP: &str = "\
-cargo xtask up [--listen 127.0.0.1:3000] [--data .hub] [--demo]
+cargo xtask up [--listen 127.0.0.1:3000] [--data .hub] [--new] [--demo]
 
 Builds the components and the host (installing what is missing), creates and migrates the
 database, serves in the foreground and drains on Ctrl-C.
 
   --listen ADDRESS  where to serve; port 0 picks a free one
   --data DIR        database, secrets.env and, with --demo, the demo's token and the hub's log
+  --new             make a new database although the folder has secrets.env; the first start needs no saying so
   --demo            play the demo story through the public API as a tour, and check its invoices to the cent
 
 HUB_WASM_TOOLCHAIN=rustup|debian forces a way of compiling the components.
@@ -112,12 +113,14 @@ fn dispatch() -> Result<()> {
 }
 
 fn up_command(mut arguments: lexopt::Parser) -> Result<()> {
-    let mut options = up::Options { listen: SocketAddr::from(([127, 0, 0, 1], 3000)), data: PathBuf::from(".hub"), demo: false };
+    let mut options =
+        up::Options { listen: SocketAddr::from(([127, 0, 0, 1], 3000)), data: PathBuf::from(".hub"), demo: false, new: false };
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("listen") => options.listen = arguments.value()?.parse()?,
             Long("data") => options.data = arguments.value()?.into(),
             Long("demo") => options.demo = true,
+            Long("new") => options.new = true,
             Long("help") | Short('h') => {
                 print!("{UP_HELP}");
                 return Ok(());

@@ -15,10 +15,18 @@ pub struct Secrets {
     pub data_key: String,
 }
 
+/// Where the secrets of a data folder are.
+const FILE: &str = "secrets.env";
+
 impl Secrets {
+    /// Whether the folder has its secrets.
+    pub fn exist(data: &Path) -> bool {
+        data.join(FILE).exists()
+    }
+
     /// Reads `secrets.env` in the folder, or makes it from the operating system's random source.
     pub fn ensure(data: &Path) -> Result<Self> {
-        let file = data.join("secrets.env");
+        let file = data.join(FILE);
         if let Ok(text) = fs::read_to_string(&file) {
             return Self::parse(&text)
                 .with_context(|| format!("{} is damaged: restore it from a backup, or start on another --data", file.display()));

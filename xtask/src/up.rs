@@ -1,8 +1,8 @@
 //! `cargo xtask up`: from a clean clone to a hub that serves, in one command.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Whether to play the demo story.
     pub demo: bool,
+    /// Whether a new database is wanted although the folder has its secrets.
+    pub new: bool,
 }
 
 /// Builds, starts, bootstraps, and stays until asked to stop.
@@ -41,7 +43,8 @@ pub fn up(options: &Options) -> Result<()> {
         .create(&options.data)
         .with_context(|| format!("{} cannot be made: pass --data with a folder of yours", options.data.display()))?;
     let data = options.data.canonicalize()?;
-    let _lock = lock(&data)?;
+    check_free(&data)?;
+    let new = is_new(&data, options.new)?;
 
     artifacts::build_components()?;
     artifacts::build_host()?;
@@ -56,6 +59,7 @@ pub fn up(options: &Options) -> Result<()> {
         secrets: &secrets,
         log: options.demo.then(|| data.join("hub.log")),
         ticks: true,
+        new,
         environment: Vec::new(),
     }
     .start()?;
@@ -126,15 +130,36 @@ fn demo_token(fresh: Option<String>, data: &Path) -> Result<String> {
     }
 }
 
-/// One hub a data folder: two would both run its schedules.
-fn lock(data: &Path) -> Result<File> {
-    let file = File::create(data.join("lock")).with_context(|| format!("{} is not writable", data.display()))?;
+/// One hub a data folder. The hub itself holds the lock; here it is only asked for, before minutes of building.
+fn check_free(data: &Path) -> Result<()> {
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(data.join("sqlite_db.db-lock"));
+    let file = file.with_context(|| format!("{} cannot be written: pass --data with a folder of yours", data.display()))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
-            bail!("another `cargo xtask up` uses {}: stop it, or pass another --data", data.display())
+            bail!("another hub uses {}: stop it, or pass another --data", data.display())
         }
         Err(TryLockError::Error(error)) => Err(error).context("the data folder cannot be locked"),
+    }
+}
+
+/// Whether the folder's hub is to be a new one. Of secrets and database, one without the other is a loss and no first start.
+fn is_new(data: &Path, wanted: bool) -> Result<bool> {
+    let (secrets, database) = (Secrets::exist(data), data.join("sqlite_db.db"));
+    let data = data.display();
+    match (secrets, fs::metadata(&database).is_ok_and(|database| database.len() > 0)) {
+        (_, true) if wanted => bail!("{data} has a database already: leave --new out, or pass another --data"),
+        (true, true) => Ok(false),
+        (false, false) => Ok(true),
+        (true, false) if wanted => Ok(true),
+        (true, false) => bail!(
+            "{data} has secrets.env and no database: put sqlite_db.db back, restore a backup with `hub restore`, or pass --new for a \
+             new hub"
+        ),
+        (false, true) => {
+            bail!("{data} has a database and no secrets.env, which opens what it seals: put it back from its backup")
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod health;
 mod jobs;
+mod life;
 mod openapi;
 mod tick;
 
@@ -48,7 +49,9 @@ const OTHERS: [&str; 32] = [
 pub fn routes() -> Routes {
     Routes::new("scheduler")
         .post("/internal/tick", tick::run, "Run what is due")
-        .get("/health", health::show, "Whether every component and the database answer")
+        .post("/internal/start", life::start, "Look whether the hub can work")
+        .post("/internal/stop", life::stop, "Give back what is claimed")
+        .get("/health", health::show, "Whether the database takes writes and every component answers")
         .get("/openapi.json", openapi::show, "This document")
         .get("/v1/jobs", jobs::list, "List jobs, parked ones among them")
         .post("/v1/jobs/{jobId}/replay", jobs::replay, "Let a parked job run again")

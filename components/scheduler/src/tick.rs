@@ -1,6 +1,6 @@
 //! `/internal/tick`: the one door for schedulers.
 
-use domain::{JsonSchema, Result};
+use domain::{Error, JsonSchema, Result};
 use http::Method;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +30,9 @@ pub struct Ticked {
 
 pub async fn run(hub: Hub, _: Internal) -> Result<Shown<Ticked>> {
     let db = hub.db().await?;
+    if let Some(jump) = store::hub::observe(db, hub.wall()).await? {
+        hub.warn("the clock jumped", &Error::unavailable(crate::life::told(jump)));
+    }
     let (mut ran, mut unanswered) = (0, false);
     let mut asked: BTreeMap<String, usize> = BTreeMap::new();
     let mut under_way: Vec<(String, LocalIn<'_, Result<Round>>)> = Vec::new();
@@ -73,7 +76,7 @@ async fn ask(hub: &Hub, queue: String) -> Result<Round> {
     let answer = web::call(hub, &queue, Method::POST, "/internal/jobs/run").await?;
     let body = answer.body.unwrap_or_default();
     serde_json::from_slice(&body)
-        .map_err(|error| domain::Error::unavailable(format!("{queue} answered {} to a tick: {error}", answer.status)))
+        .map_err(|error| Error::unavailable(format!("{queue} answered {} to a tick: {error}", answer.status)))
 }
 
 /// Forgets what has expired. It was refused already; this only keeps the tables small. In batches, so that writers get in between.

@@ -136,7 +136,8 @@ impl Checkpointer {
             },
         };
         let busy = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0));
-        if !lock(&self.state).closed {
+        // One that failed may have been opened while the file could not be written.
+        if busy.is_ok() && !lock(&self.state).closed {
             *slot = Some(connection);
         }
         matches!(busy, Ok(0))

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use crate::files;
 
 use super::checkpoint::Checkpointer;
 use super::gate::Gate;
@@ -37,6 +39,8 @@ pub(crate) struct Database {
     writer: Mutex<Option<Pooled>>,
     /// The owner of checkpoints; `None` on a runtime of one thread, where SQLite's own are made inside COMMIT.
     checkpointer: Option<Arc<Checkpointer>>,
+    /// Which files the connections have open, once they have: not those that stand under their names by now.
+    files: OnceLock<[Option<files::Identity>; 2]>,
 }
 
 #[derive(Default)]
@@ -66,9 +70,9 @@ impl Pooled {
 
 impl Database {
     pub(crate) fn new(path: Option<PathBuf>) -> Result<Self> {
-        if let Some(dir) = path.as_deref().and_then(Path::parent) {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot create the directory {} for a database", dir.display()))?;
+        if let Some(path) = &path {
+            files::make_parent(path)?;
+            files::make(path).with_context(|| format!("cannot make the database {}", path.display()))?;
         }
         let gate = Gate::default();
         let watched = path.clone().filter(|_| has_threads());
@@ -78,6 +82,7 @@ impl Database {
             gate,
             inner: Mutex::default(),
             writer: Mutex::default(),
+            files: OnceLock::new(),
         })
     }
 
@@ -110,12 +115,14 @@ impl Database {
             // Only a connection that has read keeps the log open.
             keeper.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             inner.keeper = Some(keeper);
+            self.files.get_or_init(|| self.present_files());
         }
         drop(inner);
         self.open_pooled(CACHE_KIB)
     }
 
     fn open_pooled(&self, cache_kib: i32) -> rusqlite::Result<Pooled> {
+        self.check_in_place()?;
         let mut connection = match &self.path {
             Some(path) => open(path)?,
             None => Connection::open_in_memory()?,
@@ -132,8 +139,26 @@ impl Database {
         Ok(Pooled { connection, marked, is_writer: false })
     }
 
+    /// Refuses when the database or its log was moved, removed or replaced: what is written to a file without a name is lost, and a
+    /// new connection would be one to something else.
+    fn check_in_place(&self) -> rusqlite::Result<()> {
+        match self.files.get() {
+            Some(opened) if *opened != self.present_files() => Err(rusqlite::Error::SqliteFailure(
+                ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED),
+                Some("the database or its -wal was moved or removed under the hub: put it back, or stop the hub and restore a backup".into()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn present_files(&self) -> [Option<files::Identity>; 2] {
+        let of = |suffix| self.path.as_deref().and_then(|path| files::identity(&files::beside(path, suffix)));
+        [of(""), of("-wal")]
+    }
+
     /// The connection that writes, for the holder of the gate.
     pub(super) fn writer(&self) -> rusqlite::Result<Pooled> {
+        self.check_in_place()?;
         let kept = lock(&self.writer).take();
         let writer = kept.map_or_else(|| self.open_pooled(WRITER_CACHE_KIB), Ok)?;
         Ok(Pooled { is_writer: true, ..writer })
@@ -155,7 +180,9 @@ impl Database {
         if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
-        if self.path.is_none() || pooled.is_marked() {
+        // One that was opened while the file could not be written stays as it is, after that was mended, too.
+        let is_readonly = connection.is_readonly("main").unwrap_or(true);
+        if self.path.is_none() || pooled.is_marked() || is_readonly {
             return;
         }
         if pooled.is_writer {
@@ -204,7 +231,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// the transaction is on the disk. Both are set each time: a file that was restored from a backup is not in WAL, and
 /// `synchronous` is a property of the connection.
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    // Without making one: a database that vanished must not come back empty.
+    let connection = Connection::open_with_flags(path, flags)?;
     // Waiting is the session's business: a busy handler would put the thread to sleep.
     connection.busy_timeout(Duration::ZERO)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;

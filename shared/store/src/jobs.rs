@@ -16,7 +16,7 @@ use domain::{
     Error, Id, Instant, OrganizationPath, Result, id,
     job::{JobState, LEASE, SHARE, SUSPECT},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many turns there are in a millisecond; the migration that made `job_turns` says the same.
 const TURNS: i64 = 16_384;
@@ -242,10 +242,12 @@ async fn leave(tx: &Tx<'_>, queue: &str, organization_id: Id<id::Organization>) 
     .await
 }
 
-/// Whether a queue may have work that is due: a read, so that a runner without work takes no lock.
+/// Whether a queue may have work that is due: a read, so that a runner without work takes no lock. None, while the hub stops.
 pub async fn any_due(db: &Db, queue: &str, now: Instant) -> Result<bool> {
-    let sql = "SELECT turn FROM job_turns WHERE queue = ?1 AND turn < ?2 ORDER BY turn LIMIT 1";
-    let first: Option<i64> = db.query_opt(sql, params![queue, turn(now) + TURNS], |row| row.take()).await?;
+    let sql =
+        "SELECT turn FROM job_turns WHERE queue = ?1 AND turn < ?2 AND NOT EXISTS (SELECT 1 FROM hub WHERE stopping_until > ?3)
+         ORDER BY turn LIMIT 1";
+    let first: Option<i64> = db.query_opt(sql, params![queue, turn(now) + TURNS, now], |row| row.take()).await?;
     Ok(first.is_some())
 }
 
@@ -254,7 +256,7 @@ pub async fn claim_one(db: &Db, id: Id<id::Job>, now: Instant) -> Result<Option<
     // What was asked before is asked of the row again: where two runners can write at once, that is old.
     db.query_opt(
         "UPDATE jobs SET attempts = attempts + CASE state WHEN 'RUNNING' THEN 1 ELSE 0 END, state = 'RUNNING', due_at = ?3, fence = fence + 1
-         WHERE id = ?1 AND state <> 'PARKED' AND due_at <= ?2
+         WHERE id = ?1 AND state <> 'PARKED' AND due_at <= ?2 AND NOT EXISTS (SELECT 1 FROM hub WHERE stopping_until > ?2)
          RETURNING id, kind, organization_id, (SELECT path FROM organizations WHERE id = jobs.organization_id), payload, attempts, fence, trace",
         params![id, now, now + LEASE],
         read_claimed,
@@ -370,6 +372,32 @@ pub async fn due(db: &Db, now: Instant) -> Result<Vec<String>> {
 pub async fn next_due(db: &Db) -> Result<Option<Instant>> {
     let sql = "SELECT due_at FROM jobs WHERE state <> 'PARKED' ORDER BY due_at LIMIT 1";
     db.query_opt(sql, vec![], |row| row.take()).await
+}
+
+/// Gives back every job that is claimed, for a hub that stops: it is due at once, and what its runner still writes is refused.
+/// Gives how many they were.
+pub async fn give_back(tx: &Tx<'_>, now: Instant) -> Result<u32> {
+    let sql = "UPDATE jobs SET state = 'READY', fence = fence + 1, due_at = ?1 WHERE state = 'RUNNING' RETURNING queue, organization_id";
+    let given: Vec<(String, Id<id::Organization>)> =
+        tx.query_all(sql, params![now], |row| Ok((row.take()?, row.take()?))).await?;
+    for (queue, organization_id) in given.iter().collect::<BTreeSet<_>>() {
+        take_place(tx, queue, *organization_id, now).await?;
+    }
+    Ok(given.len() as u32)
+}
+
+/// How many jobs are claimed, and how many others are due by `now`.
+pub async fn left(db: &Db, now: Instant) -> Result<(u32, u32)> {
+    let sql = "SELECT (SELECT COUNT(*) FROM jobs WHERE state = 'RUNNING'), (SELECT COUNT(*) FROM jobs WHERE state = 'READY' AND due_at <= ?1)";
+    let counts = db.query_opt(sql, params![now], |row| Ok((row.take()?, row.take()?))).await?;
+    Ok(counts.unwrap_or_default())
+}
+
+/// Brings turns that a clock in the future gave back to `now`. An organization whose jobs are due in that future alone gives its turn up
+/// when it comes.
+pub async fn bring_turns_back(tx: &Tx<'_>, now: Instant) -> Result<()> {
+    tx.exec("UPDATE job_queues SET served = ?1 WHERE served > ?1", params![turn(now)]).await?;
+    tx.exec("UPDATE job_turns SET turn = ?1 WHERE turn > ?1", params![turn(now)]).await
 }
 
 /// A job as the operator sees it. The payload is not shown: it may hold a tenant's data.

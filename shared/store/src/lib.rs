@@ -29,6 +29,7 @@ pub mod environments;
 pub mod from_above;
 pub mod hash_slots;
 pub mod health_checks;
+pub mod hub;
 pub mod idempotency;
 pub mod identity_providers;
 pub mod interop;

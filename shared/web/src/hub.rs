@@ -5,7 +5,7 @@ use crate::{
     audit::Deed,
     extract,
     idempotency::{self, Key},
-    route::{Local, LocalIn},
+    route::LocalIn,
     trace::{Line, Trace},
 };
 use chrono::TimeDelta;
@@ -14,7 +14,6 @@ use spin_sdk::wasip3::http::types;
 use std::{
     cell::{Cell, OnceCell, RefCell},
     rc::Rc,
-    sync::atomic::{AtomicBool, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 use store::{Db, Tx};
@@ -26,8 +25,10 @@ pub struct Hub(pub(crate) Rc<Inner>);
 pub(crate) struct Inner {
     /// The table of the component that serves.
     routes: &'static Routes,
-    /// The instant at which the request came; everything it writes bears this one.
-    now: Instant,
+    /// The instant of the request by the hub's time; everything it writes bears this one.
+    now: Cell<Instant>,
+    /// When it came, by the machine's clock: for the log.
+    began: Instant,
     trace: Trace,
     method: http::Method,
     /// Path and query as sent.
@@ -40,14 +41,13 @@ pub(crate) struct Inner {
     db: OnceCell<Db>,
     /// Whether somebody waits for the answer: of a request, not of a job.
     awaited: bool,
+    /// Whether who asks has shown the internal secret, and so is told why something could not be done.
+    trusted: Cell<bool>,
     /// Who asks, for the log.
     who: RefCell<Option<(String, String)>>,
     /// What this request does, for the audit.
     pub(crate) deed: RefCell<Deed>,
 }
-
-/// Whether this instance has seen the schema up to date. It stays so while the instance lives.
-static MIGRATED: AtomicBool = AtomicBool::new(false);
 
 impl Hub {
     pub(crate) fn new(
@@ -57,11 +57,13 @@ impl Hub {
         headers: &Headers,
         request: types::Request,
     ) -> Self {
-        let now = wall_clock();
+        let began = wall_clock();
         Self(Rc::new(Inner {
             routes,
-            now,
-            trace: Trace::of(headers, now),
+            now: Cell::new(crate::clock::at(began)),
+            began,
+            trusted: Cell::new(false),
+            trace: Trace::of(headers, began),
             idempotency_key: if method.is_safe() { None } else { headers.get("idempotency-key") },
             method,
             target,
@@ -76,11 +78,13 @@ impl Hub {
 
     /// The same context for a piece of work of its own: another connection, the present instant, the job's trace.
     pub(crate) fn for_job(&self, trace: Option<&str>) -> Self {
-        let now = wall_clock();
+        let began = wall_clock();
         Self(Rc::new(Inner {
             routes: self.0.routes,
-            now,
-            trace: trace.map_or_else(|| self.0.trace.clone(), |trace| Trace::continued(trace, now)),
+            now: Cell::new(crate::clock::at(began)),
+            began,
+            trusted: Cell::new(false),
+            trace: trace.map_or_else(|| self.0.trace.clone(), |trace| Trace::continued(trace, began)),
             method: self.0.method.clone(),
             target: self.0.target.clone(),
             idempotency_key: None,
@@ -98,9 +102,23 @@ impl Hub {
         self.0.routes.component()
     }
 
-    /// The instant of this request.
+    /// The instant of this request, by the hub's time: that of the machine's clock, unless this was set back.
     pub fn now(&self) -> Instant {
-        self.0.now
+        self.0.now.get()
+    }
+
+    /// When the request came, by the machine's clock.
+    pub fn wall(&self) -> Instant {
+        self.0.began
+    }
+
+    /// Who asks has shown the internal secret.
+    pub(crate) fn trust(&self) {
+        self.0.trusted.set(true);
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.0.trusted.get()
     }
 
     /// The present instant, which of a request that waits is later than the request's own. What is written bears that one.
@@ -133,7 +151,7 @@ impl Hub {
 
     /// A new id.
     pub fn id<N: Noun>(&self) -> Id<N> {
-        Id::new(self.0.now, distinct())
+        Id::new(self.now(), distinct())
     }
 
     /// Seals a secret that the hub has to know again, for a row: with the hub's `data_key`, which is not in the database.
@@ -152,7 +170,8 @@ impl Hub {
     pub async fn db(&self) -> Result<&Db> {
         if self.0.db.get().is_none() {
             // A request is one task, so nobody else can open it meanwhile.
-            let _ = self.0.db.set(open_migrated(self.0.awaited).await?);
+            let _ = self.0.db.set(crate::start::open(self.0.awaited, self.0.began).await?);
+            self.0.now.set(crate::clock::at(self.0.began));
         }
         self.0.db.get().ok_or_else(|| Error::unavailable("the connection vanished"))
     }
@@ -241,7 +260,7 @@ impl Hub {
         self.0.trace.log(&Line {
             code: Some(error.code),
             error: error.internal.as_deref(),
-            ..Line::new("warn", what, self.component(), self.0.now)
+            ..Line::new("warn", what, self.component(), self.0.began)
         });
     }
 
@@ -257,7 +276,7 @@ impl Hub {
             principal: who.as_ref().map(|who| who.0.as_str()),
             organization: who.as_ref().map(|who| who.1.as_str()),
             error: internal,
-            ..Line::new(level, "request", self.component(), self.0.now)
+            ..Line::new(level, "request", self.component(), self.0.began)
         });
     }
 }
@@ -275,20 +294,8 @@ impl<R: Reply, F: AsyncFn(&Tx<'_>) -> Result<R>> Work for Answering<F> {
     }
 }
 
-/// Boxed, because it would otherwise be compiled into every handler that asks for the connection.
-fn open_migrated(awaited: bool) -> Local<Result<Db>> {
-    Box::pin(async move {
-        let db = Db::open(awaited).await?;
-        if !MIGRATED.load(Ordering::Relaxed) {
-            store::migrations::migrate(&db).await?;
-            MIGRATED.store(true, Ordering::Relaxed);
-        }
-        Ok(db)
-    })
-}
-
 /// The present instant to the millisecond, from the host's clock.
-pub fn wall_clock() -> Instant {
+pub(crate) fn wall_clock() -> Instant {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     Instant::from_timestamp_millis(millis).unwrap_or_default()
 }

@@ -52,7 +52,7 @@ async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
     let mut under_way: Vec<(Option<Id<id::Organization>>, LocalIn<'_, Done>)> = Vec::new();
     let (mut failure, mut may_be_due) = (None, true);
     loop {
-        let now = crate::hub::wall_clock();
+        let now = crate::clock::now();
         let running: Vec<_> = under_way.iter().filter_map(|(organization, _)| *organization).collect();
         let free = PLACES - running.len();
         let goes_on = failure.is_none() && now - hub.now() < PATIENCE && round.ran < MOST;
@@ -117,7 +117,7 @@ where
 /// The same, compiled once.
 fn run_one<'a>(hub: &'a Hub, id: Id<id::Job>, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>) -> LocalIn<'a, Result<bool>> {
     Box::pin(async move {
-        match jobs::claim_one(hub.db().await?, id, crate::hub::wall_clock()).await? {
+        match jobs::claim_one(hub.db().await?, id, crate::clock::now()).await? {
             Some(job) => run_claimed(hub, run, job).await.map(|()| true),
             None => Ok(false),
         }
@@ -129,7 +129,7 @@ fn run_one<'a>(hub: &'a Hub, id: Id<id::Job>, run: &'a dyn Fn(Hub, Job) -> Local
 fn run_claimed<'a>(hub: &'a Hub, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>, job: Job) -> LocalIn<'a, Result<()>> {
     Box::pin(async move {
         let hub = hub.for_job(job.trace.as_deref());
-        let began = hub.now();
+        let began = hub.wall();
         // A job that ends in a fault is counted and parked where the fault is; here come those whose runners never told.
         let outcome = if job.attempts < ATTEMPTS { run(hub.clone(), job.clone()).await } else { Err(died(&job)) };
         let (code, error) = match &outcome {
@@ -167,7 +167,7 @@ fn died(job: &Job) -> Error {
 async fn record_failure(hub: &Hub, job: &Job, error: &Error) -> Result<()> {
     let attempt = job.attempts + 1;
     let wait = is_tried_again(attempt, error).then(|| wait_after(attempt, u64::from_be_bytes(random())));
-    let now = crate::hub::wall_clock();
+    let now = crate::clock::now();
     let recorded = hub.db().await?.in_transaction(async |tx| jobs::failed(tx, job, now, wait, &error.to_string()).await).await;
     match recorded {
         Err(error) if error.code == jobs::FENCED => Ok(()),

@@ -10,6 +10,7 @@
 
 mod access_token;
 mod audit;
+mod clock;
 mod extract;
 mod first_administrators;
 mod headers;
@@ -34,19 +35,21 @@ mod route;
 pub mod secret;
 mod serve;
 mod source;
+mod start;
 mod trace;
 
 pub use access_token::{
     AccessToken, Issued, NewTokens, Presented, Proof, access_token_lifetime, begin_session, note_sign_in, refresh_token_halves,
 };
 pub use audit::Record;
+pub use clock::now;
 pub use extract::{
     Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, check_state,
     read, read_json,
 };
 pub use first_administrators::name_first_administrators;
 pub use headers::Headers;
-pub use hub::{Hub, random, variable, wall_clock as now};
+pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
 pub use internal::{Internal, ask, ask_written, call, tell};
 pub use mailbox::{Letter, Mail, Mailbox};
@@ -57,6 +60,7 @@ pub use reply::{
 pub use route::{Handler, LocalIn, Routes};
 pub use serve::serve;
 pub use source::RequestSource;
+pub use start::start;
 
 #[cfg(not(target_family = "wasm"))]
 pub use openapi::Describe;

@@ -65,6 +65,14 @@ pub(crate) fn status(kind: Kind) -> u16 {
     }
 }
 
+/// What the caller is told. Who runs the hub is told the reason of a fault as well: the caller with the internal secret.
+fn detail(hub: &Hub, error: &Error) -> String {
+    match &error.internal {
+        Some(internal) if hub.is_trusted() => internal.clone(),
+        _ => error.public.clone(),
+    }
+}
+
 /// The answer for an error.
 pub(crate) fn answer(hub: &Hub, error: &Error) -> Answer {
     // These refusals belong to HTTP and not to any rule, so they have no kind of their own.
@@ -79,7 +87,7 @@ pub(crate) fn answer(hub: &Hub, error: &Error) -> Answer {
         r#type: format!("urn:provider-hub:problem:{}", error.code),
         title: http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error"),
         status,
-        detail: error.public.clone(),
+        detail: detail(hub, error),
         code: error.code,
         request_id: hub.trace().request_id.to_string(),
         errors: error

@@ -79,6 +79,10 @@ async fn answer(hub: &Hub, incoming: Incoming) -> domain::Result<Answer> {
             format!("The path and query are longer than {} bytes. Use fewer or shorter parameters.", limits::TARGET),
         ));
     }
+    // The routes of the hub's own parts ask for the connection first; others ask for the time before.
+    if crate::clock::is_stale(hub.wall()) && !hub.path().starts_with("/internal/") {
+        hub.db().await?;
+    }
     hub.routes().dispatch(hub.clone(), incoming).await
 }
 
