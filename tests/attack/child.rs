@@ -42,6 +42,7 @@ impl HubProcess {
             .arg(manifest())
             .args(["--listen", "127.0.0.1:0", "--tick", "/internal/tick", "--tick-variable", "internal_secret", "--state-dir"])
             .arg(dir.path())
+            .arg("--new")
             .args(arguments)
             .env("SPIN_VARIABLE_INTERNAL_SECRET", INTERNAL_SECRET)
             .env("SPIN_VARIABLE_DATA_KEY", DATA_KEY)
