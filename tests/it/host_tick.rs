@@ -93,6 +93,8 @@ fn a_tick_that_takes_long_keeps_no_change_waiting_and_many_changes_make_few_tick
             set(&hub, json!(null)).await;
             sleep(37).await;
         }
+        let quick = json!([{ "do": "kv", "operation": "delete", "key": "slow" }]);
+        hub.request(post("/probe/run", &quick)).await.unwrap();
         sleep(10_000).await;
         let (mut now, mut most) = (0, 0);
         for line in hub.logs() {
@@ -100,7 +102,7 @@ fn a_tick_that_takes_long_keeps_no_change_waiting_and_many_changes_make_few_tick
             most = most.max(now);
         }
         assert_eq!((now, most), (0, 4), "{:?}", hub.logs());
-        assert!(begun() < 16, "{:?}", hub.logs());
+        assert!(begun() < 20, "{:?}", hub.logs());
     });
 }
 
