@@ -1,5 +1,6 @@
 //! Members: adding them in bulk, roles, the last administrator, removal, and who looks after which customers.
 
+use crate::members_invitations::code_of;
 use domain::Role;
 use host::{Fault, Target};
 use serde_json::{Value, json};
@@ -326,7 +327,7 @@ fn a_removal_that_breaks_off_has_removed_nothing() {
         {
             world.hub.faults().push(Fault::on(Target::SqlMatching(statement.into())).fail("disk I/O error"));
             let broken = world.delete(&path(&user, &shop.provider)).by(&admin.actor).send().await;
-            broken.expect_problem(503, "temporarily_unavailable");
+            broken.expect_problem(503, code_of(statement));
             world.hub.faults().clear();
             assert_eq!(world.dump(), before, "{statement}");
         }
@@ -499,7 +500,9 @@ fn there_is_one_first_administrator_however_many_are_named() {
         let world = World::new().await;
         let shop = world.shop().await;
         let by = world.actor(&shop.operator, &shop.provider, "PROVIDER_OPERATIONS_ADMINISTRATOR").await;
-        let (one, two) = (world.somebody("one@example.com", &[]), world.somebody("two@example.com", &[]));
+        // They are members already, and have confirmed their addresses.
+        let one = world.member(&shop.operator, &shop.customer, "one@example.com", &["CUSTOMER_USER"]).await.id;
+        let two = world.member(&shop.operator, &shop.customer, "two@example.com", &["CUSTOMER_USER"]).await.id;
         let body = json!({
             "organizationId": shop.customer, "roles": ["CUSTOMER_ADMINISTRATOR"],
             "people": [{ "email": "one@example.com" }, { "email": "two@example.com" }],
