@@ -97,6 +97,11 @@ impl HubProcess {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// The hub's data.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// The resident memory at this instant, in bytes.
     pub fn rss(&self) -> u64 {
         rss(self.child.id())
