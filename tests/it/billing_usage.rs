@@ -180,8 +180,8 @@ fn a_large_report_takes_few_statements() {
         let before = ground.world.hub.host_calls().len();
         assert_eq!(ground.import(&rows).await.at("/accepted"), 1000);
         let calls = ground.world.hub.host_calls().len() - before;
-        // The three of the audit among them.
-        assert!(calls < 24, "{calls} calls out of the component for 1,000 rows");
+        // The three of the audit among them, and what looks whether anything was voided or is kept for too long.
+        assert!(calls < 30, "{calls} calls out of the component for 1,000 rows");
     });
 }
 

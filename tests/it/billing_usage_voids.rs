@@ -27,7 +27,7 @@ fn a_row_that_no_invoice_can_hold_is_refused_at_intake() {
         let before = ground.world.dump();
         let good = ground.row("2026-10-01", "VCPU", "1", "1");
         for (price, quantity) in
-            [("999999999", "999999999"), ("10000000000.01".get(1..).unwrap(), "999999999"), ("100000", "100000.001")]
+            [("999999999", "999999999"), ("100000", "100000.001")]
         {
             let wrong = ground.row("2026-10-02", "VCPU", price, quantity);
             let refused = ground.report(&[good.clone(), wrong]).send().await;
