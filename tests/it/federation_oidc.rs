@@ -399,7 +399,7 @@ fn an_identity_provider_vouches_for_its_own_alone() {
             json!({ "emailDomains": ["Contoso.example", "example.com"] }),
         )
         .await;
-        sign_in(&world, &idp, &all, json!({ "email": "both@example.com", "sub": "both" })).await.expect(201);
+        sign_in(&world, &idp, &all, json!({ "email": "both@example.com", "sub": "both@example.com" })).await.expect(201);
         world.somebody("eve@evil.example.com", &[("CUSTOMER_USER", &shop.customer)]);
         let foreign = sign_in(&world, &idp, &all, json!({ "email": "eve@evil.example.com", "sub": "eve" })).await;
         foreign.expect_problem(403, "sign_in_not_admitted");
