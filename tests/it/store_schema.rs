@@ -184,3 +184,46 @@ fn the_step_on_consent_ends_the_secrets_that_others_saw_and_no_password() {
     assert_eq!(all("SELECT COALESCE(reach, 'all') FROM sessions ORDER BY hash"), ["o.p.", "all"]);
     assert_eq!(all("SELECT COALESCE(reach, 'all') FROM access_tokens ORDER BY hash"), ["o.p.", "all", "all"]);
 }
+
+/// Customers with an administrator decide for themselves from the step on, and what those above had issued in them is known as that.
+#[test]
+fn the_step_on_the_customers_word_knows_what_was_given_from_above() {
+    let database = Connection::open_in_memory().unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_customers_word")).unwrap().number;
+    let apply = |from: i64, to: i64| {
+        for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
+            for statement in migration.statements(&migrations::text()) {
+                database.execute(statement, []).expect(statement);
+            }
+        }
+    };
+    apply(1, step - 1);
+    database
+        .execute_batch(
+            "INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
+             VALUES ('p', NULL, 'p.', 'PROVIDER', 'ACTIVE', 'P', 'P', 'US', 'USD', 1, 1, 1),
+                    ('c', 'p', 'p.c.', 'CUSTOMER', 'ACTIVE', 'C', 'C', 'US', 'USD', 1, 1, 1),
+                    ('d', 'p', 'p.d.', 'CUSTOMER', 'ACTIVE', 'D', 'D', 'US', 'USD', 1, 1, 1);
+             INSERT INTO bindings (principal_id, role, organization_id, bound_by)
+             VALUES ('per_ada', 'CUSTOMER_ADMINISTRATOR', 'c', NULL), ('per_pat', 'PROVIDER_ADMINISTRATOR', 'p', NULL),
+                    ('per_acc', 'PROVIDER_ACCOUNT_ADMINISTRATOR', 'c', 'p'), ('tok_own', 'CUSTOMER_ADMINISTRATOR', 'c', NULL),
+                    ('app_own', 'CUSTOMER_USER', 'c', NULL), ('tok_above', 'CUSTOMER_ADMINISTRATOR', 'c', NULL),
+                    ('tok_below', 'CUSTOMER_USER', 'c', NULL), ('tok_nobodys', 'CUSTOMER_USER', 'c', NULL),
+                    ('tok_other', 'CUSTOMER_ADMINISTRATOR', 'd', NULL), ('tok_pat', 'PROVIDER_ADMINISTRATOR', 'p', NULL);
+             INSERT INTO api_tokens (id, organization_id, name, hash, created_at, owner_id)
+             VALUES ('tok_own', 'c', 'x', '1', 1, 'per_ada'), ('tok_above', 'c', 'x', '2', 1, 'tok_pat'), ('tok_below', 'c', 'x', '3', 1, 'tok_above'),
+                    ('tok_nobodys', 'c', 'x', '4', 1, NULL), ('tok_other', 'd', 'x', '5', 1, 'per_pat'), ('tok_pat', 'p', 'x', '6', 1, 'per_pat');
+             INSERT INTO apps (id, organization_id, name, hash, created_at, owner_id) VALUES ('app_own', 'c', 'x', '7', 1, 'tok_own');",
+        )
+        .unwrap();
+    apply(step, step);
+    let all = |sql: &str| -> Vec<String> {
+        let mut statement = database.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(all("SELECT id FROM organizations WHERE self_administered = 1"), ["c"]);
+    let given = all("SELECT principal_id FROM bindings WHERE from_above = 1 ORDER BY principal_id");
+    assert_eq!(given, ["tok_above", "tok_below", "tok_nobodys", "tok_other"]);
+}
