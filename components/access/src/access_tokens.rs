@@ -98,7 +98,7 @@ fn seal(key: &[u8; 32], token: &AccessToken, now: Instant) -> Result<String> {
         token.expires_at.timestamp_millis(),
         ends,
     );
-    secret::seal(key, &serde_json::to_vec(&kept).map_err(|error| Error::unavailable(error.to_string()))?)
+    secret::seal(key, &serde_json::to_vec(&kept).map_err(|error| Error::fault(error.to_string()))?)
 }
 
 /// The access token, the next refresh token; when they were given, until when the one is good, and until when the session.
@@ -107,7 +107,7 @@ type Kept = (String, Option<String>, i64, i64, Option<i64>);
 /// The answer that was sealed.
 fn open(key: &[u8; 32], sealed: &str) -> Result<AccessToken> {
     let (access_token, refresh_token, now, expires_at, ends): Kept =
-        serde_json::from_slice(&secret::open(key, sealed)?).map_err(|error| Error::unavailable(error.to_string()))?;
+        serde_json::from_slice(&secret::open(key, sealed)?).map_err(|error| Error::fault(error.to_string()))?;
     let at = |millis| Instant::from_timestamp_millis(millis).unwrap_or_default();
     let token = AccessToken::new(access_token, at(now), at(expires_at));
     Ok(AccessToken { refresh_token, session_expires_at: ends.map(at), ..token })

@@ -52,15 +52,15 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
         OrganizationKind::Operator,
         bootstrap.display_name.clone(),
         bootstrap.display_name.parse().map_err(|error: String| Error::invalid("/displayName", error))?,
-        "US".parse().map_err(Error::unavailable)?,
-        "USD".parse().map_err(Error::unavailable)?,
+        "US".parse().map_err(Error::fault)?,
+        "USD".parse().map_err(Error::fault)?,
     );
     hub.db()
         .await?
         .in_transaction(async |tx| {
             let is_new = organizations::insert_operator(tx, organization_id, &new, hub.now()).await?;
             let operator = organizations::find_operator(tx).await?;
-            let organization = operator.ok_or_else(|| Error::unavailable("there is no operator and there cannot be one"))?;
+            let organization = operator.ok_or_else(|| Error::fault("there is no operator and there cannot be one"))?;
             if !is_new {
                 check_lost(tx, &organization, hub.now()).await?;
             }

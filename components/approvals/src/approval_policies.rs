@@ -46,7 +46,7 @@ pub async fn replace(
 ) -> Result<Sent<Edited<ApprovalPolicy>>> {
     let (rules, lapse_days) = (new.rules.as_slice(), new.lapse_days.unwrap_or(LAPSE_DAYS));
     check_policy(rules, lapse_days)?;
-    let text = serde_json::to_string(rules).map_err(|error| Error::unavailable(error.to_string()))?;
+    let text = serde_json::to_string(rules).map_err(|error| Error::fault(error.to_string()))?;
     hub.write(&caller, async |tx| {
         check_customer(tx, &caller.scope(), id).await?;
         caller.check_acts_in(id)?;
@@ -63,7 +63,7 @@ pub async fn replace(
         }
         let before = approval_policies::find(tx, id).await?;
         let policy = approval_policies::replace(tx, &word, condition.version, &text, lapse_days, hub.now()).await?;
-        let written = serde_json::to_string(&before.rules).map_err(|error| Error::unavailable(error.to_string()))?;
+        let written = serde_json::to_string(&before.rules).map_err(|error| Error::fault(error.to_string()))?;
         hub.audit_change("rules", Some(&written), Some(&text));
         hub.audit_change("lapseDays", Some(&before.lapse_days.to_string()), Some(&lapse_days.to_string()));
         Ok(Edited { version: policy.version, value: policy })

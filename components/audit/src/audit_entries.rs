@@ -133,7 +133,7 @@ pub async fn export(hub: Hub, caller: Caller<permit::AuditRead>, Query(query): Q
         for entry in found {
             after = entry.sequence;
             left -= 1;
-            serde_json::to_writer(&mut lines, &entry).map_err(|error| Error::unavailable(error.to_string()))?;
+            serde_json::to_writer(&mut lines, &entry).map_err(|error| Error::fault(error.to_string()))?;
             lines.push(b'\n');
         }
         if is_last {

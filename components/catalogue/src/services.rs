@@ -172,7 +172,7 @@ pub async fn put_internally(
 fn offer_of(service: &Service) -> Result<Offer> {
     let text = service.offer.as_deref().map_or("{}", RawValue::get);
     serde_json::from_slice(text.as_bytes())
-        .map_err(|error| Error::unavailable(format!("the offer of {} cannot be read: {error}", service.id)))
+        .map_err(|error| Error::fault(format!("the offer of {} cannot be read: {error}", service.id)))
 }
 
 pub async fn publish(

@@ -60,7 +60,7 @@ fn thumbprint(product: &Value) -> Option<&str> {
 async fn products(tx: &Tx<'_>, scope: &Scope, id: Id<id::Environment>) -> Result<Value> {
     match environments::find(tx, scope, id).await {
         Ok(found) => read(found.products.get().as_bytes())
-            .map_err(|error| Error::unavailable(format!("the products of an environment: {error}"))),
+            .map_err(|error| Error::fault(format!("the products of an environment: {error}"))),
         Err(error) if error.kind == Kind::NotFound => Ok(Value::Null),
         Err(error) => Err(error),
     }

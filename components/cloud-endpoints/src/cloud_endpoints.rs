@@ -116,7 +116,7 @@ pub async fn access(
         cloud_endpoints::access(db, &caller.scope(), id).await?
     } else {
         let found = cloud_endpoints::find(db, &caller.scope(), id).await?;
-        found.url.ok_or_else(|| Error::unavailable("a cloud endpoint without a url"))?
+        found.url.ok_or_else(|| Error::fault("a cloud endpoint without a url"))?
     };
     Ok(Shown(Access { cloud_endpoint_id: id, url }))
 }

@@ -147,7 +147,7 @@ async fn backup(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
 
 fn present(environment: Option<&Environment>) -> Result<Value> {
     let text = environment.map_or("[]", |environment| environment.products.get());
-    read(text.as_bytes()).map_err(|error| Error::unavailable(format!("the products of an environment: {error}")))
+    read(text.as_bytes()).map_err(|error| Error::fault(format!("the products of an environment: {error}")))
 }
 
 /// Makes the machines what they are to be, or what they were.

@@ -34,7 +34,7 @@ pub(crate) struct Present {
 impl Present {
     pub(crate) async fn find(hub: &Hub, scope: &Scope, id: Id<id::Environment>) -> Result<Self> {
         let (environment, sealed) = environments::find_with_secrets(hub.db().await?, scope, id).await?;
-        let fault = |error: serde_json::Error| Error::unavailable(format!("what is known of an environment: {error}"));
+        let fault = |error: serde_json::Error| Error::fault(format!("what is known of an environment: {error}"));
         let secrets = match sealed {
             Some(sealed) => read(hub.unseal(&id.to_string(), &sealed).await?.as_bytes()).map_err(fault)?,
             None => Value::Object(Map::new()),
@@ -127,7 +127,7 @@ async fn checked(hub: &Hub, product: &Value, at: usize) -> Result<Value> {
         question.insert(field.to_owned(), product["certificate"][field].clone());
     }
     question.insert("hosts".to_owned(), Value::Array(hosts(product).into_iter().map(Value::String).collect()));
-    let fault = |error: serde_json::Error| Error::unavailable(format!("the check of a certificate: {error}"));
+    let fault = |error: serde_json::Error| Error::fault(format!("the check of a certificate: {error}"));
     let question = RawValue::from_string(written(&Value::Object(question))).map_err(fault)?;
     let answer = web::ask(hub, NOTE.0, "/internal/certificates/check", &question).await.map_err(|mut error| {
         for field in &mut error.fields {
@@ -170,7 +170,7 @@ pub async fn show(
         return Err(Error::not_found("certificate_not_found", "certificate of the product", &*product_id));
     }
     whole["certificate"] = present.secrets[place_of(at, HALVES[0])].take();
-    let value = RawValue::from_string(written(&whole)).map_err(|error| Error::unavailable(error.to_string()))?;
+    let value = RawValue::from_string(written(&whole)).map_err(|error| Error::fault(error.to_string()))?;
     Ok(Edited { version: present.environment.version, value: Shown(value) })
 }
 

@@ -269,7 +269,7 @@ impl Draft {
 
     /// The plan of it, seen from the products that there are, as JSON.
     fn plan(&self, hub: &Hub, organization_id: Id<id::Organization>, code: &str, seen: i64, before: &str) -> Result<Plan> {
-        let fault = |error: serde_json::Error| Error::unavailable(format!("the products of an environment: {error}"));
+        let fault = |error: serde_json::Error| Error::fault(format!("the products of an environment: {error}"));
         let before = read(before.as_bytes()).map_err(fault)?;
         let changes = match &self.changes {
             Some(change) => vec![change.clone()],

@@ -27,7 +27,7 @@ pub async fn redeploy(
 ) -> Result<Planned> {
     let (environment, secrets) = environments::find_with_secrets(hub.db().await?, &caller.scope(), id).await?;
     let products = read(environment.products.get().as_bytes());
-    let products = products.map_err(|error| Error::unavailable(format!("the products of an environment: {error}")))?;
+    let products = products.map_err(|error| Error::fault(format!("the products of an environment: {error}")))?;
     let change = redeployment(&products, &host_name);
     let change = change.ok_or_else(|| Error::not_found("node_not_found", "node of this environment", &*host_name))?;
     let mut request = Map::new();

@@ -91,7 +91,7 @@ pub async fn begin(hub: Hub, Body(wanted): Body<OidcSignIn>) -> Result<BegunOidc
     check_redirect_uri(&wanted.redirect_uri, &provider, &metadata)?;
     let (state, sign_in_secret) = (secret::new(""), secret::new("hubsi_"));
     let kept = Kept { nonce: secret::new(""), code_verifier: secret::new(""), redirect_uri: wanted.redirect_uri.to_string() };
-    let json = serde_json::to_vec(&kept).map_err(|error| Error::unavailable(error.to_string()))?;
+    let json = serde_json::to_vec(&kept).map_err(|error| Error::fault(error.to_string()))?;
     let sealed = secret::seal(&kept_key(&state, &sign_in_secret).await?, &json)?;
     let expires_at = hub.now() + LIFETIME;
     let hash = secret::hash(&state);
@@ -132,7 +132,7 @@ fn check_redirect_uri(uri: &Url, provider: &Trusted, metadata: &Metadata) -> Res
 }
 
 fn form(pairs: &[(&str, &str)]) -> Result<String> {
-    serde_urlencoded::to_string(pairs).map_err(|error| Error::unavailable(error.to_string()))
+    serde_urlencoded::to_string(pairs).map_err(|error| Error::fault(error.to_string()))
 }
 
 /// What the browser came back with.
@@ -182,7 +182,7 @@ pub async fn callback(hub: Hub, Body(callback): Body<OidcCallback>) -> Result<Is
     let (provider, sealed) = taken.ok_or_else(unknown)?;
     let key = kept_key(&callback.state, &callback.sign_in_secret).await?;
     let kept = secret::open(&key, &sealed).map_err(|_| unknown())?;
-    let kept: Kept = serde_json::from_slice(&kept).map_err(|error| Error::unavailable(error.to_string()))?;
+    let kept: Kept = serde_json::from_slice(&kept).map_err(|error| Error::fault(error.to_string()))?;
     let provider = identity_providers::trusted(hub.db().await?, provider, hub.now()).await?;
     trust::check_answers(&provider, hub.now())?;
     let metadata = trust::metadata(&hub, &provider).await?;
@@ -233,7 +233,7 @@ async fn exchange(hub: &Hub, provider: &Trusted, metadata: &Metadata, code: &str
         Some(sealed) => {
             let key = secret::key(&variable("data_key").await?, "identity provider", &[&provider.id.to_string()]);
             let opened = secret::open(&key, sealed)?;
-            Some(String::from_utf8(opened).map_err(|_| Error::unavailable("a client secret is not text"))?)
+            Some(String::from_utf8(opened).map_err(|_| Error::fault("a client secret is not text"))?)
         }
     };
     let authorization = match &client_secret {

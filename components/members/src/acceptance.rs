@@ -157,7 +157,7 @@ fn display_name(invitation: &MemberInvitation, name: Option<&Text<1, 120>>) -> R
     let fallback = invitation.display_name.as_deref().or(invitation.email.as_str().split('@').next()).unwrap_or_default();
     match name {
         Some(name) => Ok(name.clone()),
-        None => fallback.parse().map_err(Error::unavailable),
+        None => fallback.parse().map_err(Error::fault),
     }
 }
 
@@ -167,9 +167,9 @@ pub async fn admitted(tx: &Tx<'_>, place: &Place, invitation: &MemberInvitation,
     // What was bound or given then and is there no longer is left out.
     let mut grants = invitation.grants.clone();
     let bound = bindings::bindable(tx, &Scope::below(place.path.clone()), &place.path, &grants.bound_organization_ids).await?;
-    grants.bound_organization_ids = domain::List::new(bound).map_err(Error::unavailable)?;
+    grants.bound_organization_ids = domain::List::new(bound).map_err(Error::fault)?;
     let roles = service_roles::known(tx, &grants.service_role_ids).await?;
-    grants.service_role_ids = domain::List::new(roles).map_err(Error::unavailable)?;
+    grants.service_role_ids = domain::List::new(roles).map_err(Error::fault)?;
     let granter = (invitation.invited_by, authority.clone());
     let word = match recoveries::word(tx, invitation.id).await? {
         Some(recovers) => Ok(recovers),

@@ -57,7 +57,7 @@ async fn made(
 ) -> Result<String> {
     let organization: Id<id::Organization> = job.organization_id;
     let place = place(tx, organization).await?;
-    let roles = List::new(vec![Role::CustomerAdministrator]).map_err(Error::unavailable)?;
+    let roles = List::new(vec![Role::CustomerAdministrator]).map_err(Error::fault)?;
     let grants = Grants { roles, bound_organization_ids: List::default(), service_role_ids: List::default() };
     let authority = Authority::of(&bindings::of(tx, who.by, hub.now()).await?, &place.path);
     Admission::check(tx, (place.id, place.kind), &grants, (who.by, authority)).await?;

@@ -95,7 +95,7 @@ fn job<'a>(
 /// The job that tells the next of the customer's people.
 async fn enqueue(tx: &Tx<'_>, hub: &Hub, id: Id<id::Job>, recovery: &Recovery, after: Option<Id<id::Person>>) -> Result<()> {
     let payload = serde_json::to_string(&Announcement { recovery_id: recovery.id, after });
-    let payload = payload.map_err(|error| Error::unavailable(error.to_string()))?;
+    let payload = payload.map_err(|error| Error::fault(error.to_string()))?;
     jobs::enqueue(tx, job(hub, id, recovery, ANNOUNCE, payload, hub.now())).await
 }
 
@@ -232,7 +232,7 @@ pub async fn carry_out(hub: Hub, job: Job) -> Result<()> {
 /// Invites the administrator; nobody but their mailbox sees the secret.
 async fn invite(tx: &Tx<'_>, post: (&Hub, &Mailbox), recovery: &Recovery, draft: &Draft) -> Result<Id<id::MemberInvitation>> {
     let customer = recovery.organization_id;
-    let roles = List::new(vec![Role::CustomerAdministrator]).map_err(Error::unavailable)?;
+    let roles = List::new(vec![Role::CustomerAdministrator]).map_err(Error::fault)?;
     let grants = Grants { roles, bound_organization_ids: List::default(), service_role_ids: List::default() };
     let name: Option<Text<1, 120>> = recovery.display_name.as_deref().and_then(|name| name.parse().ok());
     recoveries::clear_way(tx, customer, &recovery.email, post.0.now()).await?;

@@ -75,8 +75,8 @@ async fn above(tx: &Tx<'_>, caller: &Identity, new: &NewOrganization) -> Result<
         ));
     }
     let main = organizations::find_in_use(tx, &caller.scope(), caller.acting().id).await?;
-    let above = main.parent_id.ok_or_else(|| Error::unavailable("a provider stands below nothing"))?;
-    let place = access_tokens::place(tx, above).await?.ok_or_else(|| Error::unavailable("a parent vanished"))?;
+    let above = main.parent_id.ok_or_else(|| Error::fault("a provider stands below nothing"))?;
+    let place = access_tokens::place(tx, above).await?.ok_or_else(|| Error::fault("a parent vanished"))?;
     organizations::find_in_use(tx, &Scope::below(place.path), above).await
 }
 

@@ -67,7 +67,7 @@ pub async fn put(
     if change.contract_id.is_some() {
         return Err(Error::invalid("/contractId", "is said of a change: PATCH /v1/subscriptions/{subscriptionId}"));
     }
-    let text = serde_json::to_string(&change).map_err(|error| Error::unavailable(error.to_string()))?;
+    let text = serde_json::to_string(&change).map_err(|error| Error::fault(error.to_string()))?;
     let text = Some(text.as_str()).filter(|text| *text != "{}");
     // Asked before the transaction; what has changed meanwhile is found out when it is renewed.
     let fits = match subscriptions::find(hub.db().await?, &caller.scope(), id).await {

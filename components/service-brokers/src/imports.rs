@@ -349,7 +349,7 @@ async fn import_one(
 }
 
 fn raw(text: &str) -> Result<Box<RawValue>> {
-    RawValue::from_string(text.to_owned()).map_err(|error| Error::unavailable(error.to_string()))
+    RawValue::from_string(text.to_owned()).map_err(|error| Error::fault(error.to_string()))
 }
 
 /// A plan as it is kept. `known`: the code that it has in the catalogue already.

@@ -52,10 +52,10 @@ pub fn find(password: &str, hashes: &[&str]) -> Result<Option<usize>> {
     let mut found = None;
     for (index, hash) in hashes.iter().enumerate() {
         let (salt, expected, parameters) =
-            parse(hash).ok_or_else(|| Error::unavailable("a stored password hash is not in the PHC string format"))?;
+            parse(hash).ok_or_else(|| Error::fault("a stored password hash is not in the PHC string format"))?;
         if !computed.iter().any(|(known, with, _)| *known == salt && *with == parameters) {
             let one = compute(password, &salt, parameters)
-                .ok_or_else(|| Error::unavailable("a stored password hash cannot be compared with"))?;
+                .ok_or_else(|| Error::fault("a stored password hash cannot be compared with"))?;
             computed.push((salt.clone(), parameters, one));
         }
         let of_this = computed.iter().find(|(known, with, _)| *known == salt && *with == parameters);

@@ -61,7 +61,7 @@ async fn ask_customer(
         subscription_id: ready.subscription_id(),
         service_id,
         quantity: request(ask, ready).quantity(),
-        request: RawValue::from_string(ask.request.clone()).map_err(|error| Error::unavailable(error.to_string()))?,
+        request: RawValue::from_string(ask.request.clone()).map_err(|error| Error::fault(error.to_string()))?,
         status: ApprovalStatus::Pending,
         asked_by: caller.principal(),
         asked_by_name: acting_sessions::name(tx, caller.principal()).await?,

@@ -164,7 +164,7 @@ struct Work<'t, 'a> {
 pub async fn go(turn: &mut Turn<'_>) -> Result<Outcome, Stop> {
     let db = turn.hub.db().await?;
     let plan = plans::of_task(db, &turn.scope, turn.task.id).await?;
-    let unread = |error: serde_json::Error| Error::unavailable(format!("the products of a plan: {error}"));
+    let unread = |error: serde_json::Error| Error::fault(format!("the products of a plan: {error}"));
     let after = read(plan.products.as_bytes()).map_err(unread)?;
     let before = match turn.task.environment_id {
         Some(id) => read(environments::find(db, &turn.scope, id).await?.products.get().as_bytes()).map_err(unread)?,

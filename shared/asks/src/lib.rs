@@ -218,7 +218,7 @@ impl Ask {
         version: Option<i64>,
         request: &impl Serialize,
     ) -> Result<Self> {
-        let request = serde_json::to_string(request).map_err(|error| Error::unavailable(error.to_string()))?;
+        let request = serde_json::to_string(request).map_err(|error| Error::fault(error.to_string()))?;
         Ok(Self { disable_rollback, version, request, ..Self::of(hub, action) })
     }
 

@@ -54,7 +54,7 @@ pub async fn find(db: &Db, hash: &str, now: Instant) -> Result<Option<Principal>
         .await?;
     let mut principal: Option<Principal> = None;
     for row in rows {
-        let (found, binding) = read(&row).ok_or_else(|| Error::unavailable("an access token's principal cannot be read"))?;
+        let (found, binding) = read(&row).ok_or_else(|| Error::fault("an access token's principal cannot be read"))?;
         principal.get_or_insert(found).bindings.push(binding);
     }
     Ok(principal)

@@ -56,5 +56,5 @@ pub async fn replace(
         read,
     )
     .await?
-    .ok_or_else(|| Error::unavailable("a policy was not written"))
+    .ok_or_else(|| Error::fault("a policy was not written"))
 }

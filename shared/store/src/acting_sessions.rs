@@ -214,5 +214,5 @@ pub async fn name(db: &Db, principal: PrincipalId) -> Result<String> {
         PrincipalId::App(id) => return Ok(id.to_string()),
     };
     let name: Option<String> = db.query_opt(sql, params![principal], |row| row.take()).await?;
-    name.ok_or_else(|| Error::unavailable("a principal has no name"))
+    name.ok_or_else(|| Error::fault("a principal has no name"))
 }

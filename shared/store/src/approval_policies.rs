@@ -28,7 +28,7 @@ pub struct ApprovalPolicy {
 fn read(row: &mut Row) -> Result<ApprovalPolicy> {
     let (organization_id, rules) = (row.take()?, row.take::<String>()?);
     let rules = serde_json::from_str(&rules)
-        .map_err(|error| Error::unavailable(format!("the approval policy of {organization_id} cannot be read: {error}")))?;
+        .map_err(|error| Error::fault(format!("the approval policy of {organization_id} cannot be read: {error}")))?;
     Ok(ApprovalPolicy { organization_id, rules, lapse_days: row.take()?, updated_at: row.take()?, version: row.take()? })
 }
 
@@ -64,5 +64,5 @@ pub async fn replace(
         read,
     )
     .await?
-    .ok_or_else(|| Error::unavailable("a policy was not written"))
+    .ok_or_else(|| Error::fault("a policy was not written"))
 }

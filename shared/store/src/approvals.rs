@@ -87,7 +87,7 @@ fn read(row: &mut Row) -> Result<Approval> {
         subscription_id: row.take()?,
         service_id: row.take()?,
         quantity: row.take()?,
-        request: RawValue::from_string(row.take()?).map_err(|error| Error::unavailable(error.to_string()))?,
+        request: RawValue::from_string(row.take()?).map_err(|error| Error::fault(error.to_string()))?,
         status: row.take()?,
         asked_by: row.take()?,
         asked_by_name: row.take()?,

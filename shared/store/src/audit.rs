@@ -68,7 +68,7 @@ pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &N
         ends.append(&mut held);
     }
     if ends.len() < organizations.len() {
-        return Err(Error::unavailable("a chain was not updated"));
+        return Err(Error::fault("a chain was not updated"));
     }
     // Most of an entry is the same in every chain.
     let same: Vec<Columns> = subjects.iter().map(|subject| columns(new, subject)).collect();
@@ -271,7 +271,7 @@ fn read(row: &mut Row) -> Result<AuditEntry> {
         acting_session_id: row.take()?,
         action: format!("{}.{}", row.take::<String>()?, row.take::<String>()?),
         at: row.take()?,
-        details: serde_json::from_str(&row.take::<String>()?).map_err(|error| Error::unavailable(error.to_string()))?,
+        details: serde_json::from_str(&row.take::<String>()?).map_err(|error| Error::fault(error.to_string()))?,
         organization_id: row.take()?,
         previous_hash: row.take()?,
         principal: row.take()?,
@@ -371,7 +371,7 @@ pub async fn end(db: &Db, chain: &Organization) -> Result<End> {
             |row| Ok(End { sequence: row.take()?, hash: row.take()?, highest: row.take()? }),
         )
         .await?;
-    found.ok_or_else(|| Error::unavailable("an organization vanished"))
+    found.ok_or_else(|| Error::fault("an organization vanished"))
 }
 
 /// An entry as far as its place in the chain goes.

@@ -22,7 +22,7 @@ fn read(row: &mut Row) -> Result<Branding> {
         primary_color: row.take()?,
         background_color: row.take()?,
         links: match row.take::<Option<String>>()? {
-            Some(json) => Some(serde_json::from_str(&json).map_err(|error| Error::unavailable(format!("links: {error}")))?),
+            Some(json) => Some(serde_json::from_str(&json).map_err(|error| Error::fault(format!("links: {error}")))?),
             None => None,
         },
     })
@@ -60,7 +60,7 @@ pub async fn put(
         return Err(crate::stale("branding"));
     }
     let links = branding.links.as_ref().map(serde_json::to_string).transpose();
-    let links = links.map_err(|error| Error::unavailable(format!("links: {error}")))?;
+    let links = links.map_err(|error| Error::fault(format!("links: {error}")))?;
     tx.exec(
         "INSERT INTO branding (organization_id, portal_name, logo_url, icon_url, primary_color, background_color, links, version, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)

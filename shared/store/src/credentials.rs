@@ -100,7 +100,7 @@ fn read(row: &mut Row) -> Result<Credential> {
 /// Roles as one text, with spaces between them; `None` where there are none.
 pub(crate) fn roles(text: Option<String>) -> Result<Vec<Role>> {
     let words = text.as_deref().unwrap_or_default().split(' ').filter(|word| !word.is_empty());
-    words.map(|word| word.parse().map_err(|error| Error::unavailable(format!("a binding's role is {error}")))).collect()
+    words.map(|word| word.parse().map_err(|error| Error::fault(format!("a binding's role is {error}")))).collect()
 }
 
 /// Issues a credential of the organization that whoever issues it has a say in, and binds its roles there.

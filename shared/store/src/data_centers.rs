@@ -97,7 +97,7 @@ fn read(row: &mut Row) -> Result<DataCenter> {
 
 /// A column of JSON, as it is shown: it is read by nobody here.
 fn json(text: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|error| Error::unavailable(format!("a column of JSON: {error}")))
+    RawValue::from_string(text).map_err(|error| Error::fault(format!("a column of JSON: {error}")))
 }
 
 /// A text of a body.

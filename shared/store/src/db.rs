@@ -90,7 +90,7 @@ impl Db {
     pub async fn query_opt<T>(&self, sql: &str, params: Vec<Value>, read: impl Fn(&mut Row) -> Result<T>) -> Result<Option<T>> {
         let mut rows = self.query_all(sql, params, read).await?;
         if rows.len() > 1 {
-            return Err(Error::unavailable(format!("{} rows where one was expected: {sql}", rows.len())));
+            return Err(Error::fault(format!("{} rows where one was expected: {sql}", rows.len())));
         }
         Ok(rows.pop())
     }
@@ -188,7 +188,7 @@ fn column(value: sqlite::Value) -> Result<Value> {
         sqlite::Value::Null => Ok(Value::Null),
         sqlite::Value::Integer(int) => Ok(Value::Int(int)),
         sqlite::Value::Text(text) => Ok(Value::Text(text)),
-        sqlite::Value::Real(_) | sqlite::Value::Blob(_) => Err(Error::unavailable("a column holds floating point or bytes")),
+        sqlite::Value::Real(_) | sqlite::Value::Blob(_) => Err(Error::fault("a column holds floating point or bytes")),
     }
 }
 

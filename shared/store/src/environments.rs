@@ -60,7 +60,7 @@ fn read(row: &mut Row) -> Result<Environment> {
 
 /// A column of JSON, as it is shown.
 pub(crate) fn json(text: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|error| Error::unavailable(format!("a column of JSON: {error}")))
+    RawValue::from_string(text).map_err(|error| Error::fault(format!("a column of JSON: {error}")))
 }
 
 /// One environment within the scope.

@@ -10,7 +10,7 @@ pub async fn find(db: &Db) -> Result<(InteropTable, i64)> {
     let found = db.query_opt(sql, vec![], |row| Ok((row.take::<String>()?, row.take()?))).await?;
     let Some((content, version)) = found else { return Ok((InteropTable::default(), 0)) };
     let table = serde_json::from_slice(content.as_bytes())
-        .map_err(|error| Error::unavailable(format!("the interop table cannot be read: {error}")))?;
+        .map_err(|error| Error::fault(format!("the interop table cannot be read: {error}")))?;
     Ok((table, version))
 }
 

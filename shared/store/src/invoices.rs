@@ -126,7 +126,7 @@ pub async fn issue(
     now: Instant,
 ) -> Result<Invoice> {
     let (lines, total) = draft.finish(customer.currency)?;
-    let provider_id = customer.parent_id.ok_or_else(|| Error::unavailable("a customer without a provider"))?;
+    let provider_id = customer.parent_id.ok_or_else(|| Error::fault("a customer without a provider"))?;
     let head = InvoiceHead {
         id,
         number: next_number(tx, provider_id, now).await?,
@@ -172,7 +172,7 @@ async fn next_number(tx: &Tx<'_>, provider_id: Id<id::Organization>, now: Instan
             |row| row.take(),
         )
         .await?;
-    sequence.map(|sequence| number(now.year(), sequence)).ok_or_else(|| Error::unavailable("no invoice number came back"))
+    sequence.map(|sequence| number(now.year(), sequence)).ok_or_else(|| Error::fault("no invoice number came back"))
 }
 
 async fn insert_lines(tx: &Tx<'_>, id: Id<id::Invoice>, lines: &[Line]) -> Result<()> {
@@ -233,7 +233,7 @@ async fn claim(tx: &Tx<'_>, head: &InvoiceHead) -> Result<()> {
         .await?;
     match differing {
         Some(0) => Ok(()),
-        _ => Err(Error::unavailable(format!("the usage marked for {} is not what its lines were made of", head.number))),
+        _ => Err(Error::fault(format!("the usage marked for {} is not what its lines were made of", head.number))),
     }
 }
 

@@ -70,7 +70,7 @@ fn read(row: &mut Row, now: Instant) -> Result<MemberInvitation> {
         display_name: row.take()?,
         invited_by: row.take()?,
         grants: serde_json::from_str(&row.take::<String>()?)
-            .map_err(|error| Error::unavailable(format!("what an invitation grants cannot be read: {error}")))?,
+            .map_err(|error| Error::fault(format!("what an invitation grants cannot be read: {error}")))?,
         status: row.take()?,
         expires_at: row.take()?,
         created_at: row.take()?,
@@ -83,8 +83,7 @@ fn read(row: &mut Row, now: Instant) -> Result<MemberInvitation> {
 /// Invites somebody who is not invited there yet.
 pub async fn insert(tx: &Tx<'_>, new: &NewMemberInvitation<'_>) -> Result<MemberInvitation> {
     expire(tx, new.organization_id, new.email, new.now).await?;
-    let grants =
-        serde_json::to_string(new.grants).map_err(|error| Error::unavailable(format!("grants cannot be written: {error}")))?;
+    let grants = serde_json::to_string(new.grants).map_err(|error| Error::fault(format!("grants cannot be written: {error}")))?;
     let made: Option<Id<id::MemberInvitation>> = tx
         .query_opt(
             "INSERT INTO member_invitations (id, organization_id, email, display_name, invited_by, grants, hash, status, expires_at, created_at, confirming_hash)

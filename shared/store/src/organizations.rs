@@ -577,7 +577,7 @@ pub async fn insert_all(
 }
 
 fn taken() -> Error {
-    Error::unavailable("an organization id was taken")
+    Error::fault("an organization id was taken")
 }
 
 /// An additional provider stands beside the provider that it belongs to, and there is a bound to how many do.
@@ -679,7 +679,7 @@ pub async fn update(tx: &Tx<'_>, current: &Organization, said: &NewOrganization,
 async fn changed(tx: &Tx<'_>, set: &str, values: Vec<Value>) -> Result<Organization> {
     tx.query_opt(&format!("UPDATE organizations SET {set} WHERE id = ?1 RETURNING {COLUMNS}"), values, read)
         .await?
-        .ok_or_else(|| Error::unavailable("an organization vanished inside a transaction"))
+        .ok_or_else(|| Error::fault("an organization vanished inside a transaction"))
 }
 
 /// Disables an organization as read in this transaction, and with it all below it. Done again it changes nothing.

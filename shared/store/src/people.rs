@@ -132,7 +132,7 @@ pub async fn find_or_insert_vouched(tx: &Tx<'_>, new: &NewAccount<'_>) -> Result
 }
 
 fn vanished() -> Error {
-    Error::unavailable("a person vanished inside a transaction")
+    Error::fault("a person vanished inside a transaction")
 }
 
 async fn insert(tx: &Tx<'_>, new: &NewAccount<'_>, key: String, vouched_by: Option<Id<id::Organization>>) -> Result<()> {

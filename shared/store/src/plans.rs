@@ -56,13 +56,13 @@ pub struct Plan {
 impl Plan {
     /// The products as they are to be.
     pub fn products(&self) -> Result<Value> {
-        form::read(self.products.as_bytes()).map_err(|error| Error::unavailable(format!("the products of a plan: {error}")))
+        form::read(self.products.as_bytes()).map_err(|error| Error::fault(format!("the products of a plan: {error}")))
     }
 
     /// The host names of the nodes whose machines are replaced.
     pub fn replaced(&self) -> Result<Vec<String>> {
         let changes = form::read(self.changes.get().as_bytes());
-        let changes = changes.map_err(|error| Error::unavailable(format!("the changes of a plan: {error}")))?;
+        let changes = changes.map_err(|error| Error::fault(format!("the changes of a plan: {error}")))?;
         Ok(replaced(&changes).into_iter().map(str::to_owned).collect())
     }
 }

@@ -87,7 +87,7 @@ fn read(row: &mut Row, now: Instant) -> Result<Renewal> {
         days_left: days_left(term_ends_at, now),
         renewal_preference,
         renews_at: (renewal_preference == RenewalPreference::Auto).then_some(term_ends_at),
-        change: change.map(RawValue::from_string).transpose().map_err(|error| Error::unavailable(error.to_string()))?,
+        change: change.map(RawValue::from_string).transpose().map_err(|error| Error::fault(error.to_string()))?,
         changeable_until: agreed.changeable_until().unwrap_or(term_ends_at),
         cancellable_until,
         cancellable_days_left: cancellable_until.map(|until| days_left(until, now)),

@@ -184,7 +184,7 @@ pub async fn offering(
     let sql = "SELECT service_id FROM broker_offerings WHERE broker_id = ?1 AND offering_id = ?2";
     tx.query_opt(sql, params![broker_id, offering_id], |row| row.take())
         .await?
-        .ok_or_else(|| Error::unavailable("an offering vanished inside a transaction"))
+        .ok_or_else(|| Error::fault("an offering vanished inside a transaction"))
 }
 
 /// The services of the catalogue that are a broker's, by the broker's ids.

@@ -178,7 +178,7 @@ pub async fn update(
         read,
     )
     .await?
-    .ok_or_else(|| Error::unavailable("a service role vanished inside a transaction"))
+    .ok_or_else(|| Error::fault("a service role vanished inside a transaction"))
 }
 
 /// Removes a role that nobody has from a service.

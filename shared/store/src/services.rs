@@ -123,12 +123,12 @@ fn read(row: &mut Row) -> Result<Service> {
 }
 
 fn unreadable(error: serde_json::Error) -> Error {
-    Error::unavailable(format!("an offer cannot be read: {error}"))
+    Error::fault(format!("an offer cannot be read: {error}"))
 }
 
 #[inline]
 fn written(offer: &Offer) -> Result<String> {
-    serde_json::to_string(offer).map_err(|error| Error::unavailable(format!("an offer cannot be written: {error}")))
+    serde_json::to_string(offer).map_err(|error| Error::fault(format!("an offer cannot be written: {error}")))
 }
 
 /// Adds a service, whose offer was found to be right.
@@ -266,7 +266,7 @@ pub async fn update(tx: &Tx<'_>, id: Id<id::Service>, patch: &ServicePatch, now:
         read,
     )
     .await?
-    .ok_or_else(|| Error::unavailable("a service vanished inside a transaction"))
+    .ok_or_else(|| Error::fault("a service vanished inside a transaction"))
 }
 
 /// Moves a service to where it may go from where it stands. One that somebody has is not retired.
@@ -284,5 +284,5 @@ pub async fn set_status(tx: &Tx<'_>, id: Id<id::Service>, next: ServiceStatus, n
         read,
     )
     .await?
-    .ok_or_else(|| Error::unavailable("a service vanished inside a transaction"))
+    .ok_or_else(|| Error::fault("a service vanished inside a transaction"))
 }

@@ -200,7 +200,7 @@ fn read(row: &mut Row) -> Result<Subscription> {
 /// Not looked into here: what it is was found to be right by the catalogue.
 fn properties(text: Option<String>) -> Result<Option<Box<RawValue>>> {
     let read = text.map(RawValue::from_string).transpose();
-    read.map_err(|error| Error::unavailable(format!("a subscription's properties cannot be read: {error}")))
+    read.map_err(|error| Error::fault(format!("a subscription's properties cannot be read: {error}")))
 }
 
 /// Writes a subscription; its customer, service and contract were found by the caller.

@@ -221,7 +221,7 @@ async fn check_same(tx: &Tx<'_>, source: &str, known: &[&Keyed<'_>]) -> Result<(
             let (_, there) = there
                 .iter()
                 .find(|(there, _)| there == key)
-                .ok_or_else(|| Error::unavailable("usage was neither added nor there already"))?;
+                .ok_or_else(|| Error::fault("usage was neither added nor there already"))?;
             for column in row.content.differences(there) {
                 faults.add(
                     row.number,

@@ -110,7 +110,7 @@ const FROM: &str = "usage_reports r JOIN organizations o ON o.id = r.organizatio
 
 fn read(row: &mut Row) -> Result<UsageReport> {
     let (id, organization_id, source, periods): (_, _, _, String) = (row.take()?, row.take()?, row.take()?, row.take()?);
-    let periods = periods.split(' ').map(|period| period.parse().map_err(Error::unavailable)).collect::<Result<_>>()?;
+    let periods = periods.split(' ').map(|period| period.parse().map_err(Error::fault)).collect::<Result<_>>()?;
     Ok(UsageReport {
         id,
         organization_id,

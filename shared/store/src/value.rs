@@ -348,7 +348,7 @@ fn next<'t>(text: &'t str, at: &mut usize) -> Option<&'t str> {
 /// By its number and not by the type that was wanted: a name of each type would be in every component.
 #[cold]
 fn unreadable(number: u32) -> Error {
-    Error::unavailable(format!("column {number} of a row is missing, or is not what is read from it"))
+    Error::fault(format!("column {number} of a row is missing, or is not what is read from it"))
 }
 
 #[cfg(test)]

@@ -68,8 +68,7 @@ where
 }
 
 fn path_value<T: FromStr<Err: std::fmt::Display>>(incoming: &Incoming, index: usize) -> Result<T> {
-    let (name, text) =
-        incoming.path.get(index).ok_or_else(|| Error::unavailable("a route has fewer names than its handler takes"))?;
+    let (name, text) = incoming.path.get(index).ok_or_else(|| Error::fault("a route has fewer names than its handler takes"))?;
     text.parse().map_err(|error| Error::malformed("bad_path", format!("{name} in the path is {error}.")))
 }
 
@@ -128,14 +127,14 @@ fn read_patch<'a>(hub: &'a Hub, incoming: &'a Incoming) -> LocalIn<'a, Result<St
         let bytes = read(hub).await?;
         json::fields(&bytes)?;
         // What was read as JSON is UTF-8.
-        String::from_utf8(bytes).map_err(|error| Error::unavailable(error.to_string()))
+        String::from_utf8(bytes).map_err(|error| Error::fault(error.to_string()))
     })
 }
 
 impl<T: DeserializeOwned> Merge<T> {
     /// What is said after the edit of a thing that is shown as `current`. What `not_edited` names is shown and never said.
     pub fn onto(&self, current: &impl serde::Serialize, not_edited: &[&str]) -> Result<T> {
-        let current = serde_json::to_vec(current).map_err(|error| Error::unavailable(error.to_string()))?;
+        let current = serde_json::to_vec(current).map_err(|error| Error::fault(error.to_string()))?;
         read_json(json::merged(&current, self.patch.as_bytes(), not_edited)?.as_bytes())
     }
 
@@ -240,7 +239,9 @@ impl<M: MediaType> FromRequest for Bytes<M> {
 /// Which of the wanted media types the body is of, which must be there as it is and not compressed.
 fn media_type(incoming: &Incoming, wanted: &[&'static str]) -> Result<&'static str> {
     incoming.headers.check_single("content-type")?;
-    if let Some(coding) = incoming.headers.texts("content-encoding").find(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+    if let Some(coding) =
+        incoming.headers.texts("content-encoding").find(|coding| !coding.trim().eq_ignore_ascii_case("identity"))
+    {
         return Err(Error::new(
             Kind::Malformed,
             "unsupported_content_encoding",

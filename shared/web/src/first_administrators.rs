@@ -44,7 +44,7 @@ pub fn name_first_administrators<'a>(
                 queue: QUEUE,
                 kind: FIRST_ADMINISTRATOR,
                 organization_id,
-                payload: serde_json::to_string(&who).map_err(|error| Error::unavailable(error.to_string()))?,
+                payload: serde_json::to_string(&who).map_err(|error| Error::fault(error.to_string()))?,
                 due_at: hub.now(),
                 trace: Some(&trace),
                 now: hub.now(),

@@ -163,7 +163,7 @@ impl Hub {
     /// The secret that was sealed for this owner.
     pub async fn unseal(&self, owner: &str, sealed: &str) -> Result<String> {
         let bytes = crate::secret::open(&seal_key(owner).await?, sealed)?;
-        String::from_utf8(bytes).map_err(|_| Error::unavailable("a sealed secret is not text"))
+        String::from_utf8(bytes).map_err(|_| Error::fault("a sealed secret is not text"))
     }
 
     /// The request's connection, opened when first asked for, on a schema that is up to date.
@@ -173,7 +173,7 @@ impl Hub {
             let _ = self.0.db.set(crate::start::open(self.0.awaited, self.0.began).await?);
             self.0.now.set(crate::clock::at(self.0.began));
         }
-        self.0.db.get().ok_or_else(|| Error::unavailable("the connection vanished"))
+        self.0.db.get().ok_or_else(|| Error::fault("the connection vanished"))
     }
 
     /// Changes something for a caller: `work` runs in one transaction, and so do recording it in the audit and keeping its answer

@@ -76,7 +76,7 @@ impl Key {
         }
         let (headers, body): (Vec<(String, String)>, Option<String>) =
             serde_json::from_slice(&unpacked(secret::open(&self.seal, &first.answer)?)?)
-                .map_err(|error| Error::unavailable(format!("a kept answer cannot be read: {error}")))?;
+                .map_err(|error| Error::fault(format!("a kept answer cannot be read: {error}")))?;
         let mut answer = Answer::new(first.status as u16);
         answer.headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
         answer.body = body.map(String::into_bytes);
@@ -86,13 +86,9 @@ impl Key {
 
     /// The answer as it is kept.
     pub fn keep(&self, answer: &Answer) -> Result<Answered> {
-        let body = answer
-            .body
-            .as_deref()
-            .map(std::str::from_utf8)
-            .transpose()
-            .map_err(|_| Error::unavailable("an answer is not text"))?;
-        let kept = serde_json::to_vec(&(&answer.headers, body)).map_err(|error| Error::unavailable(error.to_string()))?;
+        let body =
+            answer.body.as_deref().map(std::str::from_utf8).transpose().map_err(|_| Error::fault("an answer is not text"))?;
+        let kept = serde_json::to_vec(&(&answer.headers, body)).map_err(|error| Error::fault(error.to_string()))?;
         Ok(Answered {
             fingerprint: self.fingerprint.clone(),
             status: u32::from(answer.status),

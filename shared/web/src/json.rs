@@ -95,7 +95,7 @@ pub(crate) fn merged(target: &[u8], patch: &[u8], without: &[&str]) -> Result<St
 
 /// The same as [`serde_json::to_string`], with an error of ours.
 pub fn write(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::unavailable(error.to_string()))
+    serde_json::to_string(value).map_err(|error| Error::fault(error.to_string()))
 }
 
 #[cfg(test)]

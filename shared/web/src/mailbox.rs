@@ -71,7 +71,7 @@ impl Mailbox {
     pub async fn post(&self, hub: &Hub, tx: &Tx<'_>, letter: Letter<'_>) -> Result<()> {
         let id = hub.id();
         let sealed = Sealed { subject: letter.text.subject, text: letter.text.text };
-        let sealed = serde_json::to_vec(&sealed).map_err(|error| Error::unavailable(error.to_string()))?;
+        let sealed = serde_json::to_vec(&sealed).map_err(|error| Error::fault(error.to_string()))?;
         let mail = StoredMail {
             id,
             to: letter.to.clone(),
@@ -86,7 +86,7 @@ impl Mailbox {
     /// Opens a stored mail.
     pub fn read(&self, mail: StoredMail) -> Result<Mail> {
         let opened = secret::open(&self.key(mail.id), &mail.sealed)?;
-        let sealed: Sealed = serde_json::from_slice(&opened).map_err(|error| Error::unavailable(error.to_string()))?;
+        let sealed: Sealed = serde_json::from_slice(&opened).map_err(|error| Error::fault(error.to_string()))?;
         Ok(Mail {
             id: mail.id,
             to: mail.to,

@@ -134,7 +134,7 @@ fn key(data_key: &str, list: &str) -> [u8; 32] {
 }
 
 fn sealed(key: &[u8; 32], place: &[String]) -> Result<String> {
-    let place = serde_json::to_vec(place).map_err(|error| Error::unavailable(error.to_string()))?;
+    let place = serde_json::to_vec(place).map_err(|error| Error::fault(error.to_string()))?;
     secret::seal(key, &place)
 }
 

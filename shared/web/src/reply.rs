@@ -27,7 +27,7 @@ impl Answer {
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self> {
         let mut answer = Self::new(status);
         answer.body =
-            Some(serde_json::to_vec(value).map_err(|error| Error::unavailable(format!("an answer cannot be written: {error}")))?);
+            Some(serde_json::to_vec(value).map_err(|error| Error::fault(format!("an answer cannot be written: {error}")))?);
         answer.header("content-type", "application/json");
         Ok(answer)
     }

@@ -43,9 +43,7 @@ pub async fn start(hub: &Hub, accept_key: bool) -> Result<()> {
 
 async fn begin(db: &Db, accept_key: bool, wall: Instant) -> Result<()> {
     let (data_key, internal_secret) = (variable("data_key").await?, variable("internal_secret").await?);
-    setting::check_data_key(&data_key)
-        .and_then(|()| setting::check_internal_secret(&internal_secret))
-        .map_err(Error::unavailable)?;
+    setting::check_data_key(&data_key).and_then(|()| setting::check_internal_secret(&internal_secret)).map_err(Error::fault)?;
     migrations::migrate(db).await?;
     let row = store::hub::find(db).await?;
     clock::know(row.clock, wall);
