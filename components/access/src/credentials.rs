@@ -13,7 +13,7 @@ use store::{
     customers_word::{self, Word},
     organizations,
 };
-use web::{Hub, Identity, Listing, NoContent, Page, Sent};
+use web::{Hub, Identity, Listing, NoContent, Page, PageQuery, Sent};
 
 /// What is said of a credential that is to be issued.
 #[derive(Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! `/v1/mailbox`: what the hub has to say to people, for the operator to hand over while the hub sends no mail itself.
 
-use domain::{Id, JsonSchema, Result, id, person::Email};
+use domain::{JsonSchema, Result, person::Email};
 use serde::Deserialize;
 use store::mailbox;
 use web::{Caller, Cursor, Hub, Listing, Mail, Mailbox, Page, Query, permit};
