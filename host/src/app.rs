@@ -25,6 +25,9 @@ use crate::routes::{Matched, Routes, WELL_KNOWN};
 use crate::socket::Stream;
 use crate::worker::Handler;
 
+/// What is asked whether the application is ready: it has places of its own.
+const PROBE: &str = "/health";
+
 /// A running application.
 pub(crate) struct App {
     name: String,
@@ -149,6 +152,7 @@ impl App {
             return problem(StatusCode::BAD_REQUEST, detail);
         }
         let (limits, visit, declared) = (&self.env.limits, client.visit(), declared_length(&request));
+        let probe = request.uri().path() == PROBE;
         let (parts, body) = request.into_parts();
         let (body, room) = match body::receive(body, declared, limits.body_bytes, limits.body_timeout, &self.door, visit).await {
             Ok(received) => received,
@@ -160,6 +164,7 @@ impl App {
         // Only now: who sends slowly keeps nobody from a place.
         let place = match client {
             Client::Inside => None,
+            Client::Socket { .. } if probe => self.door.probes_place().await,
             _ => {
                 let place = tokio::select! {
                     biased;

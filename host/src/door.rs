@@ -26,6 +26,8 @@ const ANSWERS: usize = 24 << 20;
 pub(crate) const ANSWER: usize = 1 << 20;
 /// How many answers may wait for room, each in the memory of its component.
 const ANSWERS_WAITING: usize = 32;
+/// How many probes run at once.
+const PROBES: usize = 8;
 /// How long a message may wait for room before it is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often who waits for room looks for another that is slow.
@@ -44,6 +46,8 @@ pub(crate) struct Door {
     table: Mutex<Table>,
     pools: [Pool; 2],
     places: Arc<Semaphore>,
+    /// Those of probes: a hub that is full is not one that is down.
+    probes: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_at_most: usize,
 }
@@ -125,6 +129,7 @@ impl Door {
             table: Mutex::default(),
             pools: [pool(BODIES), pool(ANSWERS)],
             places: Arc::new(Semaphore::new(limits.running)),
+            probes: Arc::new(Semaphore::new(PROBES)),
             waiting: AtomicUsize::new(0),
             waiting_at_most: limits.waiting,
         }
@@ -183,6 +188,11 @@ impl Door {
         }
         let all = self.permit(&self.places, |_| true).await?;
         Some(Place::new(all, of_one, visit))
+    }
+
+    /// A place of those that probes have among themselves.
+    pub(crate) async fn probes_place(&self) -> Option<Place> {
+        Some(Place::new(self.probes.clone().acquire_owned().await.ok()?, None, None))
     }
 
     /// Waits for a permit, and ends those who keep a place only because they do not read their answer.

@@ -42,7 +42,7 @@ fn read_answer(stream: &mut TcpStream) -> String {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).unwrap();
-    head + &String::from_utf8_lossy(&body)
+    format!("{head}{}", String::from_utf8_lossy(&body))
 }
 
 fn status(answer: &str) -> u16 {
@@ -149,7 +149,7 @@ fn many_bodies_at_once_do_not_fill_the_memory() {
     let body = format!("{{\"apiToken\":\"{}\"}}", "x".repeat((1 << 20) - 20));
     let sent: Vec<_> = (0..64)
         .map(|_| {
-            let (mut stream, request) = (hub.connect(), post(body.len()) + &body);
+            let (mut stream, request) = (hub.connect(), format!("{}{body}", post(body.len())));
             spawn(move || {
                 let _ = stream.write_all(request.as_bytes());
                 status(&read_answer(&mut stream))
@@ -158,7 +158,7 @@ fn many_bodies_at_once_do_not_fill_the_memory() {
         .collect();
     let statuses: Vec<_> = sent.into_iter().map(|sent| sent.join().unwrap()).collect();
     assert!(statuses.iter().all(|status| matches!(status, 400..=422)), "{statuses:?}");
-    sleep(Duration::from_millis(500));
+    sleep(WHILE);
     watch.check("64 bodies of 1 MiB at once");
 }
 
@@ -222,7 +222,7 @@ fn a_client_that_reads_nothing_is_left() {
 fn a_request_is_answered_before_the_next_one_comes() {
     let hub = HubProcess::start(&[]);
     let body = r#"{"apiToken":"unknown"}"#;
-    let request = post(body.len()) + body;
+    let request = format!("{}{body}", post(body.len()));
     // Stray line ends behind a body and before a head (RFC 9112, 2.2), a part of the next request, and the whole of it.
     for more in ["\r\n", "\r\n\r\n\r\n", "\n", "GET /hea", "GET /health HTTP/1.1\r\n"] {
         let mut stream = hub.connect();
@@ -241,7 +241,7 @@ fn a_request_is_answered_before_the_next_one_comes() {
 fn a_client_that_has_closed_its_side_is_answered() {
     let hub = HubProcess::start(&[]);
     let body = r#"{"apiToken":"unknown"}"#;
-    let whole = "GET /health HTTP/1.1\r\nhost: h\r\n\r\n".to_owned() + &post(body.len()) + body;
+    let whole = format!("GET /health HTTP/1.1\r\nhost: h\r\n\r\n{}{body}", post(body.len()));
     for (sent, expected) in [
         (whole.as_str(), &[200, 401][..]),
         ("GET /health HTTP/1.1\r\nhos", &[400]),

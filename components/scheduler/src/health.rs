@@ -23,6 +23,8 @@ const STANDS_MEANWHILE: TimeDelta = TimeDelta::seconds(10);
 const AT_ONCE: usize = 8;
 /// How long a component may take to answer before it counts as down.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a caller waits for the database's writer, which may be busy with something long, when it knows the last check.
+const WRITER_PATIENCE: Duration = Duration::from_millis(100);
 /// How often, and with which pause between, a caller looks for the outcome of a check that another began.
 const LOOKS: u32 = 150;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -58,9 +60,22 @@ pub async fn show(hub: Hub) -> Result<Shown<Health>> {
         if recent(last.checked_at, now, if begun { STANDS_MEANWHILE } else { STANDS }) {
             return health(&hub, last);
         }
-        if !begun && db.in_transaction(async |tx| health_checks::begin(tx, now, now - STANDS).await).await? {
+        let begin = db.in_transaction(async |tx| health_checks::begin(tx, now, now - STANDS).await);
+        let begins = match recent(last.checked_at, now, STANDS_MEANWHILE) {
+            _ if begun => false,
+            false => begin.await?,
+            true => match select(pin!(begin), pin!(sleep(WRITER_PATIENCE))).await {
+                Either::Left((begins, _)) => begins?,
+                // Who cannot write just now can still read: the last check stands.
+                Either::Right(_) => return health(&hub, last),
+            },
+        };
+        if begins {
             let down = check(&hub).await;
-            db.in_transaction(async |tx| health_checks::end(tx, now, &down).await).await?;
+            let end = db.in_transaction(async |tx| health_checks::end(tx, now, &down).await);
+            if let Either::Left((ended, _)) = select(pin!(end), pin!(sleep(WRITER_PATIENCE))).await {
+                ended?;
+            }
             let down = down.into_iter().map(str::to_owned).collect();
             return health(&hub, HealthCheck { asked_at: now, checked_at: now, down });
         }

@@ -15,12 +15,14 @@ pub struct Answer {
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body, if there is one.
     pub body: Option<Vec<u8>>,
+    /// A body that is the same for everybody, and large: it is sent from where it lies, and `body` is empty then.
+    pub(crate) document: Option<&'static [u8]>,
 }
 
 impl Answer {
     /// An answer without body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None }
+        Self { status, headers: Vec::new(), body: None, document: None }
     }
 
     /// An answer with a JSON body.
@@ -193,13 +195,13 @@ impl Reply for NoContent {
     }
 }
 
-/// 200 with a JSON document that was written before.
-pub struct Written(pub Vec<u8>);
+/// 200 with a JSON document that was written before, the same for everybody.
+pub struct Written(pub &'static [u8]);
 
 impl Reply for Written {
     fn into_answer(self) -> Result<Answer> {
         let mut answer = Answer::new(200);
-        answer.body = Some(self.0);
+        answer.document = Some(self.0);
         answer.header("content-type", "application/json");
         Ok(answer)
     }

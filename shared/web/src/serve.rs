@@ -59,10 +59,13 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Result<Response
     answer.header("cache-control", "no-store");
     hub.log(&answer, code, internal.as_deref());
     if head {
-        answer.body = None;
+        (answer.body, answer.document) = (None, None);
     }
     response(answer)
 }
+
+/// How much of a document goes out at once, in bytes.
+const PIECE: usize = 64 * 1024;
 
 /// Headers that decide who asks what of whom, and so must not be there twice.
 const SINGLE: [&str; 3] = ["host", "authorization", "hub-organization"];
@@ -97,11 +100,19 @@ fn response(answer: Answer) -> Result<Response, ErrorCode> {
     if answer.status != 200 {
         response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(Some("no such status".into())))?;
     }
-    let bytes = answer.body.unwrap_or_default();
+    let (bytes, document) = (answer.body.unwrap_or_default(), answer.document.unwrap_or_default());
     // Goes on after the answer was given: the host reads the body at its own pace.
     spawn(async move {
         // Whoever does not want the rest has gone, and there is nobody to tell.
-        let unread = body.write_all(bytes).await;
+        let mut unread = body.write_all(bytes).await;
+        // Of a document each request holds a piece at a time.
+        for piece in document.chunks(PIECE) {
+            if !unread.is_empty() {
+                break;
+            }
+            unread.extend_from_slice(piece);
+            unread = body.write_all(unread).await;
+        }
         drop((body, unread));
         let _ = trailers.write(Ok(None)).await;
     });
