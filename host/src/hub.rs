@@ -497,7 +497,12 @@ impl Hub {
         if let Some(lifecycle) = &self.lifecycle {
             lifecycle.stopping().await;
         }
-        let drained = self.app.drained();
+        let drained = async {
+            self.app.drained().await;
+            if let Some(ticker) = &self.ticker {
+                ticker.idle().await;
+            }
+        };
         _ = tokio::time::timeout(self.app.env.limits.drain_timeout, drained).await;
         if let Some(lifecycle) = &self.lifecycle {
             lifecycle.stopped().await;

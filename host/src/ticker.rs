@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Client, full};
@@ -33,6 +34,8 @@ pub(crate) struct Ticker {
     app: Arc<App>,
     path: String,
     authorization: HeaderValue,
+    /// Held for reading by every tick that is under way.
+    ticking: RwLock<()>,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +46,7 @@ struct Answer {
 
 impl Ticker {
     pub(crate) fn new(app: Arc<App>, path: &str, secret: &str) -> Result<Self> {
-        Ok(Self { app, path: path.to_owned(), authorization: authorization(secret)? })
+        Ok(Self { app, path: path.to_owned(), authorization: authorization(secret)?, ticking: RwLock::default() })
     }
 
     /// Ticks for as long as the hub lives: at once, when the last tick said so, and after every change from outside.
@@ -90,8 +93,14 @@ impl Ticker {
         }
     }
 
+    /// Waits until no tick is under way.
+    pub(crate) async fn idle(&self) {
+        drop(self.ticking.write().await);
+    }
+
     /// Runs what is due, and says in how many milliseconds something will be.
     pub(crate) async fn tick(&self) -> Result<Option<u64>> {
+        let _ticking = self.ticking.read().await;
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.path)
