@@ -18,7 +18,9 @@ pub struct Answered {
 /// What was answered to this key of this principal, if it was seen and has not expired by `now`.
 pub async fn find(db: &Db, principal: PrincipalId, key_hash: &str, now: Instant) -> Result<Option<Answered>> {
     db.query_opt(
-        "SELECT fingerprint, status, answer, location FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3",
+        "SELECT fingerprint, status, answer, location FROM idempotency_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3
+         UNION ALL
+         SELECT fingerprint, status, '', location FROM answered_keys WHERE principal_id = ?1 AND key_hash = ?2 AND expires_at > ?3",
         params![principal, key_hash, now],
         |row| Ok(Answered { fingerprint: row.take()?, status: row.take()?, answer: row.take()?, location: row.take()? }),
     )
@@ -40,7 +42,7 @@ pub async fn insert(
         .query_opt(
             "INSERT INTO idempotency_keys (principal_id, key_hash, fingerprint, status, answer, location, expires_at, kept)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 + COALESCE(
-                 (SELECT kept FROM idempotency_keys WHERE principal_id = ?1 AND answer <> '' ORDER BY kept DESC LIMIT 1), 0))
+                 (SELECT kept FROM idempotency_keys WHERE principal_id = ?1 ORDER BY kept DESC LIMIT 1), 0))
              ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
                  answer = excluded.answer, location = excluded.location, expires_at = excluded.expires_at, kept = excluded.kept
              RETURNING kept",
@@ -58,19 +60,35 @@ pub async fn insert(
         )
         .await?;
     match kept {
-        Some(kept) if kept > bound => {
-            let sql = "UPDATE idempotency_keys SET answer = '' WHERE principal_id = ?1 AND answer <> '' AND kept <= ?2";
-            tx.exec(sql, params![principal, kept - bound]).await
-        }
+        Some(kept) if kept > bound => cut(tx, principal, kept - bound).await,
         _ => Ok(()),
     }
 }
 
-/// Forgets answers that expired before `now`, at most `limit` of them.
+/// Keeps of a principal's answers up to the one with this sum only that they were given.
+async fn cut(tx: &Tx<'_>, principal: PrincipalId, upto: i64) -> Result<()> {
+    tx.exec(
+        "INSERT INTO answered_keys (principal_id, key_hash, fingerprint, status, location, expires_at)
+         SELECT principal_id, key_hash, fingerprint, status, location, expires_at FROM idempotency_keys WHERE principal_id = ?1 AND kept <= ?2
+         ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
+             location = excluded.location, expires_at = excluded.expires_at",
+        params![principal, upto],
+    )
+    .await?;
+    tx.exec("DELETE FROM idempotency_keys WHERE principal_id = ?1 AND kept <= ?2", params![principal, upto]).await
+}
+
+/// Forgets answers that expired before `now`, at most `limit` of them whole and as many of which something remained.
 pub async fn prune(tx: &Tx<'_>, now: Instant, limit: u32) -> Result<()> {
     tx.exec(
         "DELETE FROM idempotency_keys WHERE (principal_id, key_hash) IN
              (SELECT principal_id, key_hash FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        params![now, limit],
+    )
+    .await?;
+    tx.exec(
+        "DELETE FROM answered_keys WHERE (principal_id, key_hash) IN
+             (SELECT principal_id, key_hash FROM answered_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
         params![now, limit],
     )
     .await
@@ -78,12 +96,14 @@ pub async fn prune(tx: &Tx<'_>, now: Instant, limit: u32) -> Result<()> {
 
 /// Whether there is anything to forget: a read, so that a tick without work takes no lock.
 pub async fn any_expired(db: &Db, now: Instant) -> Result<bool> {
-    let first: Option<i64> = db
-        .query_opt(
-            "SELECT expires_at FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
-            params![now],
-            |row| row.take(),
-        )
-        .await?;
-    Ok(first.is_some())
+    for sql in [
+        "SELECT expires_at FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
+        "SELECT expires_at FROM answered_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
+    ] {
+        let first: Option<i64> = db.query_opt(sql, params![now], |row| row.take()).await?;
+        if first.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

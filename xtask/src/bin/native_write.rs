@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
     // As long as a hash of an entry, and as the sealed answer that the hub keeps.
-    let (hash, answer) = ("0".repeat(64), "x".repeat(900));
+    let (hash, answer) = ("0".repeat(64), "x".repeat(580));
     let statements: Vec<&str> = STATEMENTS.lines().map(|line| line.trim_end_matches(';')).collect();
     let [who, begin, answered, find, insert, hold, enter, end, answer_kept, commit] = statements[..] else {
         bail!("native_write.sql has {} statements; bind here what it takes", statements.len());
