@@ -163,7 +163,7 @@ impl App {
         }
         // Only now: who sends slowly keeps nobody from a place.
         let place = match client {
-            Client::Inside => None,
+            Client::Inside => self.door.parts_place(),
             Client::Socket { .. } if probe => self.door.probes_place().await,
             _ => {
                 let place = tokio::select! {

@@ -28,6 +28,8 @@ pub(crate) const ANSWER: usize = 1 << 20;
 const ANSWERS_WAITING: usize = 32;
 /// How many probes run at once.
 const PROBES: usize = 8;
+/// More than the hub's own parts ever ask at once.
+const PARTS: usize = 1 << 16;
 /// How long a message may wait for room before it is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often who waits for room looks for another that is slow.
@@ -48,6 +50,8 @@ pub(crate) struct Door {
     places: Arc<Semaphore>,
     /// Those of probes: a hub that is full is not one that is down.
     probes: Arc<Semaphore>,
+    /// Those of the hub's own parts, which never wait for one.
+    parts: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_at_most: usize,
 }
@@ -130,6 +134,7 @@ impl Door {
             pools: [pool(BODIES), pool(ANSWERS)],
             places: Arc::new(Semaphore::new(limits.running)),
             probes: Arc::new(Semaphore::new(PROBES)),
+            parts: Arc::new(Semaphore::new(PARTS)),
             waiting: AtomicUsize::new(0),
             waiting_at_most: limits.waiting,
         }
@@ -195,6 +200,11 @@ impl Door {
         Some(Place::new(self.probes.clone().acquire_owned().await.ok()?, None, None))
     }
 
+    /// A place for a part of the hub itself, such as the tick.
+    pub(crate) fn parts_place(&self) -> Option<Place> {
+        Some(Place::new(self.parts.clone().try_acquire_owned().ok()?, None, None))
+    }
+
     /// Waits for a permit, and ends those who keep a place only because they do not read their answer.
     async fn permit(&self, places: &Arc<Semaphore>, of: impl Fn(&Visit) -> bool) -> Option<OwnedSemaphorePermit> {
         let mut permit = std::pin::pin!(places.clone().acquire_owned());
@@ -206,9 +216,11 @@ impl Door {
         }
     }
 
-    /// All places at once: when no request runs.
+    /// Waits until no request runs, of which `places` at most are a client's.
     pub(crate) async fn drained(&self, places: usize) {
-        _ = self.places.acquire_many(u32::try_from(places).unwrap_or(u32::MAX)).await;
+        for (semaphore, all) in [(&self.places, places), (&self.probes, PROBES), (&self.parts, PARTS)] {
+            _ = semaphore.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await;
+        }
     }
 
     /// Room for bytes; `None` when there is none and nobody is slow. Whoever asks must hold none of the kind yet.
