@@ -1,9 +1,9 @@
 //! `/internal/start` and `/internal/stop`: what is looked at before the hub serves, and what is given back when it ends.
 
-use domain::{Error, JsonSchema, Result, clock::Jump};
+use domain::{Error, JsonSchema, Result, clock::Jump, setting, source::TrustedProxies};
 use serde::{Deserialize, Serialize};
 use store::jobs;
-use web::{Body, Hub, Internal, Shown};
+use web::{Body, Hub, Internal, Shown, variable};
 
 /// What who starts the hub accepts, although the hub would refuse it.
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq, JsonSchema)]
@@ -43,7 +43,21 @@ pub async fn start(hub: Hub, _: Internal, Body(start): Body<Start>) -> Result<Sh
     })
     .await?;
     let jump = store::hub::observe(db, hub.wall()).await?;
-    Ok(Shown(Started { warnings: jump.into_iter().map(told).collect() }))
+    let mut warnings: Vec<String> = jump.into_iter().map(told).collect();
+    warnings.extend(sign_in_warning().await?);
+    Ok(Shown(Started { warnings }))
+}
+
+/// Refuses variables of signing in that are wrong, and says what does not hold without them.
+async fn sign_in_warning() -> Result<Option<String>> {
+    setting::password_hashes(&variable("password_hashes").await?).map_err(Error::unavailable)?;
+    let proxies = variable("trusted_proxies").await?.parse::<TrustedProxies>();
+    let proxies = proxies.map_err(|why| Error::unavailable(format!("trusted_proxies: {why}")))?;
+    Ok(proxies.is_empty().then(|| {
+        "trusted_proxies names no proxy: a client is told from another by the peer's address, and behind a proxy wrong passwords are not \
+         counted by source. If a proxy stands in front of the hub, name it"
+            .to_owned()
+    }))
 }
 
 /// How the hub is stopped.

@@ -1,7 +1,7 @@
 //! Turns at computing password hashes. Each takes 19 MiB and a core for some 60 ms, so of all in the hub only a few are computed at
 //! once; a few more requests wait for their turn, and the others are told to come back.
 
-use domain::{Error, Instant, Result, id, sign_in::Tallies};
+use domain::{Error, Instant, Result, id, setting::password_hashes, sign_in::Tallies};
 use spin_sdk::time::sleep;
 use std::time::Duration;
 use store::{
@@ -88,12 +88,7 @@ impl Turn {
 
 /// How many hashes the hub computes at once.
 async fn slots() -> Result<i64> {
-    let slots = variable("password_hashes").await?;
-    slots
-        .parse()
-        .ok()
-        .filter(|slots| (1..=64).contains(slots))
-        .ok_or_else(|| Error::unavailable(format!("variable password_hashes is {slots:?}: write a number from 1 to 64")))
+    password_hashes(&variable("password_hashes").await?).map_err(Error::unavailable)
 }
 
 /// What is known of attempts with one more at `now`; or the refusal of that one.

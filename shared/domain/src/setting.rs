@@ -45,6 +45,12 @@ fn strange(value: &str) -> Option<&'static str> {
     }
 }
 
+/// How many password hashes the hub computes at once: the variable `password_hashes`.
+pub fn password_hashes(text: &str) -> Result<i64, String> {
+    let number = text.trim().parse().ok().filter(|number| (1..=64).contains(number));
+    number.ok_or_else(|| format!("password_hashes is {text:?}: write a number from 1 to 64, no more than there are cores"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
