@@ -64,7 +64,7 @@ fn find(password: &Password<1>, accounts: &[Account]) -> Result<Option<(Account,
 
 /// The names of the organizations that a person belongs to, and the person's own: no password is made of them.
 pub async fn context(hub: &Hub, person: &Person) -> Result<Vec<String>> {
-    let organizations = memberships::list(hub.db().await?, PrincipalId::Person(person.id), None, CONTEXT_MAX).await?;
+    let organizations = memberships::list(hub.db().await?, PrincipalId::Person(person.id), None, None, CONTEXT_MAX).await?;
     let names = organizations.into_iter().map(|membership| membership.display_name);
     Ok(names.chain([person.display_name.clone()]).collect())
 }
