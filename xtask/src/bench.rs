@@ -209,7 +209,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     let unidentified = Load { name: "unidentified", url: format!("{}{ROLES_HEALTH}", ground.hub.base), token: None, ..read };
     let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, ..read };
 
-    shell::step("a person who signs in", || sign_in_load::prepare(&ground, &token, organization))?;
+    shell::step("a person who signs in", || sign_in_load::prepare(&ground, &token, &organization))?;
     let me = Load { name: "me", url: format!("{}/v1/me", ground.hub.base), ..read };
 
     let mut samples: [Vec<Sample>; 13] = Default::default();
