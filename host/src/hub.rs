@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -251,7 +252,8 @@ impl Builder {
             ..self
         };
         trial.start().await.with_context(|| format!("the hub does not start on {}", backup.display()))?.kill();
-        let now = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
+        let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() as i64);
+        let now = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%Y%m%dT%H%M%SZ");
         staged.put_in_place(&database, &files::beside(&database, &format!(".before-{now}")))
     }
 

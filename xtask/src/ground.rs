@@ -59,6 +59,7 @@ impl Ground {
             secrets: &secrets,
             log: Some(folder.join("hub.log")),
             ticks: true,
+            new: false,
             environment: Vec::new(),
         };
         Ok(Self { hub: launch.start()?, secrets, operator, folder })
