@@ -14,8 +14,10 @@ use web::{Hub, variable};
 const WAITING: i64 = 16;
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it looks whether it has come.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long it waits before it looks whether its turn has come, for each of those before it: less than they take, and up to
+/// [`FARTHEST`] of them, so that those at the end of the queue do not ask in vain again and again.
+const LOOK: Duration = Duration::from_millis(15);
+const FARTHEST: i64 = 16;
 /// After how many seconds those that are refused may try again.
 const RETRY_AFTER: u32 = 2;
 
@@ -60,7 +62,7 @@ impl Turn {
                 db.in_transaction(async |tx| turn.leave(tx).await).await?;
                 return Err(busy());
             }
-            sleep(LOOK).await;
+            sleep(LOOK * u32::try_from((before - slots + 1).min(FARTHEST)).unwrap_or(1)).await;
             before = hash_slots::before(db, turn.ticket, hub.present()).await?;
         }
         // Others may have failed meanwhile.
