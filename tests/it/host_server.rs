@@ -360,7 +360,7 @@ fn the_command_says_in_one_line_what_is_wrong() {
         (&[&probe[..], &["--new", "--tick", "probe/tick", "--tick-variable", "secret"]].concat(), "starts with /"),
         (&[&probe[..], &["--new", "--state-dir", &below]].concat(), "name another with --state-dir"),
         (&[&probe[..], &["--state-dir", "nothing-here"]].concat(), "for a new hub start once with --new"),
-        (&[&probe[..], &["--new", "--accept", "anything"]].concat(), "--accept"),
+        (&[&probe[..], &["--state-dir", "", "--accept", "anything"]].concat(), "--accept"),
     ];
     for (arguments, expected) in cases {
         let output = command().current_dir(&dir).args(arguments).output().unwrap();

@@ -218,7 +218,10 @@ fn attack() -> Result<Outcome> {
     artifacts::build_host()?;
     let test = ["test", "--workspace", "--test", "attack", "--"];
     // What is measured on a hub as a process has the machine for itself; the stories go on at once.
-    cargo(&[&test[..], &["--test-threads=1", "--show-output", "sockets::", "backup::"]].concat(), "see the failing attack above")?;
+    cargo(
+        &[&test[..], &["--test-threads=1", "--show-output", "sockets::", "backup::"]].concat(),
+        "see the failing attack above",
+    )?;
     cargo(&[&test[..], &["--skip", "sockets::", "--skip", "backup::"]].concat(), "see the failing attack above")
 }
 
