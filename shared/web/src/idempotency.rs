@@ -4,10 +4,10 @@
 //! the other. A request that was refused changed nothing and is not kept: sent again, it is judged again. While the
 //! first request still runs, a second with its key waits for the write lock and then gets the first answer.
 //!
-//! Answers are kept compressed, and of each principal the newest [`limits::KEPT_ANSWERS`] bytes of them. Of older ones remains for the
+//! Answers are kept compressed, and of each principal the newest [`crate::limits::KEPT_ANSWERS`] bytes of them. Of older ones remains for the
 //! rest of the day that they were given, so that a repeated request is refused and never carried out twice.
 
-use crate::{Answer, limits, secret};
+use crate::{Answer, secret};
 use domain::{Error, Kind, Result};
 use store::idempotency::Answered;
 
