@@ -152,6 +152,10 @@ pub async fn change(
             "Only people have a password. An API token or an app gets a new secret by its regenerate.",
         ));
     };
+    // Sent again, it would count as a try with a wrong password, for that has changed.
+    if let Some(first) = hub.replayed(&caller).await? {
+        return Ok(first);
+    }
     let person = people::find(hub.db().await?, id).await?;
     let (email, context) = (&person.email, context(&hub, &person).await?);
     check_password(change.new_password.as_str(), email, &texts(&context), "/newPassword")?;
@@ -173,7 +177,6 @@ pub async fn change(
         .await?;
     let (found, hash) = (found?, hash?);
     hub.write(&caller, async |tx| {
-        // Here and not above, so that the change sent again with its key gets the first answer.
         if found.is_none() {
             return Err(wrong());
         }
