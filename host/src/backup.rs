@@ -86,7 +86,7 @@ fn copy(source: &Connection, draft: &Path) -> Result<()> {
     target.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     let file = File::open(draft)?;
     let backup = backup::Backup::new(source, &mut target)?;
-    let mut steps = 0;
+    let mut steps = 0u32;
     let mut busy_since = None;
     loop {
         let start = Instant::now();
@@ -97,7 +97,7 @@ fn copy(source: &Connection, draft: &Path) -> Result<()> {
             _ => std::thread::sleep(PAUSE),
         }
         steps += 1;
-        if steps % STEPS_A_SYNC == 0 {
+        if steps.is_multiple_of(STEPS_A_SYNC) {
             file.sync_data()?;
         }
         std::thread::sleep(start.elapsed().min(PAUSE));
@@ -121,9 +121,13 @@ fn check(file: &Path) -> Result<Connection> {
             false
         }),
     )?;
-    let verdict: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .with_context(|| format!("{} is not a database", file.display()))?;
+    let verdict = match connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)) {
+        Ok(verdict) => verdict,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            bail!("{} is not a database", file.display())
+        }
+        Err(error) => error.to_string(),
+    };
     ensure!(verdict == "ok", "{} is damaged: {verdict}", file.display());
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let lost: Option<String> = statement.query([])?.next()?.map(|row| row.get(0)).transpose()?;
