@@ -42,7 +42,7 @@ pub async fn start(hub: Hub, _: Internal, Body(start): Body<Start>) -> Result<Sh
         store::hub::begin(tx).await
     })
     .await?;
-    let jump = store::hub::observe(db, hub.wall()).await?;
+    let jump = hub.observe_clock().await?;
     let mut warnings: Vec<String> = jump.into_iter().map(told).collect();
     warnings.extend(sign_in_warning().await?);
     Ok(Shown(Started { warnings }))

@@ -30,7 +30,7 @@ pub struct Ticked {
 
 pub async fn run(hub: Hub, _: Internal) -> Result<Shown<Ticked>> {
     let db = hub.db().await?;
-    if let Some(jump) = store::hub::observe(db, hub.wall()).await? {
+    if let Some(jump) = hub.observe_clock().await? {
         hub.warn("the clock jumped", &Error::unavailable(crate::life::told(jump)));
     }
     let (mut ran, mut unanswered) = (0, false);

@@ -116,7 +116,7 @@ pub async fn reset_clock(tx: &Tx<'_>, wall: Instant) -> Result<()> {
     let by = (to - wall).num_milliseconds();
     tx.exec(
         "UPDATE jobs SET due_at = CASE WHEN due_at - ?1 > ?2 THEN due_at - ?1 ELSE ?2 END, created_at = CASE WHEN created_at > ?2 THEN ?2 ELSE created_at END
-         WHERE state <> 'PARKED' AND (created_at > ?3 OR (due_at > ?3 AND due_at <= ?4))",
+         WHERE state <> 'PARKED' AND (created_at >= ?3 OR (due_at >= ?3 AND due_at <= ?4))",
         params![by, wall, from, to + SOON],
     )
     .await?;

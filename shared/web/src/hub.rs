@@ -9,7 +9,7 @@ use crate::{
     trace::{Line, Trace},
 };
 use chrono::TimeDelta;
-use domain::{Error, Id, Instant, Result, id::Noun};
+use domain::{Error, Id, Instant, Result, clock::Jump, id::Noun};
 use spin_sdk::wasip3::http::types;
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -110,6 +110,15 @@ impl Hub {
     /// When the request came, by the machine's clock.
     pub fn wall(&self) -> Instant {
         self.0.began
+    }
+
+    /// Takes note of the time in the store, and of what is known there. Gives the jump that the machine's clock made since the last time.
+    pub async fn observe_clock(&self) -> Result<Option<Jump>> {
+        let db = self.db().await?;
+        let jump = store::hub::observe(db, self.wall()).await?;
+        crate::clock::know(store::hub::find(db).await?.clock, self.wall());
+        self.0.now.set(crate::clock::at(self.wall()));
+        Ok(jump)
     }
 
     /// Who asks has shown the internal secret.
