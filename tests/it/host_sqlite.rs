@@ -433,14 +433,13 @@ fn log_bytes(dir: &std::path::Path) -> u64 {
     std::fs::metadata(dir.join("sqlite_db.db-wal")).map_or(0, |file| file.len())
 }
 
-/// Waits until the log is as small as it may be, and says for how long.
-async fn until_small(dir: &std::path::Path) -> Duration {
+/// Waits until the log is as small as it may be, for ten seconds at most. `meanwhile` is run again and again.
+async fn until_small(dir: &std::path::Path, mut meanwhile: impl AsyncFnMut()) {
     let began = std::time::Instant::now();
     while log_bytes(dir) >= LOG {
         assert!(began.elapsed() < Duration::from_secs(10), "{} bytes after {:?}", log_bytes(dir), began.elapsed());
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        meanwhile().await;
     }
-    began.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -472,21 +471,29 @@ async fn a_larger_write_ahead_log_is_cut_when_its_last_reader_has_ended() {
         "INSERT INTO t SELECT zeroblob(400000) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)), (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))",
     );
     assert_eq!(run(&hub, json!([large])).await, json!([[]]));
-    until_small(dir.path()).await;
+    let pause = async || tokio::time::sleep(Duration::from_millis(20)).await;
+    until_small(dir.path(), pause).await;
 
-    // A reader, as a backup is one, that began before.
-    let reader = rusqlite::Connection::open(dir.path().join("sqlite_db.db")).unwrap();
-    let count = || reader.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
-    reader.execute_batch("BEGIN").unwrap();
-    assert_eq!(count(), 101);
-    assert_eq!(run(&hub, json!([large])).await, json!([[]]));
-    // Writers are not held up by it meanwhile, and it sees what it saw.
-    for _ in 0..20 {
-        assert_eq!(run(&hub, json!([sql("INSERT INTO t VALUES (1)")])).await, json!([[]]));
+    for writing in [false, true] {
+        // A reader, as a backup is one, that began before.
+        let reader = rusqlite::Connection::open(dir.path().join("sqlite_db.db")).unwrap();
+        let count = || reader.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let seen = count();
+        assert_eq!(run(&hub, json!([large])).await, json!([[]]));
+        // Writers go on beside it meanwhile, and it sees what it saw.
+        let write = async || assert_eq!(run(&hub, json!([sql("INSERT INTO t VALUES (1)")])).await, json!([[]]));
+        for _ in 0..20 {
+            write().await;
+        }
+        assert!(log_bytes(dir.path()) > 40_000_000);
+        assert_eq!(count(), seen);
+        reader.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(count(), seen + 120);
+        match writing {
+            false => until_small(dir.path(), pause).await,
+            // A commit begins the log anew by itself, and its file stays as large as it was.
+            true => until_small(dir.path(), write).await,
+        }
     }
-    assert!(log_bytes(dir.path()) > 40_000_000);
-    assert_eq!(count(), 101);
-    reader.execute_batch("ROLLBACK").unwrap();
-    until_small(dir.path()).await;
-    assert_eq!(run(&hub, json!([sql("SELECT count(*) FROM t")])).await, json!([[[221]]]));
 }

@@ -95,9 +95,11 @@ impl Checkpointer {
             let gate = self.gate.enter().await;
             let this = self.clone();
             let restart = move || {
-                // A writer may have done it meanwhile.
-                let through = this.pages.load(Relaxed) < CHECKPOINT_PAGES || this.restart();
+                // A commit may have begun the log anew meanwhile, which leaves the file as large as it was.
+                let is_small = this.pages.load(Relaxed) < CHECKPOINT_PAGES && this.log_bytes() <= LOG_BYTES;
+                let through = is_small || this.restart();
                 let mut state = lock(&this.state);
+                state.blocked = !through;
                 // With the gate still held: a commit after this starts the next one.
                 state.running = !through && !state.closed;
                 let ended = !state.running;
