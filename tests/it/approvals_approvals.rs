@@ -305,8 +305,9 @@ fn every_gate_is_asked_again_when_it_is_begun() {
             let call = world.patch(&path, json!({ "quantity": "20" })).by(&shop.admin);
             let asked = call.header("if-match", if version.is_empty() { "*" } else { version }).send().await;
             let id = asked.expect(202).text("/id");
-            world.database().execute(meanwhile, []).unwrap();
+            // Between the word and what comes of it.
             say(&world, &customer, &id, "approve", json!({})).await.expect(200);
+            world.database().execute(meanwhile, []).unwrap();
             world.settle().await;
             let failed = approval(&world, &customer, &id).await;
             assert_eq!(failed.text("/status"), "FAILED", "{meanwhile}");
