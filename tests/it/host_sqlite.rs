@@ -433,6 +433,11 @@ fn log_bytes(dir: &std::path::Path) -> u64 {
     std::fs::metadata(dir.join("sqlite_db.db-wal")).map_or(0, |file| file.len())
 }
 
+/// So that what runs by itself can.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// Waits until the log is as small as it may be, for ten seconds at most. `meanwhile` is run again and again.
 async fn until_small(dir: &std::path::Path, mut meanwhile: impl AsyncFnMut()) {
     let began = std::time::Instant::now();
@@ -471,7 +476,6 @@ async fn a_larger_write_ahead_log_is_cut_when_its_last_reader_has_ended() {
         "INSERT INTO t SELECT zeroblob(400000) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)), (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))",
     );
     assert_eq!(run(&hub, json!([large])).await, json!([[]]));
-    let pause = async || tokio::time::sleep(Duration::from_millis(20)).await;
     until_small(dir.path(), pause).await;
 
     for writing in [false, true] {
