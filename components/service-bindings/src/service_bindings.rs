@@ -160,7 +160,7 @@ pub async fn show_credentials(
         _ => None,
     };
     match given {
-        Some(sealed) => Ok(Written(hub.unseal(&id, &sealed).await?.into_bytes())),
+        Some(sealed) => Ok(Written(hub.unseal(&id, &sealed).await?.into_bytes().into())),
         _ => Err(Error::conflict(
             "service_binding_not_active",
             format!(

@@ -195,13 +195,16 @@ impl Reply for NoContent {
     }
 }
 
-/// 200 with a JSON document that was written before, the same for everybody.
-pub struct Written(pub &'static [u8]);
+/// 200 with a JSON document that was written before: for this caller, or, borrowed, the same for everybody.
+pub struct Written(pub Cow<'static, [u8]>);
 
 impl Reply for Written {
     fn into_answer(self) -> Result<Answer> {
         let mut answer = Answer::new(200);
-        answer.document = Some(self.0);
+        match self.0 {
+            Cow::Borrowed(document) => answer.document = Some(document),
+            Cow::Owned(body) => answer.body = Some(body),
+        }
         answer.header("content-type", "application/json");
         Ok(answer)
     }
