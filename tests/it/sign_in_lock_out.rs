@@ -221,7 +221,7 @@ fn fill_slots(world: &World, places: i64, millis: i64) {
 #[test]
 fn a_few_hashes_are_computed_at_once_a_few_requests_wait_and_the_others_come_back() {
     simulated(|| async {
-        let world = World::new().await;
+        let world = World::with_variables(&[("password_hashes", "2")]).await;
         let (shop, person) = staffed(&world).await;
         world.post("/v1/sign-in/password-reset", json!({ "personId": person })).by(&shop.operator).send().await.expect(201);
         let link = json!({ "accountLink": world.mailed(&person), "password": "another long password" });
