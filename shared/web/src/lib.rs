@@ -86,7 +86,7 @@ pub mod limits {
     pub const WAIT_S: u32 = 30;
     /// For how many hours the answer to an Idempotency-Key is kept.
     pub const IDEMPOTENCY_HOURS: i64 = 24;
-    /// How many bytes of answers to Idempotency-Keys are kept of one principal, packed and sealed: of some ten thousand requests. Of
+    /// How many bytes of answers to Idempotency-Keys are kept of one principal, packed and sealed: of some seven thousand requests. Of
     /// older ones is kept that they were answered.
     pub const KEPT_ANSWERS: i64 = 4 << 20;
 }
