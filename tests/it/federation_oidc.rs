@@ -465,7 +465,9 @@ fn an_identity_provider_above_a_customer_that_decides_for_itself_does_not_open_i
         let (shop, idp, provider) = served(&world).await;
         let at_operator = trust(&world, &shop.operator, &shop.operator.organization, json!({})).await;
         world.somebody("bob@example.com", &[("CUSTOMER_USER", &shop.customer)]);
-        let as_email = |provider: &String, email: &str| sign_in(&world, &idp, provider, json!({ "email": email, "sub": email }));
+        let as_email = async |provider: &str, email: &str| {
+            sign_in(&world, &idp, provider, json!({ "email": email, "sub": email })).await
+        };
         let before = as_email(&provider, "bob@example.com").await.expect(201).text("/accessToken");
         world.get("/v1/me").bearer(&before).send().await.expect(200);
         world.somebody("ada@example.com", &[("CUSTOMER_ADMINISTRATOR", &shop.customer)]);
