@@ -55,7 +55,8 @@ pub use internal::{Internal, ask, ask_written, call, tell};
 pub use mailbox::{Letter, Mail, Mailbox};
 pub use paging::{Cursor, OrganizationPageQuery, Page, PageQuery};
 pub use reply::{
-    Accepted, Answer, Awaiting, Created, Edited, Either, File, Listing, Multi, NoContent, OfCustomer, Reply, Sent, Shown, Written,
+    Accepted, Answer, Awaiting, Created, Edited, Either, File, InPieces, Listing, Multi, NoContent, OfCustomer, Pieces, Reply,
+    Sent, Shown, Written,
 };
 pub use route::{Handler, LocalIn, Routes};
 pub use serve::serve;

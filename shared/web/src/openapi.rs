@@ -4,8 +4,8 @@
 //! serves. The components that ship do not carry this module.
 
 use crate::{
-    Accepted, Awaiting, Body, Bytes, Caller, Created, Edited, Either, File, Filled, IfMatch, Internal, Listing, Merge, Multi,
-    NoContent, Path, Paths, Prefer, Query, Sent, Shown, Written,
+    Accepted, Awaiting, Body, Bytes, Caller, Created, Edited, Either, File, Filled, IfMatch, InPieces, Internal, Listing, Merge,
+    Multi, NoContent, Path, Paths, Prefer, Query, Sent, Shown, Written,
     extract::{MediaType, Rows},
     identity::Permit,
     reply::ListingBody,
@@ -376,6 +376,7 @@ describe! {
         operation.answer_header(200, "Content-Disposition", "What the file is to be called.");
     };
     [] NoContent: |operation| operation.answers_nothing(204, "Done.");
+    [] InPieces: |operation| operation.answers::<serde_json::Map<String, Value>>(200, "Here it is.");
     [] Written: |operation| operation.answers::<serde_json::Map<String, Value>>(200, "Here it is.");
     [T: JsonSchema] Listing<T>: |operation| {
         operation.answers::<ListingBody<T>>(200, "A page of the list.");

@@ -15,14 +15,14 @@ pub struct Answer {
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body, if there is one.
     pub body: Option<Vec<u8>>,
-    /// A body that is the same for everybody, and large: it is sent from where it lies, and `body` is empty then.
-    pub(crate) document: Option<&'static [u8]>,
+    /// Makes a large body piece by piece while it goes out; `body` is empty then.
+    pub(crate) pieces: Option<fn() -> Pieces>,
 }
 
 impl Answer {
     /// An answer without body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, document: None }
+        Self { status, headers: Vec::new(), body: None, pieces: None }
     }
 
     /// An answer with a JSON body.
@@ -195,16 +195,28 @@ impl Reply for NoContent {
     }
 }
 
-/// 200 with a JSON document that was written before: for this caller, or, borrowed, the same for everybody.
+/// 200 with a JSON document that was written before: for this caller, or the same for everybody.
 pub struct Written(pub Cow<'static, [u8]>);
 
 impl Reply for Written {
     fn into_answer(self) -> Result<Answer> {
         let mut answer = Answer::new(200);
-        match self.0 {
-            Cow::Borrowed(document) => answer.document = Some(document),
-            Cow::Owned(body) => answer.body = Some(body),
-        }
+        answer.body = Some(self.0.into_owned());
+        answer.header("content-type", "application/json");
+        Ok(answer)
+    }
+}
+
+/// The pieces of a large body, in order.
+pub type Pieces = Box<dyn Iterator<Item = Vec<u8>>>;
+
+/// 200 with a large JSON document, the same for everybody, of which each request holds a piece at a time.
+pub struct InPieces(pub fn() -> Pieces);
+
+impl Reply for InPieces {
+    fn into_answer(self) -> Result<Answer> {
+        let mut answer = Answer::new(200);
+        answer.pieces = Some(self.0);
         answer.header("content-type", "application/json");
         Ok(answer)
     }

@@ -59,13 +59,10 @@ pub async fn serve(routes: &'static Routes, request: Request) -> Result<Response
     answer.header("cache-control", "no-store");
     hub.log(&answer, code, internal.as_deref());
     if head {
-        (answer.body, answer.document) = (None, None);
+        (answer.body, answer.pieces) = (None, None);
     }
     response(answer)
 }
-
-/// How much of a document goes out at once, in bytes.
-const PIECE: usize = 64 * 1024;
 
 /// Headers that decide who asks what of whom, and so must not be there twice.
 const SINGLE: [&str; 3] = ["host", "authorization", "hub-organization"];
@@ -100,18 +97,16 @@ fn response(answer: Answer) -> Result<Response, ErrorCode> {
     if answer.status != 200 {
         response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(Some("no such status".into())))?;
     }
-    let (bytes, document) = (answer.body.unwrap_or_default(), answer.document.unwrap_or_default());
+    let (bytes, pieces) = (answer.body.unwrap_or_default(), answer.pieces);
     // Goes on after the answer was given: the host reads the body at its own pace.
     spawn(async move {
         // Whoever does not want the rest has gone, and there is nobody to tell.
         let mut unread = body.write_all(bytes).await;
-        // Of a document each request holds a piece at a time.
-        for piece in document.chunks(PIECE) {
+        for piece in pieces.into_iter().flat_map(|pieces| pieces()) {
             if !unread.is_empty() {
                 break;
             }
-            unread.extend_from_slice(piece);
-            unread = body.write_all(unread).await;
+            unread = body.write_all(piece).await;
         }
         drop((body, unread));
         let _ = trailers.write(Ok(None)).await;
