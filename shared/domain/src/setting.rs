@@ -63,7 +63,7 @@ mod tests {
             let why = check_data_key(wrong).unwrap_err();
             assert!(why.starts_with("data_key ") && (wrong.len() < 3 || !why.contains(wrong.trim())), "{why}");
         }
-        for wrong in ["", "secret", &key[..31], &format!("{key}\r\n"), &"ü".repeat(40), &"a b".repeat(20)] {
+        for wrong in ["", "sesame", &key[..31], &format!("{key}\r\n"), &"ü".repeat(40), &"a b".repeat(20)] {
             let why = check_internal_secret(wrong).unwrap_err();
             assert!(why.starts_with("internal_secret ") && (wrong.len() < 3 || !why.contains(wrong.trim())), "{why}");
         }
