@@ -275,6 +275,10 @@ impl Hub {
 
     /// The one log line of this request.
     pub(crate) fn log(&self, answer: &Answer, code: Option<&str>, internal: Option<&str>) {
+        // Before the host says where it listens, which is its first line. A refusal is logged.
+        if answer.status == 200 && self.path() == "/internal/start" {
+            return;
+        }
         let who = self.0.who.borrow();
         let level = if answer.status >= 500 { "error" } else { "info" };
         self.0.trace.log(&Line {
