@@ -52,12 +52,16 @@ impl HubProcess {
             .spawn()
             .expect("the hub starts");
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("the hub's first line");
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!("{line}{}", fs::read_to_string(dir.path().join("hub.log")).unwrap_or_default());
-        });
-        let address = ready["listening"].as_str().and_then(|url| url.strip_prefix("http://")).expect("an address");
+        // Before it listens it may have something to say of its configuration.
+        let address = loop {
+            let mut line = String::new();
+            let read = out.read_line(&mut line).expect("the hub's output");
+            assert!(read > 0, "{}", fs::read_to_string(dir.path().join("hub.log")).unwrap_or_default());
+            let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(address) = said["listening"].as_str().and_then(|url| url.strip_prefix("http://")) {
+                break address.to_owned();
+            }
+        };
         let address = address.parse().expect("an address");
         // Its log lines are read and dropped: a full pipe would stop it.
         spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
