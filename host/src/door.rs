@@ -19,13 +19,13 @@ use crate::life::Life;
 /// What a message may hold without asking: small bodies and answers never wait for bytes.
 pub(crate) const SMALL: usize = 8 << 10;
 /// Bytes of bodies and of answers that wait, of all connections together. With [`SMALL`] and a head of each of 1,024 connections
-/// that is 64 MiB.
+/// that is less than 64 MiB.
 const BODIES: usize = 16 << 20;
-const ANSWERS: usize = 24 << 20;
+const ANSWERS: usize = 12 << 20;
 /// What one answer may hold.
 pub(crate) const ANSWER: usize = 1 << 20;
 /// How many answers may wait for room, each in the memory of its component.
-const ANSWERS_WAITING: usize = 32;
+const ANSWERS_WAITING: usize = 16;
 /// How many probes run at once.
 const PROBES: usize = 8;
 /// More than the hub's own parts ever ask at once.
