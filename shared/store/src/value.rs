@@ -317,9 +317,9 @@ enum Columns {
 }
 
 impl Row {
-    pub(crate) fn new(mut values: Vec<Value>) -> Self {
-        let columns = match values.as_mut_slice() {
-            [Value::Text(text)] if text.as_bytes().first() == Some(&SEPARATOR) => Columns::Packed(std::mem::take(text), 0),
+    pub(crate) fn new(values: Vec<Value>) -> Self {
+        let columns = match values.first() {
+            Some(Value::Text(text)) if text.as_bytes().first() == Some(&SEPARATOR) => Columns::Packed(packed_whole(values), 0),
             _ => Columns::Plain(values.into_iter()),
         };
         Self { columns, taken: 0 }
@@ -334,6 +334,21 @@ impl Row {
         };
         value.ok_or_else(|| unreadable(self.taken))
     }
+}
+
+/// A packed row with the columns that follow the packed ones, such as those it is sorted by.
+fn packed_whole(values: Vec<Value>) -> String {
+    let mut values = values.into_iter();
+    let Some(Value::Text(mut whole)) = values.next() else { return String::new() };
+    for value in values {
+        whole.push(char::from(SEPARATOR));
+        match value {
+            Value::Null => whole.push_str(NULL),
+            Value::Int(int) => whole.push_str(&int.to_string()),
+            Value::Text(text) => whole.push_str(&text),
+        }
+    }
+    whole
 }
 
 /// The next column of a packed row. Called, because it would otherwise be in the code of every kind of column.
@@ -371,5 +386,15 @@ mod tests {
         assert_eq!(numbers(1, 0), "");
         assert_eq!(&*rows_of_numbers(3, 2, 2), "(?3, ?4), (?5, ?6)");
         assert_eq!(&*rows_of_numbers(1, 2, 0), "");
+    }
+
+    #[test]
+    fn a_packed_row_may_be_followed_by_plain_columns() {
+        let packed = Value::Text("\u{1f}a\u{1f}\u{1e}".into());
+        let mut row = Row::new(vec![packed, Value::Text("b".into()), Value::Int(7), Value::Null]);
+        assert_eq!((row.take::<String>().unwrap(), row.take::<Option<String>>().unwrap()), ("a".into(), None));
+        assert_eq!((row.take::<String>().unwrap(), row.take::<i64>().unwrap()), ("b".into(), 7));
+        assert_eq!(row.take::<Option<String>>().unwrap(), None);
+        assert!(row.take::<String>().is_err());
     }
 }
