@@ -107,12 +107,13 @@ fn the_manifest_routes_every_path_to_the_component_that_has_it() {
             "/internal/certificates/check",
         ];
         for (_, path) in table.all().filter(|(_, path)| !private.contains(path)) {
+            // A `{name}` of the table is a `:name` of the manifest.
+            let path = path.replace('{', ":").replace('}', "");
             let (_, component) = routes
                 .iter()
                 .filter(|(route, _)| match route.strip_suffix("/...") {
                     Some(prefix) => path == prefix || path.starts_with(&format!("{prefix}/")),
-                    // A `:name` of the manifest is a `{name}` of the table.
-                    None => path.replace('{', ":").replace('}', "") == *route,
+                    None => path == *route,
                 })
                 // What ends where the path ends goes before what goes on.
                 .max_by_key(|(route, _)| (!route.ends_with("/..."), route.len()))
