@@ -10,11 +10,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rusqlite::backup::{self, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::files::beside;
+use crate::files::{beside, is_database};
 
 /// The pages that are copied at once: half a megabyte.
 const PAGES: std::ffi::c_int = 128;
@@ -216,7 +216,11 @@ fn put_aside(database: &Path, aside: &Path) -> Result<Option<PathBuf>> {
     }
     ensure!(!aside.exists(), "{} is there already: remove it, or wait a second", aside.display());
     // What is in its log is brought home first, so that one file is all of it.
-    let closed = open(database).and_then(|old| finish(old, database));
+    // Only of a database: beside anything else SQLite takes the log for none of its own and removes it.
+    let closed = match is_database(database) {
+        true => open(database).and_then(|old| finish(old, database)),
+        false => Err(anyhow!("{} is not a database", database.display())),
+    };
     if closed.is_err() {
         if let Err(error) = &closed
             && let Some(rusqlite::Error::SqliteFailure(code, _)) = error.downcast_ref()

@@ -67,7 +67,7 @@ pub(crate) fn lock(database: &Path) -> Result<File> {
 /// Looks at a database's file and makes it, for its owner alone, where it may be new. Gives a warning when others can read it.
 pub(crate) fn prepare(database: &Path, new: NewDatabase) -> Result<Option<String>> {
     let shown = database.display();
-    let mut file = match OpenOptions::new().read(true).write(true).open(database) {
+    let file = match OpenOptions::new().read(true).write(true).open(database) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => {
@@ -84,9 +84,10 @@ pub(crate) fn prepare(database: &Path, new: NewDatabase) -> Result<Option<String
         new != NewDatabase::Required,
         "there is a database already, {shown}: start without --new, or name another folder with --state-dir"
     );
-    let mut start = [0; 16];
-    let is_database = file.as_mut().is_some_and(|file| file.read_exact(&mut start).is_ok()) && start == *MAGIC;
-    ensure!(is_database, "{shown} is not a database: put the right file there, or restore a backup with `hub restore FILE`");
+    ensure!(
+        is_database(database),
+        "{shown} is not a database: put the right file there, or restore a backup with `hub restore FILE`"
+    );
     let mode = fs::metadata(database)?.permissions().mode() & 0o777;
     Ok((mode & 0o077 != 0).then(|| format!("others may read {shown} (mode {mode:o}): chmod 600 it and what lies beside it")))
 }
@@ -118,6 +119,12 @@ pub(crate) fn make(file: &Path) -> std::io::Result<()> {
 
 /// What tells a file from others that have had its name: its device and its number there.
 pub(crate) type Identity = (u64, u64);
+
+/// Whether a file begins as those of SQLite do.
+pub(crate) fn is_database(file: &Path) -> bool {
+    let mut start = [0; MAGIC.len()];
+    File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *MAGIC
+}
 
 /// Which file has this name now.
 pub(crate) fn identity(file: &Path) -> Option<Identity> {

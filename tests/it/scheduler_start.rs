@@ -137,7 +137,7 @@ async fn busy() -> (World, tests::Actor) {
     world.hub.outbound("packages.example", |_| std::future::pending());
     for name in ["one", "two"] {
         let body = json!({ "displayName": name, "baseUrl": format!("https://packages.example/{name}") });
-        world.post("/v1/package-repositories", body).by(&operator).send().await.expect(202);
+        world.post("/v1/package-repositories", body).by(&operator).send().await.expect(201);
     }
     (world, operator)
 }

@@ -46,6 +46,8 @@ enum Done {
 
 /// Runs the component's jobs, several at once, until none is due or the call's time is up. Those under way then come to their end.
 async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
+    // The connection asks for the time, which turns and leases are made of.
+    hub.db().await?;
     let mut round = Round { ran: 0 };
     // Jobs with whose they are, and the claim of more. It goes on beside them: waiting for it alone would let a job sleep that has
     // the write lock for which the claim waits.
