@@ -133,7 +133,8 @@ fn of_many_attempts_at_once_five_are_judged() {
 #[test]
 fn an_attempt_is_counted_also_when_the_hub_dies_over_it() {
     simulated(|| async {
-        let mut world = World::new().await;
+        // As many turns that nobody leaves before their lease ends.
+        let mut world = World::with_variables(&[("password_hashes", "8")]).await;
         staffed(&world).await;
         for _ in 0..5 {
             world.hub.faults().push(

@@ -95,7 +95,7 @@ async fn slots() -> Result<i64> {
 
 /// What is known of attempts with one more at `now`; or the refusal of that one.
 async fn counted(db: &Db, counters: &Counters, now: Instant) -> Result<Tallies> {
-    sign_in_attempts::tallies(db, counters).await?.count(now).map_err(|until| {
+    sign_in_attempts::tallies(db, counters, now).await?.count(now).map_err(|until| {
         let seconds = seconds_until(until, now);
         Error::too_many(
             "too_many_attempts",

@@ -29,14 +29,17 @@ impl Counters {
     }
 }
 
-/// What is known of earlier attempts that are counted for the same.
-pub async fn tallies(db: &Db, counters: &Counters) -> Result<Tallies> {
+/// What is known at `now` of earlier attempts that are counted for the same.
+pub async fn tallies(db: &Db, counters: &Counters, now: Instant) -> Result<Tallies> {
     let hashes: Vec<&String> = counters.all().into_iter().flatten().collect();
     if hashes.is_empty() {
         return Ok(Tallies::default());
     }
-    let sql = format!("SELECT hash, failures, until FROM sign_in_attempts WHERE hash IN ({})", numbers(1, hashes.len()));
-    let values = hashes.iter().map(|hash| hash.as_str().to_value()).collect();
+    let sql = format!(
+        "SELECT hash, failures, until FROM sign_in_attempts WHERE expires_at > ?1 AND hash IN ({})",
+        numbers(2, hashes.len())
+    );
+    let values = [now.to_value()].into_iter().chain(hashes.iter().map(|hash| hash.as_str().to_value())).collect();
     let found: Vec<(String, Tally)> =
         db.query_all(&sql, values, |row| Ok((row.take()?, Tally { failures: row.take()?, until: row.take()? }))).await?;
     let tally = |hash: &Option<String>| {
