@@ -89,7 +89,13 @@ fn only_the_operator_says_who_is_trusted() {
         let path = format!("/v1/identity-providers/{id}");
         let body = json!({ "name": "X", "organizationId": shop.provider, "issuer": ISSUER, "clientId": "x" });
         world.post("/v1/identity-providers", body).by(&shop.admin).send().await.expect_problem(403, "permission_missing");
-        world.get(&path).by(&shop.admin).send().await.expect_problem(403, "permission_missing");
+        let edit = world.patch(&path, json!({ "name": "X" })).header("if-match", "*");
+        for refused in [edit, world.delete(&path)] {
+            refused.by(&shop.admin).send().await.expect_problem(403, "permission_missing");
+        }
+        // Whom it serves sees what vouches for them, and nothing of its secret.
+        let seen = world.get(&path).by(&shop.admin).send().await;
+        assert_eq!((seen.expect(200).text("/id"), seen.json().to_string().contains(CLIENT_SECRET)), (id.clone(), false));
         // The operator acts further down: what is not there is out of reach.
         let rival = world.organization(&shop.operator, "PROVIDER", "Adatum", None).await;
         for call in [world.get(&path), world.delete(&path), world.patch(&path, json!({ "name": "X" })).header("if-match", "*")] {
