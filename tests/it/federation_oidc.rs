@@ -465,17 +465,16 @@ fn an_identity_provider_above_a_customer_that_decides_for_itself_does_not_open_i
         let (shop, idp, provider) = served(&world).await;
         let at_operator = trust(&world, &shop.operator, &shop.operator.organization, json!({})).await;
         world.somebody("bob@example.com", &[("CUSTOMER_USER", &shop.customer)]);
-        let as_email = async |provider: &str, email: &str| {
-            sign_in(&world, &idp, provider, json!({ "email": email, "sub": email })).await
-        };
+        let as_email =
+            async |provider: &str, email: &str| sign_in(&world, &idp, provider, json!({ "email": email, "sub": email })).await;
         let before = as_email(&provider, "bob@example.com").await.expect(201).text("/accessToken");
         world.get("/v1/me").bearer(&before).send().await.expect(200);
-        world.somebody("ada@example.com", &[("CUSTOMER_ADMINISTRATOR", &shop.customer)]);
+        world.somebody("eva@example.com", &[("CUSTOMER_ADMINISTRATOR", &shop.customer)]);
         world.somebody(
             "both@example.com",
             &[("CUSTOMER_ADMINISTRATOR", &shop.customer), ("PROVIDER_SUPPORT_USER", &shop.provider)],
         );
-        for email in ["ada@example.com", "bob@example.com"] {
+        for email in ["eva@example.com", "bob@example.com"] {
             as_email(&provider, email).await.expect_problem(403, "sign_in_not_admitted");
         }
         // What was opened before is closed, and who belongs to the provider too is that alone.
@@ -486,8 +485,8 @@ fn an_identity_provider_above_a_customer_that_decides_for_itself_does_not_open_i
         let inside = world.get("/v1/me").bearer(&both).acting_in(&shop.customer).send().await;
         inside.expect_problem(403, "acting_session_required");
         // The operator's is the hub's.
-        let ada = as_email(&at_operator, "ada@example.com").await.expect(201).text("/accessToken");
-        assert_eq!(world.get("/v1/me").bearer(&ada).send().await.text("/organizationId"), shop.customer);
+        let eva = as_email(&at_operator, "eva@example.com").await.expect(201).text("/accessToken");
+        assert_eq!(world.get("/v1/me").bearer(&eva).send().await.text("/organizationId"), shop.customer);
     });
 }
 

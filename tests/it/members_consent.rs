@@ -459,8 +459,9 @@ fn an_account_from_before_confirmation_keeps_its_password_until_its_owner_confir
 #[test]
 fn an_identity_provider_that_may_speak_for_the_domain_confirms_the_address() {
     simulated(|| async {
-        let (world, shop, admin) = ground().await;
-        let (_, person) = take(&world, &admin.actor, &shop.customer, "CUSTOMER_USER", federation::EMAIL).await;
+        let (world, shop, _) = ground().await;
+        let admin = world.member(&shop.operator, &shop.provider, "admin@contoso.example", &["PROVIDER_ADMINISTRATOR"]).await;
+        let (_, person) = take(&world, &admin.actor, &shop.provider, "PROVIDER_BILLING_USER", federation::EMAIL).await;
         let attacker = signed_in(&world, federation::EMAIL, ATTACKERS).await.text("/accessToken");
         let idp = Idp::new(&world);
         // One that may speak for all domains, and so for none in particular, lets the account in and confirms nothing.
