@@ -51,7 +51,7 @@ impl World {
     /// The same, with randomness that comes from `seed`.
     pub async fn with_seed(seed: u64) -> Self {
         let template = template().await;
-        Self::on(seed, &[], |dir| std::fs::write(dir.join("sqlite_db.db"), template).expect("a copy of the database")).await
+        Self::on(seed, &[], |dir| copy(dir, template)).await
     }
 
     /// A new hub on an empty directory, which makes its database at the first request.
@@ -62,7 +62,7 @@ impl World {
     /// A new hub with these variables beside the usual ones.
     pub async fn with_variables(variables: &[(&str, &str)]) -> Self {
         let template = template().await;
-        Self::on(1, variables, |dir| std::fs::write(dir.join("sqlite_db.db"), template).expect("a copy of the database")).await
+        Self::on(1, variables, |dir| copy(dir, template)).await
     }
 
     async fn on(seed: u64, variables: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
@@ -369,6 +369,14 @@ fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     dir.expect("a temporary directory")
+}
+
+/// Writes the template into a directory, as the hub leaves its database: for its owner alone.
+fn copy(dir: &Path, template: &[u8]) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = dir.join("sqlite_db.db");
+    std::fs::write(&file, template).expect("a copy of the database");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a copy of one's own");
 }
 
 /// The database of a hub that has migrated and done nothing else. It is made once a process: each world begins with a copy.

@@ -202,7 +202,8 @@ fn the_step_on_the_customers_word_knows_what_was_given_from_above() {
     database
         .execute_batch(
             "INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
-             VALUES ('p', NULL, 'p.', 'PROVIDER', 'ACTIVE', 'P', 'P', 'US', 'USD', 1, 1, 1),
+             VALUES ('o', NULL, 'o.', 'OPERATOR', 'ACTIVE', 'O', 'O', 'US', 'USD', 1, 1, 1),
+                    ('p', 'o', 'p.', 'PROVIDER', 'ACTIVE', 'P', 'P', 'US', 'USD', 1, 1, 1),
                     ('c', 'p', 'p.c.', 'CUSTOMER', 'ACTIVE', 'C', 'C', 'US', 'USD', 1, 1, 1),
                     ('d', 'p', 'p.d.', 'CUSTOMER', 'ACTIVE', 'D', 'D', 'US', 'USD', 1, 1, 1);
              INSERT INTO bindings (principal_id, role, organization_id, bound_by)
