@@ -26,9 +26,7 @@ fn a_row_that_no_invoice_can_hold_is_refused_at_intake() {
         let ground = Ground::new().await;
         let before = ground.world.dump();
         let good = ground.row("2026-10-01", "VCPU", "1", "1");
-        for (price, quantity) in
-            [("999999999", "999999999"), ("100000", "100000.001")]
-        {
+        for (price, quantity) in [("999999999", "999999999"), ("100000", "100000.001")] {
             let wrong = ground.row("2026-10-02", "VCPU", price, quantity);
             let refused = ground.report(&[good.clone(), wrong]).send().await;
             assert_eq!(pointers(refused.expect_problem(422, "invalid_request")), ["/rows/2/Billable Qty"], "{price}");

@@ -21,9 +21,8 @@ pub const ACCOUNTS: u32 = 50;
 
 /// The accounts with this mail address that can sign in: the owner's, then those that organizations vouch for.
 pub async fn accounts(db: &Db, email: &Email) -> Result<Vec<Account>> {
-    let read = |row: &mut Row| {
-        Ok(Account { person: row.take()?, hash: row.take()?, changed_at: row.take()?, vouched_by: row.take()? })
-    };
+    let read =
+        |row: &mut Row| Ok(Account { person: row.take()?, hash: row.take()?, changed_at: row.take()?, vouched_by: row.take()? });
     db.query_all(
         "SELECT id, hash, changed_at, vouched_by FROM (
              SELECT p.id, w.hash, w.changed_at, p.vouched_by FROM people p LEFT JOIN passwords w ON w.person_id = p.id
