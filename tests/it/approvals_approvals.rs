@@ -218,7 +218,8 @@ fn who_may_approve_need_not_ask() {
         assert_eq!(changed.expect(202).text("/type"), "SUBSCRIPTION_CHANGE");
         // The role that asks is its provider's to grant.
         let grant = json!({ "name": "x", "organizationId": shop.customer, "roles": ["CUSTOMER_OPERATIONS_ADMINISTRATOR"] });
-        world.post("/v1/api-tokens", grant).by(&customer).send().await.expect_problem(403, "role_above_own");
+        let admin = world.member(&both.actor, &shop.customer, "admin@example.com", &["CUSTOMER_ADMINISTRATOR"]).await;
+        world.post("/v1/api-tokens", grant).by(&admin.actor).send().await.expect_problem(403, "role_above_own");
     });
 }
 
@@ -577,6 +578,11 @@ fn while_a_task_is_at_work_nothing_is_approved() {
         let done = format!("/v1/tasks/{task}/steps/CHANGE/complete");
         world.post(&done, json!({})).by(&shop.admin).send().await.expect(200);
         world.settle().await;
+        // It was asked of what the customer had before, so it is asked for anew.
+        say(&world, &customer, &id, "approve", json!({})).await.expect_problem(409, "approval_outdated");
+        say(&world, &customer, &id, "reject", json!({ "reason": "asked of before" })).await.expect(200);
+        let end = world.post(&format!("{path}/terminate"), json!({ "reason": "moved" })).by(&shop.admin).header("if-match", "*");
+        let id = end.send().await.expect(202).text("/id");
         say(&world, &customer, &id, "approve", json!({})).await.expect(200);
         world.settle().await;
         assert_eq!(get(&world, &customer, &path).await.text("/status"), "TERMINATING");

@@ -256,6 +256,8 @@ fn while_a_person_is_at_work_on_it_a_subscription_is_not_renewed() {
         let admin = again(&world, &shop.admin).await;
         let step = format!("/v1/tasks/{}/steps/CHANGE/complete", change.expect(202).text("/id"));
         world.post(&step, json!({})).by(&admin).send().await.expect(200);
+        // What was said of the step is carried out before the next day's look.
+        world.settle().await;
         pass(&world, 1).await;
         let now = get(&world, &shop, &path).await;
         assert_eq!((now.text("/status"), now.text("/quantity")), ("ACTIVE".into(), "11".into()));

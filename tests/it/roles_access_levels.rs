@@ -130,7 +130,7 @@ fn a_service_that_somebody_is_not_to_use_is_not_there_for_them() {
         }
         // Others are not touched by it, nor is the provider, wherever it acts.
         assert_eq!(ground.seen(&ground.admin.actor).await.len(), 2);
-        world.let_act(&ground.shop.admin, &ground.shop.customer).await;
+        world.let_in(&ground.admin.actor, &ground.shop.customer, &ground.shop.admin).await;
         let inside = world.get("/v1/subscriptions").by(&ground.shop.admin).acting_in(&ground.shop.customer).send().await;
         assert_eq!(inside.expect(200).at("/items").as_array().unwrap().len(), 2);
         // The provider takes it from all of them, and gives it back.
@@ -393,7 +393,7 @@ fn levels_are_said_by_those_who_may_and_within_bounds() {
             world.put(path, body.clone()).by(by).header("if-match", etag).send().await
         };
         put(&path, &said, &ground.admin.actor, "*").await.expect_problem(403, "permission_missing");
-        world.let_act(&shop.admin, &shop.customer).await;
+        world.let_in(&ground.admin.actor, &shop.customer, &shop.admin).await;
         let inside =
             world.put(&path, said.clone()).by(&shop.admin).acting_in(&shop.customer).header("if-match", "*").send().await;
         inside.expect_problem(403, "decided_from_above");
@@ -570,8 +570,7 @@ fn a_hidden_service_is_neither_ordered_nor_approved() {
     simulated(|| async {
         let ground = Ground::new().await;
         let (world, shop) = (&ground.world, &ground.shop);
-        let roles = ["CUSTOMER_OPERATIONS_ADMINISTRATOR"];
-        let operations = world.member(&shop.admin, &shop.customer, "ops@fabrikam.example", &roles).await;
+        let operations = operations(world, shop, &ground.admin.actor).await;
         let order = async |service: &str| {
             let body = json!({ "organizationId": shop.customer, "serviceId": service, "quantity": "1" });
             world.post("/v1/subscriptions", body).by(&operations.actor).send().await

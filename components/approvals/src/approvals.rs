@@ -123,8 +123,8 @@ fn decide<'a>(
             }
             approval.status.check_pending()?;
             if status == ApprovalStatus::Approved {
-                check_present(tx, &caller.scope(), &approval).await?;
                 check_idle(tx, &approval).await?;
+                check_present(tx, &caller.scope(), &approval).await?;
             }
             hub.concerns(approval.organization_id);
             hub.concerns(approval.asked_in);
