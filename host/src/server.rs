@@ -83,7 +83,7 @@ fn allow_files(app: &App) {
         return;
     }
     limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-    if setrlimit(Resource::Nofile, limit.clone()).is_err() || limit.current.is_some_and(|current| current < wanted) {
+    if setrlimit(Resource::Nofile, limit).is_err() || limit.current.is_some_and(|current| current < wanted) {
         let remedy = format!("raise the limit on open files to {wanted} (`ulimit -n`): connections may fail before their bound");
         app.env.log.warn(&remedy, &[]);
     }
