@@ -147,7 +147,8 @@ fn outbound_requests_need_permission() {
 async fn outbound_requests_reach_real_peers() {
     let dir = tempfile::tempdir().unwrap();
     let hub = probe(dir.path()).start().await.unwrap();
-    let peer = probe(dir.path()).start().await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let peer = probe(elsewhere.path()).start().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/probe/echo", listener.local_addr().unwrap());
     let talk = run(&hub, json!([{ "do": "http", "method": "POST", "url": url, "body": "over the wire" }]));
@@ -275,6 +276,8 @@ fn instances_are_shared_and_replaced_as_on_spin() {
         }
         assert_eq!(counts, [0, 1, 2, 0, 1, 2, 0]);
 
+        // A folder is one hub's at a time.
+        drop(hub);
         let hub = probe(dir.path()).simulated(1, new_year()).start().await.unwrap();
         let sleepers = (0..40).map(|_| run(&hub, json!([{ "do": "sleep", "millis": 100 }, { "do": "random" }])));
         futures::future::join_all(sleepers).await;
