@@ -13,14 +13,14 @@ hash TEXT PRIMARY KEY,
 principal_id TEXT NOT NULL,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
 expires_at BIGINT NOT NULL
-, session_hash TEXT);
+, session_hash TEXT, reach TEXT);
 
 CREATE TABLE account_links (
 hash TEXT PRIMARY KEY,
 person_id TEXT NOT NULL REFERENCES people (id),
 expires_at BIGINT NOT NULL,
 created_at BIGINT NOT NULL
-);
+, confirms BIGINT NOT NULL DEFAULT 0 CHECK (confirms IN (0, 1)));
 
 CREATE TABLE acting_policies (
 organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
@@ -45,6 +45,16 @@ ended_at BIGINT,
 answered_by TEXT,
 ended_by TEXT
 , organization_path TEXT NOT NULL DEFAULT '');
+
+CREATE TABLE answered_keys (
+principal_id TEXT NOT NULL,
+key_hash TEXT NOT NULL,
+fingerprint TEXT NOT NULL,
+status BIGINT NOT NULL,
+location TEXT,
+expires_at BIGINT NOT NULL,
+PRIMARY KEY (principal_id, key_hash)
+);
 
 CREATE TABLE api_tokens (
 id TEXT PRIMARY KEY,
@@ -133,7 +143,7 @@ PRIMARY KEY (organization_id, sequence)
 CREATE TABLE bindings (
 principal_id TEXT NOT NULL,
 role TEXT NOT NULL,
-organization_id TEXT NOT NULL REFERENCES organizations (id), bound_by TEXT REFERENCES organizations (id),
+organization_id TEXT NOT NULL REFERENCES organizations (id), bound_by TEXT REFERENCES organizations (id), from_above BIGINT NOT NULL DEFAULT 0,
 PRIMARY KEY (principal_id, role, organization_id)
 );
 
@@ -269,7 +279,7 @@ purpose TEXT,
 managed_by TEXT,
 tags TEXT,
 networks TEXT
-);
+, found_version BIGINT);
 
 CREATE TABLE data_centers (
 id TEXT PRIMARY KEY,
@@ -328,13 +338,37 @@ updated_at BIGINT NOT NULL,
 UNIQUE (organization_id, code)
 );
 
+CREATE TABLE hash_slots (
+ticket BIGINT PRIMARY KEY,
+holder TEXT NOT NULL,
+expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE health_checks (
+id BIGINT PRIMARY KEY CHECK (id = 1),
+asked_at BIGINT NOT NULL,
+checked_at BIGINT NOT NULL,
+down TEXT NOT NULL
+);
+
+CREATE TABLE hub (
+id BIGINT PRIMARY KEY CHECK (id = 1),
+key_check TEXT,
+highest BIGINT NOT NULL,
+anchor_wall BIGINT,
+anchor_hub BIGINT,
+far_from BIGINT,
+far_to BIGINT,
+stopping_until BIGINT NOT NULL
+);
+
 CREATE TABLE idempotency_keys (
 principal_id TEXT NOT NULL,
 key_hash TEXT NOT NULL,
 fingerprint TEXT NOT NULL,
 status BIGINT NOT NULL,
 answer TEXT NOT NULL,
-expires_at BIGINT NOT NULL,
+expires_at BIGINT NOT NULL, location TEXT, kept BIGINT NOT NULL DEFAULT 0,
 PRIMARY KEY (principal_id, key_hash)
 );
 
@@ -355,7 +389,7 @@ keys_expire_at BIGINT NOT NULL,
 version BIGINT NOT NULL,
 created_at BIGINT NOT NULL,
 updated_at BIGINT NOT NULL
-);
+, awaits_customer BIGINT NOT NULL DEFAULT 0, assume_email_verified BIGINT NOT NULL DEFAULT 0 CHECK (assume_email_verified IN (0, 1)), failures BIGINT NOT NULL DEFAULT 0, paused_until BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE interop_tables (
 id BIGINT PRIMARY KEY CHECK (id = 1),
@@ -410,6 +444,18 @@ issued_at BIGINT NOT NULL,
 UNIQUE (provider_id, number)
 );
 
+CREATE TABLE job_queues (
+queue TEXT PRIMARY KEY,
+served BIGINT NOT NULL
+);
+
+CREATE TABLE job_turns (
+queue TEXT NOT NULL,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+turn BIGINT NOT NULL,
+PRIMARY KEY (queue, organization_id)
+);
+
 CREATE TABLE jobs (
 id TEXT PRIMARY KEY,
 queue TEXT NOT NULL,
@@ -433,6 +479,16 @@ node TEXT NOT NULL, certificate TEXT, deployed_by TEXT, replaces TEXT,
 PRIMARY KEY (environment_id, host_name)
 );
 
+CREATE TABLE mailbox (
+id TEXT PRIMARY KEY,
+subject_id TEXT NOT NULL UNIQUE,
+recipient TEXT NOT NULL,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+sealed TEXT NOT NULL,
+created_at BIGINT NOT NULL,
+expires_at BIGINT NOT NULL
+);
+
 CREATE TABLE member_invitations (
 id TEXT PRIMARY KEY,
 organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -445,7 +501,7 @@ status TEXT NOT NULL CHECK (status IN ('PENDING', 'ACCEPTED', 'REVOKED', 'EXPIRE
 expires_at BIGINT NOT NULL,
 created_at BIGINT NOT NULL,
 closed_at BIGINT
-);
+, confirming_hash TEXT, person_id TEXT);
 
 CREATE TABLE member_service_roles (
 organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -494,7 +550,7 @@ tag TEXT,
 currency TEXT NOT NULL,
 version BIGINT NOT NULL,
 created_at BIGINT NOT NULL,
-updated_at BIGINT NOT NULL, description TEXT, address_line2 TEXT, alternate_contact_name TEXT, alternate_contact_email TEXT, tenant_type TEXT, provider_status TEXT, provider_type TEXT, main_provider_id TEXT REFERENCES organizations (id), partner_types TEXT, name_key TEXT NOT NULL DEFAULT '', disabled_at BIGINT, disabled_by TEXT, removed_at BIGINT,
+updated_at BIGINT NOT NULL, description TEXT, address_line2 TEXT, alternate_contact_name TEXT, alternate_contact_email TEXT, tenant_type TEXT, provider_status TEXT, provider_type TEXT, main_provider_id TEXT REFERENCES organizations (id), partner_types TEXT, name_key TEXT NOT NULL DEFAULT '', disabled_at BIGINT, disabled_by TEXT, removed_at BIGINT, self_administered BIGINT NOT NULL DEFAULT 0,
 CHECK ((parent_id IS NULL) = (kind = 'OPERATOR'))
 );
 
@@ -544,7 +600,7 @@ default_organization_id TEXT REFERENCES organizations (id),
 version BIGINT NOT NULL,
 created_at BIGINT NOT NULL,
 updated_at BIGINT NOT NULL
-);
+, vouched_by TEXT REFERENCES organizations (id), address TEXT, confirmed_at BIGINT, seen_at BIGINT);
 
 CREATE TABLE person_identities (
 issuer TEXT NOT NULL,
@@ -581,6 +637,23 @@ currency TEXT NOT NULL,
 organization_id TEXT REFERENCES organizations (id),
 created_at BIGINT NOT NULL,
 PRIMARY KEY (issuer_id, email)
+);
+
+CREATE TABLE recoveries (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+reason TEXT NOT NULL,
+email TEXT NOT NULL,
+display_name TEXT,
+started_by TEXT NOT NULL,
+started_by_name TEXT NOT NULL,
+started_in TEXT NOT NULL REFERENCES organizations (id),
+status TEXT NOT NULL CHECK (status IN ('ANNOUNCED', 'INVITED', 'REFUSED', 'WITHDRAWN', 'VOID')),
+due_at BIGINT NOT NULL,
+created_at BIGINT NOT NULL,
+closed_at BIGINT,
+closed_by TEXT,
+invitation_id TEXT REFERENCES member_invitations (id)
 );
 
 CREATE TABLE renewals (
@@ -657,12 +730,12 @@ refresh_hash TEXT NOT NULL,
 person_id TEXT NOT NULL REFERENCES people (id),
 expires_at BIGINT NOT NULL,
 created_at BIGINT NOT NULL
-, identity_provider_id TEXT);
+, identity_provider_id TEXT, reach TEXT, replaced_hash TEXT, replaced_at BIGINT, kept_answer TEXT);
 
 CREATE TABLE sign_in_attempts (
-email_hash TEXT PRIMARY KEY,
+hash TEXT PRIMARY KEY,
 failures BIGINT NOT NULL,
-locked_until BIGINT NOT NULL,
+until BIGINT NOT NULL,
 expires_at BIGINT NOT NULL
 );
 
@@ -685,7 +758,7 @@ task_id TEXT PRIMARY KEY REFERENCES tasks (id),
 plan_code TEXT,
 quantity TEXT NOT NULL,
 properties TEXT
-, term_months BIGINT, term_ends_at BIGINT);
+, term_months BIGINT, term_ends_at BIGINT, contract_id TEXT REFERENCES contracts (id));
 
 CREATE TABLE subscriptions (
 id TEXT PRIMARY KEY,
@@ -746,7 +819,7 @@ accepted BIGINT NOT NULL,
 duplicates BIGINT NOT NULL,
 late BIGINT NOT NULL,
 created_at BIGINT NOT NULL
-);
+, first_usage_id TEXT);
 
 CREATE TABLE usage_rows (
 id TEXT PRIMARY KEY,
@@ -773,6 +846,21 @@ late BIGINT NOT NULL CHECK (late IN (0, 1)),
 UNIQUE (source, row_key)
 );
 
+CREATE TABLE usage_voids (
+id TEXT PRIMARY KEY,
+organization_id TEXT NOT NULL REFERENCES organizations (id),
+reason TEXT NOT NULL,
+row_count BIGINT NOT NULL,
+created_at BIGINT NOT NULL
+);
+
+CREATE TABLE voided_usage (
+usage_id TEXT PRIMARY KEY REFERENCES usage_rows (id),
+void_id TEXT NOT NULL REFERENCES usage_voids (id),
+source TEXT NOT NULL,
+row_key TEXT NOT NULL
+);
+
 CREATE TABLE vsphere_memos (
 task_id TEXT PRIMARY KEY REFERENCES tasks (id),
 memo TEXT NOT NULL
@@ -789,6 +877,8 @@ CREATE UNIQUE INDEX acting_sessions_current ON acting_sessions (principal_id, or
 CREATE INDEX acting_sessions_organization ON acting_sessions (organization_id, id);
 
 CREATE INDEX acting_sessions_path ON acting_sessions (organization_path, id);
+
+CREATE INDEX answered_keys_expiry ON answered_keys (expires_at);
 
 CREATE INDEX api_tokens_organization ON api_tokens (organization_id, id);
 
@@ -870,6 +960,8 @@ CREATE INDEX environments_organization ON environments (organization_id, id);
 
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 
+CREATE INDEX idempotency_keys_kept ON idempotency_keys (principal_id, kept);
+
 CREATE INDEX identity_providers_organization ON identity_providers (organization_id, id);
 
 CREATE INDEX invoice_usage_line ON invoice_usage (invoice_id, line, usage_id);
@@ -878,11 +970,23 @@ CREATE INDEX invoices_organization ON invoices (organization_id, id);
 
 CREATE INDEX invoices_period ON invoices (organization_id, period, id);
 
-CREATE INDEX jobs_due ON jobs (queue, due_at, id) WHERE state <> 'PARKED';
+CREATE INDEX job_turns_next ON job_turns (queue, turn, organization_id);
 
 CREATE INDEX jobs_next ON jobs (due_at, queue) WHERE state <> 'PARKED';
 
+CREATE INDEX jobs_of_organization ON jobs (queue, organization_id, due_at, id) WHERE state <> 'PARKED';
+
 CREATE INDEX jobs_state ON jobs (state, id);
+
+CREATE INDEX mailbox_expiry ON mailbox (expires_at);
+
+CREATE INDEX mailbox_recipient ON mailbox (recipient, id);
+
+CREATE UNIQUE INDEX member_invitations_confirming ON member_invitations (confirming_hash) WHERE confirming_hash IS NOT NULL;
+
+CREATE INDEX member_invitations_email ON member_invitations (email, id);
+
+CREATE INDEX member_invitations_inviter ON member_invitations (invited_by) WHERE status = 'PENDING';
 
 CREATE INDEX member_invitations_organization ON member_invitations (organization_id, id);
 
@@ -924,6 +1028,8 @@ CREATE INDEX package_files_repository ON package_files (repository_id, id);
 
 CREATE INDEX package_files_status ON package_files (repository_id, status, id);
 
+CREATE INDEX people_address ON people (address, id) WHERE address IS NOT NULL;
+
 CREATE UNIQUE INDEX person_identities_person ON person_identities (person_id, issuer);
 
 CREATE INDEX plans_environment ON plans (environment_id, id);
@@ -931,6 +1037,12 @@ CREATE INDEX plans_environment ON plans (environment_id, id);
 CREATE INDEX plans_organization ON plans (organization_id, id);
 
 CREATE INDEX plans_task ON plans (task_id);
+
+CREATE UNIQUE INDEX recoveries_invitation ON recoveries (invitation_id) WHERE invitation_id IS NOT NULL;
+
+CREATE INDEX recoveries_organization ON recoveries (organization_id, id);
+
+CREATE UNIQUE INDEX recoveries_waiting ON recoveries (organization_id) WHERE status = 'ANNOUNCED';
 
 CREATE INDEX renewals_ends ON renewals (ends_at, subscription_id);
 
@@ -952,6 +1064,8 @@ CREATE INDEX sign_in_attempts_expiry ON sign_in_attempts (expires_at);
 
 CREATE INDEX stored_passwords_organization ON stored_passwords (organization_id, id);
 
+CREATE INDEX subscriptions_contract ON subscriptions (contract_id, id);
+
 CREATE INDEX subscriptions_organization ON subscriptions (organization_id, id);
 
 CREATE INDEX subscriptions_service ON subscriptions (service_id, status, plan_code);
@@ -971,3 +1085,9 @@ CREATE INDEX tasks_unended ON tasks (subject) WHERE ended_at IS NULL;
 CREATE INDEX usage_reports_organization ON usage_reports (organization_id, id);
 
 CREATE INDEX usage_rows_period ON usage_rows (organization_id, period, id);
+
+CREATE INDEX usage_voids_organization ON usage_voids (organization_id, id);
+
+CREATE INDEX voided_usage_key ON voided_usage (source, row_key);
+
+CREATE INDEX voided_usage_void ON voided_usage (void_id, usage_id);
