@@ -115,7 +115,7 @@ fn join(client: &Client, operator: &str, organization: &str) -> Result<()> {
     let invite = Call::post("/v1/members").json(body.to_string()).bearer("OPERATOR", operator);
     client.expect(&invite, 207)?;
     // The secret of an organization's first administrator is in their mail alone.
-    let mailbox = client.expect(&Call::get(&format!("/v1/mailbox?to={EMAIL}")).bearer("OPERATOR", operator), 200)?.json()?;
+    let mailbox = client.expect(&Call::get(format!("/v1/mailbox?to={EMAIL}")).bearer("OPERATOR", operator), 200)?.json()?;
     let text = mailbox["items"][0]["text"].as_str().context("the administrator has mail")?;
     let secret = text.lines().find_map(|line| line.strip_prefix("    ")).context("the mail has a secret")?;
     client.expect(&Call::post("/v1/member-invitations/accept").json(json!({ "secret": secret }).to_string()), 200).map(drop)
