@@ -93,7 +93,11 @@ fn a_token_from_the_future_ends_with_it_and_work_comes_back_by_the_operators_wor
         let now = millis(world.hub.clock().now());
         assert!((world.count("SELECT highest FROM hub") - now).abs() < 3_000);
         let admin = again(&world, &shop.admin).await;
-        assert_eq!(world.get(&path).by(&admin).send().await.text("/status"), "SUCCESS");
+        let ended = world.get(&path).by(&admin).send().await;
+        let left = || {
+            world.dump().lines().filter(|row| row.starts_with("job") || row.starts_with("hub:")).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(ended.text("/status"), "SUCCESS", "at {now}: {}\n{}", ended.json(), left());
         world.get("/v1/me").by(&admin).send().await.expect(200);
     });
 }

@@ -5,7 +5,7 @@ use crate::{
     data_centers_support::registered,
     environments_support::{deployed, environment, product, read},
     provisioning_support::{ATTEMPTS, again, break_sql, run_out, subscribe, task},
-    tasks_walk::{STORIES, Story, breaking, runner, scene},
+    tasks_walk::{STORIES, Story, breaking, scene, turn},
 };
 use serde_json::{Value, json};
 use tests::{Actor, Answer, Shop, World, simulated};
@@ -60,7 +60,7 @@ fn no_type_of_task_is_run_again_over_what_came_after_it() {
                 let query = if *way == "resume" { "disableRollback=true" } else { "" };
                 let asked = story.ask_with(&world, &operator, &ids, query).await.unwrap();
                 asked.expect(202);
-                runner(&world, story.runner()).await;
+                turn(&world, story.runner()).await;
                 let step = task(&world, &operator, &asked).await["steps"][1]["name"].as_str().unwrap().to_owned();
                 break_sql(&world, breaking(&step, story), ATTEMPTS);
                 run_out(&world).await;

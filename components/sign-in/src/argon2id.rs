@@ -48,7 +48,7 @@ pub fn hash(password: &str, salt: &[u8; SALT]) -> Result<String> {
 /// The first of these hashes that is this password's. Without any, it takes as long to find none: who guesses addresses learns
 /// nothing from the time.
 pub fn find(password: &str, hashes: &[&str]) -> Result<Option<usize>> {
-    let mut computed: Vec<(Vec<u8>, (u32, u32, u32), [u8; HASH])> = Vec::new();
+    let mut computed: Vec<(Vec<u8>, Parameters, [u8; HASH])> = Vec::new();
     let mut found = None;
     for (index, hash) in hashes.iter().enumerate() {
         let (salt, expected, parameters) =
@@ -69,8 +69,10 @@ pub fn find(password: &str, hashes: &[&str]) -> Result<Option<usize>> {
     Ok(found)
 }
 
+/// Memory in KiB, passes and lanes.
+type Parameters = (u32, u32, u32);
 /// Salt, hash and parameters.
-type Stored = (Vec<u8>, [u8; HASH], (u32, u32, u32));
+type Stored = (Vec<u8>, [u8; HASH], Parameters);
 
 fn parse(text: &str) -> Option<Stored> {
     let [parameters, salt, hash] = *text.strip_prefix("$argon2id$v=19$")?.split('$').collect::<Vec<_>>().as_slice() else {
