@@ -111,7 +111,8 @@ impl Run<'_> {
         let db = hub.db().await?;
         db.in_transaction(async |tx| {
             // Due since the task was made: a task that was begun is finished before a later one is begun.
-            let (mut after, mut at) = (task.clone(), task.created_at);
+            // One that was made while the clock was ahead is due now.
+            let (mut after, mut at) = (task.clone(), task.created_at.min(hub.now()));
             if let Some((_, turn, outcome)) = taken {
                 // Somebody may have asked for it while the turn was taken.
                 let cancelled = tasks::cancel_requested(tx, task.id).await?.is_some();
