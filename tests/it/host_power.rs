@@ -52,14 +52,14 @@ async fn write_and_cut(hub: &Hub, disk: &Disk, answered: &Answered, next: &Arc<A
             if number >= until {
                 return;
             }
-            let size = if number % 7 == 0 { 700_000 } else { 300 };
+            let size = if number.is_multiple_of(7) { 700_000 } else { 300 };
             let insert = format!("INSERT INTO t VALUES ({number}, zeroblob({size}))");
             let outcomes = run(hub, json!([sql("BEGIN IMMEDIATE"), sql(&insert), sql("COMMIT")])).await;
             assert_eq!(outcomes, json!([[], [], []]));
             let known = {
                 let mut answered = answered.lock().unwrap();
                 answered.push(number);
-                (answered.len() % 9 == 0).then(|| answered.clone())
+                (answered.len().is_multiple_of(9)).then(|| answered.clone())
             };
             if let Some(known) = known {
                 let (_folder, database) = after_cut(disk, number as u64);

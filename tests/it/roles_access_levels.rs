@@ -306,7 +306,7 @@ fn credentials_and_bindings_take_the_level_for_them() {
         let (shop, service) = (&stall.shop, stall.service.clone());
         let admin = world.member(&shop.admin, &shop.customer, "admin@fabrikam.example", &["CUSTOMER_ADMINISTRATOR"]).await.actor;
         let user = world.member(&admin, &shop.customer, "user@fabrikam.example", &["CUSTOMER_USER"]).await;
-        let operations = operations(&world, &shop, &admin).await.actor;
+        let operations = operations(&world, shop, &admin).await.actor;
         let subscription = stall.subscribed(&world).await;
         stall.bind(&world, &subscription, "app").await.expect(202);
         world.settle().await;
