@@ -86,13 +86,16 @@ fn flow(
     id: &str,
     algorithms: &mut BTreeSet<String>,
 ) -> Result<crate::http::Answer> {
-    let begin = Call::post("/v1/sign-in/oidc").json(json!({ "identityProviderId": id, "redirectUri": REDIRECT }).to_string());
+    // It does not say in its answers which provider it is, so its address is its alone.
+    let redirect_uri = format!("{REDIRECT}/{id}");
+    let begin = json!({ "identityProviderId": id, "redirectUri": redirect_uri });
+    let begin = Call::post("/v1/sign-in/oidc").json(begin.to_string());
     let begun = client.expect(&begin, 201)?.json()?;
     let url = begun["authorizationUrl"].as_str().context("there is an authorizationUrl")?;
     let path = url.strip_prefix(issuer).with_context(|| format!("{url} is not at the OpenID provider"))?;
     let redirect = Client::new(issuer).expect(&Call::get(path), 302)?;
     let location = redirect.header("location").context("a redirect has a location")?;
-    let query = location.strip_prefix(REDIRECT).and_then(|rest| rest.strip_prefix('?'));
+    let query = location.strip_prefix(&redirect_uri).and_then(|rest| rest.strip_prefix('?'));
     let query = query.with_context(|| format!("the OpenID provider sends the browser to {location}"))?;
     let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     if parameter("state") != begun["state"].as_str() {
@@ -100,7 +103,7 @@ fn flow(
     }
     let issuer_said = parameter("iss").map(|iss| iss.replace("%3A", ":").replace("%2F", "/"));
     let callback = json!({
-        "code": parameter("code"), "state": parameter("state"), "iss": issuer_said, "redirectUri": REDIRECT,
+        "code": parameter("code"), "state": parameter("state"), "iss": issuer_said, "redirectUri": redirect_uri,
         "signInSecret": begun["signInSecret"],
     });
     let answer = client.send(&Call::post("/v1/sign-in/oidc/callback").json(callback.to_string()))?;

@@ -30,5 +30,7 @@ impl FromRequest for RequestSource {
 
 #[cfg(not(target_family = "wasm"))]
 impl crate::Describe for RequestSource {
-    fn describe(_: &mut crate::openapi::Operation<'_>) {}
+    fn describe(operation: &mut crate::openapi::Operation<'_>) {
+        operation.problem(429, "There were too many attempts, or too many are under way; Retry-After says when to try again.");
+    }
 }
