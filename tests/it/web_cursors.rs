@@ -11,6 +11,9 @@ use web::openapi::Document;
 
 /// Positions in a chain, which say nothing and are whoever's who has the entries.
 const NUMBERED: &[&str] = &["/v1/audit-entries/export", "/v1/audit-entries/verification"];
+/// Lists that only a customer has. Who lists them here is the operator, in its own organization; their pages are tested with them.
+const OF_CUSTOMERS: &[&str] =
+    &["/v1/organizations/{organizationId}/credentials-from-above", "/v1/organizations/{organizationId}/recoveries"];
 
 /// The parameters of an operation, by name.
 pub fn parameters(document: &Value, operation: &Value) -> Vec<Value> {
@@ -41,7 +44,7 @@ fn lists(ground: &Ground, document: &Value) -> Vec<String> {
     let lists = routes.filter_map(|route| {
         let path = route.route.strip_prefix("GET ")?;
         let listed = parameters(document, &document["paths"][path]["get"]).iter().any(|one| one["name"] == "cursor");
-        if !listed || NUMBERED.contains(&path) {
+        if !listed || NUMBERED.contains(&path) || OF_CUSTOMERS.contains(&path) {
             return None;
         }
         let target = if route.query.is_empty() { path.to_owned() } else { format!("{path}?{}", route.query) };

@@ -2,7 +2,7 @@
 //! tenant's real one and one that there is not are answered word for word alike. So nobody learns what exists elsewhere.
 
 use crate::web_cursors::{document, parameters};
-use crate::web_roles::{Caller, Ground, Needs, ROUTES, Route, relation};
+use crate::web_roles::{Caller, Ground, Needs, ROUTES, Route, is_below, relation};
 use host::{Fault, Target};
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -162,15 +162,16 @@ fn another_tenants_id_is_answered_like_one_that_there_is_not() {
         let document = document();
         // Nothing that is let in is kept, so that all find the same.
         world.hub.faults().push(Fault::on(Target::SqlMatching("COMMIT".into())).fail("disk I/O error"));
-        let (mut tried, mut seen) = (0, BTreeSet::new());
+        let (mut tried, mut seen, mut differing) = (0, BTreeSet::new(), Vec::new());
         for route in ROUTES.iter().filter(|route| !matches!(route.needs, Needs::Nothing)) {
             let (method, path) = route.route.split_once(' ').unwrap();
             for (place, prefixes) in places(&document, method, path) {
                 for caller in ground.callers.iter().filter(|caller| may(caller, route)) {
-                    tried += compare(&ground, route, method, &place, &prefixes, caller, &mut seen).await;
+                    tried += compare(&ground, route, method, &place, &prefixes, caller, (&mut seen, &mut differing)).await;
                 }
             }
         }
+        assert!(differing.is_empty(), "{} of {tried} tries:\n{}", differing.len(), differing.join("\n"));
         assert!(tried > 2000, "{tried}");
         for what in ["path", "query", "body"] {
             assert!(seen.contains(what), "no id in a {what} was tried");
@@ -202,7 +203,7 @@ async fn compare(
     place: &Place,
     prefixes: &[String],
     caller: &Caller,
-    seen: &mut BTreeSet<String>,
+    (seen, differing): (&mut BTreeSet<String>, &mut Vec<String>),
 ) -> usize {
     let method: Method = method.parse().unwrap();
     let acting = &ground.things[caller.acting]["organizationId"];
@@ -219,6 +220,10 @@ async fn compare(
         let is_reached = |other: &str| ground.callers.iter().filter(same).any(|one| one.reaches(other));
         for other in ground.places().filter(|other| !is_reached(other)) {
             let Some(id) = ground.things[other].values().find(|id| id.starts_with(&format!("{prefix}_"))) else { continue };
+            // Whom an organization stands below it reads in its own `parentId`: to list by that tells it nothing.
+            if matches!(place, Place::Query(name) if name == "parentId") && is_below(caller.acting, other) {
+                continue;
+            }
             if !relations.insert(relation(caller.acting, other)) {
                 continue;
             }
@@ -228,9 +233,17 @@ async fn compare(
                 (request(ground, route, own, place, id).unwrap(), request(ground, route, own, place, &unknown).unwrap());
             let what = format!("{} with {place:?} of {other} ({id}) by {} in {}", route.route, caller.role, caller.acting);
             let (theirs, none) = (send(theirs).await, send(none).await);
-            assert_eq!(told(&theirs, id, &unknown), told(&none, &unknown, &unknown), "{what}");
+            if told(&theirs, id, &unknown) != told(&none, &unknown, &unknown) {
+                differing.push(format!(
+                    "{what}: {:.300?} and {:.300?}",
+                    told(&theirs, id, &unknown),
+                    told(&none, &unknown, &unknown)
+                ));
+            }
             let is_list = method == Method::GET && theirs.status() == 200;
-            assert!(is_list || (400..500).contains(&theirs.status()), "{what}: {} {}", theirs.status(), theirs.json());
+            if !is_list && !(400..500).contains(&theirs.status()) {
+                differing.push(format!("{what}: {} {:.300}", theirs.status(), theirs.json().to_string()));
+            }
             let where_to = match place {
                 Place::Path(_) => "path",
                 Place::Query(_) => "query",

@@ -354,7 +354,7 @@ fn kind(place: &str) -> &'static str {
 }
 
 /// Whether the organization is the other or below it.
-fn is_below(place: &str, top: &str) -> bool {
+pub fn is_below(place: &str, top: &str) -> bool {
     place == top || (!place.is_empty() && is_below(parent(place), top))
 }
 
