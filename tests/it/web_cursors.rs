@@ -11,9 +11,13 @@ use web::openapi::Document;
 
 /// Positions in a chain, which say nothing and are whoever's who has the entries.
 const NUMBERED: &[&str] = &["/v1/audit-entries/export", "/v1/audit-entries/verification"];
-/// Lists that only a customer has. Who lists them here is the operator, in its own organization; their pages are tested with them.
-const OF_CUSTOMERS: &[&str] =
-    &["/v1/organizations/{organizationId}/credentials-from-above", "/v1/organizations/{organizationId}/recoveries"];
+/// Lists that only a customer or a person has. Who lists here is the operator's token, in its own organization; their pages are tested
+/// with them.
+const OF_OTHERS: &[&str] = &[
+    "/v1/organizations/{organizationId}/credentials-from-above",
+    "/v1/organizations/{organizationId}/recoveries",
+    "/v1/me/invitations",
+];
 
 /// The parameters of an operation, by name.
 pub fn parameters(document: &Value, operation: &Value) -> Vec<Value> {
@@ -44,7 +48,7 @@ fn lists(ground: &Ground, document: &Value) -> Vec<String> {
     let lists = routes.filter_map(|route| {
         let path = route.route.strip_prefix("GET ")?;
         let listed = parameters(document, &document["paths"][path]["get"]).iter().any(|one| one["name"] == "cursor");
-        if !listed || NUMBERED.contains(&path) || OF_CUSTOMERS.contains(&path) {
+        if !listed || NUMBERED.contains(&path) || OF_OTHERS.contains(&path) {
             return None;
         }
         let target = if route.query.is_empty() { path.to_owned() } else { format!("{path}?{}", route.query) };
