@@ -11,13 +11,11 @@ use web::openapi::Document;
 
 /// Positions in a chain, which say nothing and are whoever's who has the entries.
 const NUMBERED: &[&str] = &["/v1/audit-entries/export", "/v1/audit-entries/verification"];
-/// Lists that only a customer or a person has. Who lists here is the operator's token, in its own organization; their pages are tested
-/// with them.
-const OF_OTHERS: &[&str] = &[
-    "/v1/organizations/{organizationId}/credentials-from-above",
-    "/v1/organizations/{organizationId}/recoveries",
-    "/v1/me/invitations",
-];
+/// Of a list that only a customer or a person has: the operator's token, which lists here, has none in its own organization. Their pages
+/// are tested with them.
+fn is_of_others(answer: &Answer) -> bool {
+    ["not_a_customer", "not_a_person"].iter().any(|code| answer.at("/code") == *code)
+}
 
 /// The parameters of an operation, by name.
 pub fn parameters(document: &Value, operation: &Value) -> Vec<Value> {
@@ -48,7 +46,7 @@ fn lists(ground: &Ground, document: &Value) -> Vec<String> {
     let lists = routes.filter_map(|route| {
         let path = route.route.strip_prefix("GET ")?;
         let listed = parameters(document, &document["paths"][path]["get"]).iter().any(|one| one["name"] == "cursor");
-        if !listed || NUMBERED.contains(&path) || OF_OTHERS.contains(&path) {
+        if !listed || NUMBERED.contains(&path) {
             return None;
         }
         let target = if route.query.is_empty() { path.to_owned() } else { format!("{path}?{}", route.query) };
@@ -82,6 +80,9 @@ fn a_cursor_that_was_not_given_out_for_the_list_is_refused_by_each() {
         let ids: Vec<&String> = ground.things.values().flat_map(|things| things.values()).filter(|id| id.contains('_')).collect();
         for target in &lists {
             let first = world.get(&with(target, "limit=1")).by(operator).send().await;
+            if is_of_others(&first) {
+                continue;
+            }
             first.expect(200);
             let refused = async |cursor: &str| {
                 let answer = world.get(&with(target, &format!("cursor={cursor}"))).by(operator).send().await;
@@ -130,6 +131,9 @@ fn every_list_comes_page_by_page_to_the_same_as_at_once() {
         let document = document();
         for target in lists(&ground, &document) {
             let whole = world.get(&with(&target, "limit=200")).by(operator).send().await;
+            if is_of_others(&whole) {
+                continue;
+            }
             let items = |page: &Answer| match page.at("/items").as_array() {
                 Some(items) => items.clone(),
                 None => page.at("/organizations").as_array().cloned().unwrap_or_default(),

@@ -220,10 +220,10 @@ async fn compare(
         let is_reached = |other: &str| ground.callers.iter().filter(same).any(|one| one.reaches(other));
         for other in ground.places().filter(|other| !is_reached(other)) {
             let Some(id) = ground.things[other].values().find(|id| id.starts_with(&format!("{prefix}_"))) else { continue };
-            // Whom an organization stands below it reads in its own `parentId`: to list by that tells it nothing.
-            if matches!(place, Place::Query(name) | Place::Body(name) if name.ends_with("parentId"))
-                && is_below(caller.acting, other)
-            {
+            // Whom an organization stands below it reads in its own `parentId`, and whose contract opens its services in its
+            // subscriptions' `contractId`: to name these tells it nothing.
+            let known = |name: &String| name.ends_with("parentId") || name == "/contractId";
+            if matches!(place, Place::Query(name) | Place::Body(name) if known(name)) && is_below(caller.acting, other) {
                 continue;
             }
             if !relations.insert(relation(caller.acting, other)) {
