@@ -159,8 +159,8 @@ pub async fn opened(db: &Db, principal: PrincipalId, reach: Option<&Organization
                WHERE t.id = ?1 AND (t.revoked_at IS NOT NULL OR (t.expires_at IS NOT NULL AND t.expires_at <= ?2)))
            AND NOT EXISTS (SELECT 1 FROM apps a
                WHERE a.id = ?1 AND (a.revoked_at IS NOT NULL OR (a.expires_at IS NOT NULL AND a.expires_at <= ?2)))
-           AND (?3 IS NULL OR (o.path >= ?3 AND o.path < ?4
-               AND (o.self_administered = 0 OR o.path = ?3 OR ?3 NOT LIKE '%.%.')))",
+           AND ((o.path >= ?3 AND o.path < ?4
+               AND (o.self_administered = 0 OR o.path = ?3 OR ?3 NOT LIKE '%.%.') OR ?3 IS NULL))",
         params![principal, now, reach.map(OrganizationPath::as_str), reach.map(OrganizationPath::range_end)],
         read,
     )

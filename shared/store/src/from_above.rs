@@ -61,7 +61,7 @@ async fn select(
          FROM (SELECT b.principal_id AS id, string_agg(b.role, ' ' ORDER BY b.role) AS roles, MAX(b.bound_by) AS bound_by,
                  MAX(b.from_above) AS given
              FROM bindings b
-             WHERE b.organization_id = ?1 AND b.principal_id > ?2 AND (?3 IS NULL OR b.principal_id = ?3)
+             WHERE b.organization_id = ?1 AND b.principal_id > ?2 AND (b.principal_id = ?3 OR ?3 IS NULL)
                AND (b.from_above = 1 OR b.bound_by IS NOT NULL OR EXISTS (
                    SELECT 1 FROM bindings u WHERE u.principal_id = b.principal_id AND u.bound_by IS NULL AND u.organization_id IN ({line})))
              GROUP BY b.principal_id ORDER BY b.principal_id LIMIT ?4) g
