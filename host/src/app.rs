@@ -33,7 +33,7 @@ pub(crate) struct App {
     name: String,
     version: String,
     routes: Routes<Target>,
-    handlers: BTreeMap<String, Handler>,
+    handlers: BTreeMap<String, Handlers>,
     pub(crate) env: Arc<Env>,
     pub(crate) door: Arc<Door>,
     /// Told of every public request that may have changed something.
@@ -44,11 +44,27 @@ pub(crate) struct App {
     pub(crate) serving: RwLock<()>,
 }
 
+/// What a request is for. Each has instances of its own, and threads: what is due is done with a share of the machine
+/// however many clients there are, and clients are served however much is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// To answer a client.
+    Requests,
+    /// To do what is due: a tick, and what it makes components do.
+    Jobs,
+}
+
+/// What runs the requests to one component, by lane.
+pub(crate) struct Handlers {
+    pub(crate) requests: Handler,
+    pub(crate) jobs: Handler,
+}
+
 /// Who asks.
 #[derive(Clone, Copy)]
 pub(crate) enum Client<'a> {
     /// A part of the hub itself: for what it asks there is always a place.
-    Inside,
+    Inside(Lane),
     /// This process, in the place of a client at this address.
     Process(SocketAddr),
     /// A client on a socket.
@@ -59,7 +75,7 @@ impl<'a> Client<'a> {
     fn visit(self) -> Option<&'a Arc<Visit>> {
         match self {
             Self::Socket { visit, .. } => Some(visit),
-            Self::Inside | Self::Process(_) => None,
+            Self::Inside(_) | Self::Process(_) => None,
         }
     }
 
@@ -67,14 +83,14 @@ impl<'a> Client<'a> {
     async fn gone(self) {
         match self {
             Self::Socket { stream, .. } => stream.closed().await,
-            Self::Inside | Self::Process(_) => std::future::pending().await,
+            Self::Inside(_) | Self::Process(_) => std::future::pending().await,
         }
     }
 
     fn address(self) -> SocketAddr {
         match self {
             Self::Socket { address, .. } | Self::Process(address) => address,
-            Self::Inside => SocketAddr::from(([127, 0, 0, 1], 0)),
+            Self::Inside(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
         }
     }
 }
@@ -90,7 +106,7 @@ enum Target {
 pub(crate) struct NoSuchComponent;
 
 impl App {
-    pub(crate) fn new(manifest: &crate::manifest::Manifest, handlers: BTreeMap<String, Handler>, env: Arc<Env>) -> Result<Self> {
+    pub(crate) fn new(manifest: &crate::manifest::Manifest, handlers: BTreeMap<String, Handlers>, env: Arc<Env>) -> Result<Self> {
         let mut routes = Vec::new();
         for trigger in &manifest.triggers {
             let Route::Public(route) = trigger.route()? else {
@@ -163,7 +179,7 @@ impl App {
         }
         // Only now: who sends slowly keeps nobody from a place.
         let place = match client {
-            Client::Inside => self.door.parts_place(),
+            Client::Inside(_) => self.door.parts_place(),
             Client::Socket { .. } if probe => self.door.probes_place().await,
             _ => {
                 let place = tokio::select! {
@@ -178,7 +194,8 @@ impl App {
                 }
             }
         };
-        let response = self.run(id, Request::from_parts(parts, full(body)), &matched, client.address()).await;
+        let lane = if let Client::Inside(lane) = client { lane } else { Lane::Requests };
+        let response = self.run(id, lane, Request::from_parts(parts, full(body)), &matched, client.address()).await;
         response.map(|body| Placed::new(body, place, room).boxed_unsync())
     }
 
@@ -201,7 +218,12 @@ impl App {
     }
 
     /// Answers a request of one component to another.
-    pub(crate) async fn chained(&self, id: &str, mut request: Request<WasiBody>) -> Result<Response<WasiBody>, NoSuchComponent> {
+    pub(crate) async fn chained(
+        &self,
+        id: &str,
+        lane: Lane,
+        mut request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, NoSuchComponent> {
         if !self.handlers.contains_key(id) {
             return Err(NoSuchComponent);
         }
@@ -211,12 +233,23 @@ impl App {
         parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| NoSuchComponent)?;
         let matched = Matched::chained(request.uri().path());
-        Ok(self.run(id, request, &matched, SocketAddr::from(([0, 0, 0, 0], 0))).await)
+        Ok(self.run(id, lane, request, &matched, SocketAddr::from(([0, 0, 0, 0], 0))).await)
     }
 
     /// Hands a request to a component.
-    async fn run(&self, id: &str, mut request: Request<WasiBody>, matched: &Matched, client: SocketAddr) -> Response<WasiBody> {
-        let handler = &self.handlers[id];
+    async fn run(
+        &self,
+        id: &str,
+        lane: Lane,
+        mut request: Request<WasiBody>,
+        matched: &Matched,
+        client: SocketAddr,
+    ) -> Response<WasiBody> {
+        let handlers = &self.handlers[id];
+        let handler = match lane {
+            Lane::Requests => &handlers.requests,
+            Lane::Jobs => &handlers.jobs,
+        };
         let host = request.headers().get(HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
         let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         let full_url = format!("http://{host}{target}");

@@ -25,7 +25,7 @@ use crate::guest::{Guest, SpinHost};
 use crate::sqlite;
 
 /// How often guests that compute are interrupted to let others run.
-pub(crate) const EPOCH: Duration = Duration::from_millis(10);
+pub(crate) const EPOCH: Duration = Duration::from_millis(5);
 
 /// What an instance may use of memory.
 const MEMORY_BYTES: usize = 512 << 20;

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 
+use wasmtime::ResourceLimiter;
 use wasmtime::component::{Accessor, HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::app::Lane;
 use crate::bindings::spin::variables::variables;
 use crate::env::Env;
 use crate::log::Stream;
@@ -93,6 +95,25 @@ pub(crate) struct Guest {
     pub(crate) connections: usize,
     pub(crate) stores: usize,
     pub(crate) computing: Computing,
+    /// Set when the instance has taken more than [`REUSED`] of memory.
+    pub(crate) grown: Arc<AtomicBool>,
+}
+
+/// The most memory an instance may have taken and still get further requests, in bytes. A guest gives no memory back, so one that
+/// has computed a password hash (19 MiB) or read a large file would keep that for its whole life.
+const REUSED: usize = 16 << 20;
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > REUSED {
+            self.grown.store(true, Relaxed);
+        }
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// Marks the side of the host in the generated traits.
@@ -103,7 +124,7 @@ impl HasData for SpinHost {
 }
 
 impl Guest {
-    pub(crate) fn new(component: Arc<Component>, env: Arc<Env>, computing: Computing) -> Self {
+    pub(crate) fn new(component: Arc<Component>, lane: Lane, env: Arc<Env>, computing: Computing) -> Self {
         let mut wasi = WasiCtxBuilder::new();
         wasi.wall_clock(env.clock.clone())
             .monotonic_clock(env.clock.clone())
@@ -115,12 +136,13 @@ impl Guest {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outbound: Outbound::new(component.clone(), env.clone()),
+            outbound: Outbound::new(component.clone(), lane, env.clone()),
             component,
             env,
             connections: 0,
             stores: 0,
             computing,
+            grown: Arc::default(),
         }
     }
 }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::BodyExt as _;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::app::{App, Client, full};
+use crate::app::{App, Client, Handlers, Lane, full};
 use crate::backup::{self, Copied, Staged};
 use crate::clock::Clock;
 use crate::env::{Env, Limits};
@@ -52,6 +53,7 @@ pub struct Builder {
     limits: Limits,
     tick: Option<(String, String)>,
     auto_tick: bool,
+    job_threads: Option<Handle>,
     new_database: NewDatabase,
     lifecycle: bool,
     accept: Vec<String>,
@@ -202,6 +204,13 @@ impl Builder {
         self
     }
 
+    /// The threads on which the hub ticks, and with that all that is due is done; the caller's own when nothing is said.
+    #[must_use]
+    pub fn job_threads(mut self, threads: Handle) -> Self {
+        self.job_threads = Some(threads);
+        self
+    }
+
     /// Whether a database that is not there is a new one.
     #[must_use]
     pub fn new_database(mut self, new: NewDatabase) -> Self {
@@ -337,8 +346,8 @@ impl Builder {
                 environment: declared.environment.clone().into_iter().collect(),
                 allowed_hosts,
             });
-            let instances = Instances::new(pre, component, env.clone());
-            handlers.insert(id.clone(), Handler::new(instances));
+            let handler = |lane| Handler::new(Instances::new(pre.clone(), component.clone(), lane, env.clone()));
+            handlers.insert(id.clone(), Handlers { requests: handler(Lane::Requests), jobs: handler(Lane::Jobs) });
         }
         let app = Arc::new(App::new(&manifest, handlers, env.clone())?);
         _ = env.app.set(Arc::downgrade(&app));
@@ -368,7 +377,8 @@ impl Builder {
             }
         };
         if let (Some(ticker), true) = (&ticker, self.auto_tick) {
-            tokio::spawn(ticker.clone().run());
+            let threads = self.job_threads.unwrap_or_else(Handle::current);
+            threads.spawn(ticker.clone().run());
         }
         Ok(Hub { app, ticker, lifecycle })
     }
@@ -425,7 +435,7 @@ impl Hub {
     /// As [`Hub::request`], and when there is no such component.
     pub async fn call_component(&self, id: &str, request: Request<Bytes>) -> Result<Response<Bytes>, RequestError> {
         let answer = async {
-            let response = self.app.chained(id, request.map(full)).await;
+            let response = self.app.chained(id, Lane::Requests, request.map(full)).await;
             response.map_err(|_| RequestError::NoSuchComponent(id.to_owned()))
         };
         self.alive(answer).await

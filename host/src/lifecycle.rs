@@ -22,7 +22,7 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::{App, Client, full};
+use crate::app::{App, Client, Lane, full};
 
 /// How long the application may take to give back what it has.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -101,7 +101,7 @@ impl Lifecycle {
             .header(AUTHORIZATION, &self.authorization)
             .header(CONTENT_TYPE, "application/json")
             .body(full(Bytes::from(body.to_string())))?;
-        let response = self.app.route(request, Client::Inside).await;
+        let response = self.app.route(request, Client::Inside(Lane::Requests)).await;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();

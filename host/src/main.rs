@@ -12,6 +12,7 @@ use lexopt::ValueExt as _;
 use lexopt::prelude::{Long, Short, Value};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -80,19 +81,28 @@ fn run() -> Result<()> {
         print!("{HELP}");
         return Ok(());
     };
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = options.workers {
-        runtime.worker_threads(workers);
-    }
-    // In units of task runs, of which one can take an epoch (10 ms) when a guest computes: then sockets and new requests
-    // must not wait for the default of 61.
-    runtime.event_interval(8).global_queue_interval(8);
-    let runtime = runtime.enable_all().build().context("cannot start threads: try fewer with --workers")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = threads("requests", options.workers.unwrap_or(cores))?;
     match options.action {
-        Action::Serve => runtime.block_on(serve(options)),
+        Action::Serve => {
+            // Half as many: beside a crowd of clients, the system's scheduler gives what is due a third of the machine.
+            let jobs = threads("jobs", cores.div_ceil(2))?;
+            let served = runtime.block_on(serve(options, jobs.handle().clone()));
+            jobs.shutdown_background();
+            served
+        }
         Action::Backup(file) => back_up(&options.builder, &file),
         Action::Restore(file) => runtime.block_on(restore(options.builder, &file)),
     }
+}
+
+/// Threads that run guests.
+fn threads(name: &str, number: usize) -> Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // In units of task runs, of which one can take an epoch when a guest computes: then sockets and new requests must not wait for
+    // the default of 61.
+    runtime.worker_threads(number).thread_name(name).event_interval(8).global_queue_interval(8);
+    runtime.enable_all().build().context("cannot start threads: try fewer with --workers")
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options>> {
@@ -250,7 +260,7 @@ async fn restore(builder: Builder, file: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn serve(options: Options) -> Result<()> {
+async fn serve(options: Options, jobs: Handle) -> Result<()> {
     let listen = &options.listen;
     // First of all, so that a port in use is reported before anything is touched.
     let listener = TcpListener::bind(listen)
@@ -259,7 +269,7 @@ async fn serve(options: Options) -> Result<()> {
     let address = listener.local_addr()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let hub = options.builder.start().await?;
+    let hub = options.builder.job_threads(jobs).start().await?;
     log::print(&json!({ "listening": format!("http://{address}") }).to_string());
     let serving = hub.serve(listener);
     let stopped = async {

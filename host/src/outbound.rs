@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 use crate::allowed_hosts::CHAINING_SUFFIX;
-use crate::app::Client;
+use crate::app::{Client, Lane};
 use crate::env::{Env, Failure};
 use crate::faults::Kind;
 use crate::guest::Component;
@@ -37,6 +37,7 @@ impl Peers {
 /// The outbound side of one instance.
 pub(crate) struct Outbound {
     component: Arc<Component>,
+    lane: Lane,
     env: Arc<Env>,
 }
 
@@ -44,8 +45,8 @@ pub(crate) struct Outbound {
 type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl Outbound {
-    pub(crate) fn new(component: Arc<Component>, env: Arc<Env>) -> Self {
-        Self { component, env }
+    pub(crate) fn new(component: Arc<Component>, lane: Lane, env: Arc<Env>) -> Self {
+        Self { component, lane, env }
     }
 }
 
@@ -56,13 +57,14 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        let (component, env) = (self.component.clone(), self.env.clone());
-        Box::new(async move { send(&component, &env, request, options).await })
+        let (component, lane, env) = (self.component.clone(), self.lane, self.env.clone());
+        Box::new(async move { send(&component, lane, &env, request, options).await })
     }
 }
 
 async fn send(
     component: &Component,
+    lane: Lane,
     env: &Arc<Env>,
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
@@ -77,12 +79,12 @@ async fn send(
         Destination::Component(id) => {
             request.headers_mut().remove(HOST);
             let app = env.app.get().and_then(|app| app.upgrade()).ok_or(Error::DestinationUnavailable)?;
-            done(app.chained(&id, request).await.map_err(|_| Error::DestinationNotFound)?)
+            done(app.chained(&id, lane, request).await.map_err(|_| Error::DestinationNotFound)?)
         }
         Destination::Myself => {
             let app = env.app.get().and_then(|app| app.upgrade()).ok_or(Error::DestinationUnavailable)?;
             request.headers_mut().remove(HOST);
-            done(app.public(request, Client::Inside).await)
+            done(app.public(request, Client::Inside(lane)).await)
         }
         Destination::World => match &env.peers {
             Peers::Real => {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{App, Client, full};
+use crate::app::{App, Client, Lane, full};
 use crate::lifecycle::authorization;
 
 /// The longest pause: what only time makes due is found at the latest after this.
@@ -107,7 +107,7 @@ impl Ticker {
             .header(HOST, "localhost")
             .header(AUTHORIZATION, &self.authorization)
             .body(full(Bytes::new()))?;
-        let response = self.app.route(request, Client::Inside).await;
+        let response = self.app.route(request, Client::Inside(Lane::Jobs)).await;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(status.is_success(), "{} answered {status}: {}", self.path, String::from_utf8_lossy(&body));

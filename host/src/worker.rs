@@ -14,6 +14,7 @@ use wasmtime_wasi_http::handler::{
     HandlerState, Instance, Proxy, ProxyHandler, Request, Response, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 
+use crate::app::Lane;
 use crate::engine::{EPOCH, Pre};
 use crate::env::Env;
 use crate::guest::{Component, Computing, Guest};
@@ -22,7 +23,7 @@ use crate::guest::{Component, Computing, Guest};
 const NEVER: u64 = u64::MAX >> 1;
 
 /// How long a guest rests that has computed through a whole epoch.
-const BREATHER: Duration = Duration::from_millis(2);
+const BREATHER: Duration = Duration::from_millis(1);
 
 /// How long an instance with a request that timed out may go on.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,18 +59,19 @@ impl Handler {
 pub(crate) struct Instances {
     pre: Pre,
     component: Arc<Component>,
+    lane: Lane,
     env: Arc<Env>,
     /// Set when one of them computes for long.
     busy: Arc<AtomicBool>,
 }
 
 impl Instances {
-    pub(crate) fn new(pre: Pre, component: Arc<Component>, env: Arc<Env>) -> Self {
-        Self { pre, component, env, busy: Arc::default() }
+    pub(crate) fn new(pre: Pre, component: Arc<Component>, lane: Lane, env: Arc<Env>) -> Self {
+        Self { pre, component, lane, env, busy: Arc::default() }
     }
 
     fn fresh(&self) -> Self {
-        Self::new(self.pre.clone(), self.component.clone(), self.env.clone())
+        Self::new(self.pre.clone(), self.component.clone(), self.lane, self.env.clone())
     }
 }
 
@@ -84,8 +86,10 @@ impl HandlerState for Instances {
             bail!("the hub is stopping");
         }
         let computing = Computing::default();
-        let guest = Guest::new(self.component.clone(), env.clone(), computing.clone());
+        let guest = Guest::new(self.component.clone(), self.lane, env.clone(), computing.clone());
+        let grown = guest.grown.clone();
         let mut store = Store::new(self.pre.engine(), guest);
+        store.limiter(|guest| guest);
         interrupt(&mut store, env, self.busy.clone());
         let proxy = Proxy::P3(self.pre.instantiate_async(&mut store).await?);
         let timed_out = Arc::<AtomicBool>::default();
@@ -94,7 +98,7 @@ impl HandlerState for Instances {
             proxy,
             view: Guest::http,
             expiration: Expiration::new(env.clone(), timed_out.clone(), computing.clone()),
-            state: Worker { component: self.component.clone(), env: env.clone(), timed_out, computing },
+            state: Worker { component: self.component.clone(), env: env.clone(), timed_out, grown, computing },
         })
     }
 }
@@ -131,6 +135,8 @@ pub(crate) struct Worker {
     component: Arc<Component>,
     env: Arc<Env>,
     timed_out: Arc<AtomicBool>,
+    /// It holds more memory than an instance may that goes on.
+    grown: Arc<AtomicBool>,
     computing: Computing,
 }
 
@@ -141,7 +147,7 @@ impl WorkerState for Worker {
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         self.computing.give_way();
         let limits = &self.env.limits;
-        if total >= limits.instance_requests || self.env.life.is_over() {
+        if total >= limits.instance_requests || self.grown.load(Relaxed) || self.env.life.is_over() {
             ShouldAccept::Never
         } else if concurrent > 0 && self.computing.is_long() {
             // An interrupted guest looks idle, but who joined it now would wait until it is through.

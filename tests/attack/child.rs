@@ -187,12 +187,6 @@ impl Watch {
     /// Ends the measurement, prints it, and fails the test when a bound was passed.
     #[track_caller]
     pub fn check(self, attack: &str) {
-        self.check_within(attack, RSS);
-    }
-
-    /// The same with another bound on memory, in bytes.
-    #[track_caller]
-    pub fn check_within(self, attack: &str, rss: u64) {
         self.stop.store(true, Relaxed);
         let mut took = self.health.join().expect("the samples of /health");
         self.memory.join().expect("the samples of memory");
@@ -201,7 +195,7 @@ impl Watch {
         let p99 = took[(took.len() * 99).div_ceil(100) - 1];
         let peak = self.peak.load(Relaxed);
         println!("{attack}: {} MiB at most, /health p99 {p99:?} of {}", peak >> 20, took.len());
-        assert!(peak < rss, "{attack}: {} MiB of memory", peak >> 20);
+        assert!(peak < RSS, "{attack}: {} MiB of memory", peak >> 20);
         assert!(p99 < HEALTH_P99, "{attack}: p99 of /health {p99:?} of {}", took.len());
     }
 }

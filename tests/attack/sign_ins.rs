@@ -4,10 +4,6 @@ use std::io::{Read as _, Write as _};
 
 use crate::child::{HubProcess, PATIENCE};
 
-/// Resident memory that the hub may reach, in bytes. Two hashes are computed at once, but each instance that computed one keeps its
-/// 19 MiB until it is replaced, and 200 requests at once are served by some fifteen.
-const RSS: u64 = 600 << 20;
-
 /// Tries a wrong password from an address of its own; the status.
 fn attempt(hub: &HubProcess, number: u8, round: usize) -> u16 {
     let body = format!(r#"{{"email":"person{number}.{round}@example.com","password":"a wrong password"}}"#);
@@ -39,7 +35,7 @@ fn two_hundred_sign_ins_at_once_stop_nobody() {
             .collect();
         attackers.into_iter().flat_map(|attacker| attacker.join().unwrap()).collect()
     });
-    watch.check_within("200 sign-ins at once", RSS);
+    watch.check("200 sign-ins at once");
     let of = |wanted: u16| statuses.iter().filter(|&&status| status == wanted).count();
     println!("{} were judged, {} were told to come back", of(401), of(429));
     assert_eq!(of(401) + of(429), statuses.len(), "{statuses:?}");

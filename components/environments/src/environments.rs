@@ -20,7 +20,10 @@ use store::{
     organizations,
     plans::Plan,
 };
-use web::{Caller, Edited, Filled, Hub, IfMatch, Listing, OrganizationPageQuery, Page, Path, Prefer, Query, permit};
+use web::{
+    Caller, Edited, Filled, FromRequest, Hub, IfMatch, Incoming, Listing, OrganizationPageQuery, Page, Path, Prefer, Query,
+    permit,
+};
 
 text_enum! {
     /// What is to be done with a description of an environment.
@@ -82,12 +85,28 @@ impl ChangeQuery {
     }
 }
 
+/// `If-Match` of a creation that may replace an environment: needed in that case alone.
+pub struct ReplaceCondition(Option<IfMatch>);
+
+impl FromRequest for ReplaceCondition {
+    async fn from_request(hub: &Hub, incoming: &mut Incoming) -> Result<Self> {
+        Option::from_request(hub, incoming).await.map(Self)
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl web::Describe for ReplaceCondition {
+    fn describe(operation: &mut web::openapi::Operation<'_>) {
+        operation.if_match();
+    }
+}
+
 pub async fn create(
     hub: Hub,
     caller: Caller<permit::EnvironmentWrite>,
     prefer: Prefer,
     Query(query): Query<CreateQuery>,
-    condition: Option<IfMatch>,
+    ReplaceCondition(condition): ReplaceCondition,
     new: Filled<Description>,
 ) -> Result<Planned> {
     check_products(&new.value)?;

@@ -204,6 +204,17 @@ impl State {
         }
     }
 
+    /// Gives the connection back between statements, unless the guest has set something on it. So there are hardly more
+    /// connections than threads, however many requests there are: each has the schema in memory and took milliseconds to read it.
+    fn rest(&mut self, database: &Database) {
+        let is_free = |pooled: &Pooled| database.is_shared() && !pooled.is_marked();
+        if self.pooled.as_ref().is_some_and(is_free) && self.aside.is_none() {
+            self.counters = self.counters();
+            self.changed = false;
+            self.pooled.take().into_iter().for_each(|pooled| database.give_back(pooled));
+        }
+    }
+
     fn attempt(&mut self, database: &Database, sql: &str, parameters: &[Value], gate: &mut Option<Held>) -> Attempt {
         if self.closed {
             return Attempt::Closed;
@@ -226,6 +237,9 @@ impl State {
             self.go_back(database);
             self.gate = None;
             *gate = None;
+        }
+        if is_through {
+            self.rest(database);
         }
         attempt
     }
@@ -345,10 +359,11 @@ enum Prepared<'c> {
 impl<'c> Prepared<'c> {
     /// The first statement of a text. What follows it is dropped unread, as on Spin; rusqlite would refuse it.
     fn first_of(connection: &'c Connection, sql: &str) -> rusqlite::Result<Self> {
-        if !sql.trim_end().trim_end_matches(';').contains(';') {
-            return connection.prepare_cached(sql).map(Self::Kept);
+        // The cache first: a semicolon can stand in a text too, and compiling a statement takes longer than running it.
+        match connection.prepare_cached(sql) {
+            Err(_) if sql.contains(';') => Batch::new(connection, sql).next()?.map(Self::Once).ok_or(rusqlite::Error::Empty),
+            cached => cached.map(Self::Kept),
         }
-        Batch::new(connection, sql).next()?.map(Self::Once).ok_or(rusqlite::Error::Empty)
     }
 }
 

@@ -41,6 +41,7 @@ impl Document {
             generator,
         };
         operation.problem(400, "The request cannot be read.");
+        operation.answers_nothing(431, "Path, query and headers are larger than 16 KiB together.");
         operation.problem(503, "A fault of the hub's. Nothing was changed; the request can be sent again.");
         operation
     }
@@ -229,6 +230,12 @@ impl Operation<'_> {
         self.problem(428, "If-Match is missing.");
     }
 
+    /// An action that can name the state that it is for, and an edit in some cases only.
+    pub fn if_match_or_none(&mut self) {
+        self.header("If-Match", "The ETag of the state that is acted on. Without it, the present state is.", false);
+        self.problem(412, "It was edited since it was read.");
+    }
+
     /// A change that can be asked for again.
     pub fn idempotent(&mut self) {
         self.parameters.push(json!({
@@ -345,7 +352,7 @@ describe! {
     [M: MediaType] Bytes<M>: |operation| operation.raw_body(M::NAMES);
     [T: JsonSchema] Merge<T>: |operation| operation.merge::<T>();
     [] IfMatch: |operation| operation.if_match();
-    [] Option<IfMatch>: |operation| operation.if_match();
+    [] Option<IfMatch>: |operation| operation.if_match_or_none();
     [] Prefer: |operation| operation.header("Prefer", "wait=N: wait up to N seconds (at most 30) for the work to end (RFC 7240).", false);
     [T: JsonSchema] Shown<T>: |operation| operation.answers::<T>(200, "Here it is.");
     [T: JsonSchema] Edited<T>: |operation| {
