@@ -23,12 +23,6 @@ pub fn components() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Where a component's `.wasm` lies once built.
-pub fn wasm(name: &str) -> PathBuf {
-    // Cargo names the file as Rust names the crate.
-    shell::target().join(format!("wasm32-wasip2/wasm/{}.wasm", name.replace('-', "_")))
-}
-
 /// Whether the host is wanted as the tests build it.
 static FOR_TESTS: AtomicBool = AtomicBool::new(false);
 
