@@ -23,7 +23,6 @@ const SIGN_OUT: &str = "DELETE /v1/access-tokens/current";
 const ASKS_OUTSIDE: &str = "POST /v1/sign-in/oidc";
 /// Proptest's own name for it.
 const SEED: &str = "PROPTEST_RNG_SEED";
-const STATEFUL: &str = "stateful";
 const ALONE: &str = "examples,coverage,fuzzing";
 /// Before the reason why a stage had nothing to do.
 const SKIPPED: &str = "skipped: ";
@@ -272,9 +271,8 @@ fn schemathesis() -> Result<Outcome> {
     // operations alone, where no list of tokens is read that would lead to the own one.
     let without =
         ["--exclude-name", ENDING[0], "--exclude-name", ENDING[1], "--exclude-name", SIGN_OUT, "--exclude-name", ASKS_OUTSIDE];
-    // Apart, for a run whose time ends as it comes to the stateful phase breaks off with a fault of its own.
+    // Without the stateful phase: it infers ten thousand links between our operations, and comes to no story of them in any time.
     fuzz(&program, &ground, &token, &[&without[..], &["--max-time", "90", "--phases", ALONE]].concat())?;
-    fuzz(&program, &ground, &token, &[&without[..], &["--max-time", "30", "--phases", STATEFUL]].concat())?;
     for operation in ENDING {
         fuzz(&program, &ground, &token, &["--include-name", operation, "--max-time", "10", "--phases", ALONE])?;
     }

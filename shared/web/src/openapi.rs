@@ -41,6 +41,7 @@ impl Document {
             generator,
         };
         operation.problem(400, "The request cannot be read.");
+        operation.problem(414, "Path and query are longer than 8 KiB.");
         operation.answers_nothing(431, "Path, query and headers are larger than 16 KiB together.");
         operation.problem(503, "A fault of the hub's. Nothing was changed; the request can be sent again.");
         operation
