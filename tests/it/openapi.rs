@@ -25,7 +25,6 @@ pub fn tables() -> Vec<Routes> {
         subscriptions::routes(),
         approvals::routes(),
         renewals::routes(),
-        tasks::routes(),
         vsphere::routes(),
         data_centers::routes(),
         environments::routes(),

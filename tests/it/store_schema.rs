@@ -2,7 +2,10 @@
 
 use rusqlite::Connection;
 use std::path::Path;
-use store::migrations::{self, MIGRATIONS};
+use store::{
+    jobs::JobPayload,
+    migrations::{self, MIGRATIONS},
+};
 use tests::{World, simulated};
 
 fn schema(database: &Connection) -> String {
@@ -85,20 +88,84 @@ fn a_database_of_a_newer_hub_is_left_alone() {
     });
 }
 
+/// Applies the steps of these numbers.
+fn apply(database: &Connection, steps: std::ops::RangeInclusive<i64>) {
+    for migration in MIGRATIONS.iter().filter(|step| steps.contains(&step.number)) {
+        for statement in migration.statements(&migrations::text()) {
+            database.execute(statement, []).expect(statement);
+        }
+    }
+}
+
+/// The texts of the first column.
+fn texts(database: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// Jobs that were written before their payloads were JSON are read by those that run them now.
+#[test]
+fn open_jobs_of_before_have_payloads_that_can_be_read() {
+    /// Kind, payload of before, and what reads it now.
+    type Before = (&'static str, String, fn(&str) -> String);
+    fn read<J: JobPayload + std::fmt::Debug>(payload: &str) -> String {
+        format!("{:?}", serde_json::from_str::<J>(payload).unwrap_or_else(|error| panic!("{payload} of {}: {error}", J::KIND)))
+    }
+    let id = |prefix: &str| format!("{prefix}_01h455vb4pex5vsknk084sn02q");
+    let database = Connection::open_in_memory().unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_house")).unwrap().number;
+    apply(&database, 1..=step - 1);
+    let sub = id("sub");
+    let jobs: [Before; 18] = [
+        ("task.advance", id("task"), read::<tasks::AdvanceTask>),
+        ("certificate.note", id("env"), read::<store::certificates::NoteCertificates>),
+        ("certificate.warn", id("crt"), read::<store::certificates::WarnOfCertificate>),
+        ("packages.refresh", id("rep"), read::<store::package_repositories::RefreshRepository>),
+        ("packages.verify", id("rep"), read::<store::package_repositories::VerifyRepository>),
+        ("renewal.begin", sub.clone(), read::<store::renewals::BeginTerm>),
+        ("renewal.look", format!("{sub} 1790000000000"), read::<store::renewals::LookAtTerm>),
+        ("renewal.renewed", format!("{sub} 1790000000000 12"), read::<store::renewals::RenewTerm>),
+        ("subscription.term-over", format!("{sub} 1790000000000 "), read::<store::renewals::EndTerm>),
+        ("subscription.term-over", format!("{sub} 1790000000000 {{\"quantity\":\"2\"}}"), read::<store::renewals::EndTerm>),
+        ("acting-session.close", id("act"), read::<store::acting_sessions::CloseActingSession>),
+        ("approval.lapse", id("apv"), read::<store::approvals::LapseApproval>),
+        ("approval.begin", id("apv"), read::<store::approvals::BeginApproved>),
+        ("contract.activate", id("ctr"), read::<store::contracts::AdvanceContract>),
+        ("contract.use", format!("{} {}", id("use"), id("use")), read::<store::contracts::AddUse>),
+        ("subscription.carry-over", format!("{} {}", id("ctr"), id("ctr")), read::<store::subscriptions::CarryOver>),
+        ("recovery.carry-out", id("rec"), read::<store::recoveries::CarryOut>),
+        ("service_bindings.forget", id("bnd"), read::<store::service_bindings::ForgetServiceBinding>),
+    ];
+    for (number, (kind, payload, _)) in jobs.iter().enumerate() {
+        database
+            .execute(
+                "INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
+                 VALUES (?1, 'q', ?2, 'o', ?3, 'READY', 1, 0, 0, 1)",
+                (format!("{number:02}"), kind, payload),
+            )
+            .unwrap();
+    }
+    apply(&database, step..=step);
+    let payloads = texts(&database, "SELECT payload FROM jobs ORDER BY id");
+    let read: Vec<_> = payloads.iter().zip(&jobs).map(|(payload, (_, _, read))| read(payload)).collect();
+    for (text, (_, payload, _)) in read.iter().zip(&jobs) {
+        assert!(text.contains(&payload[..30]), "{text} of {payload}");
+    }
+    assert!(read[7].contains("1790000000000") && read[7].contains("months: 12"), "{}", read[7]);
+    assert!(read[8].contains("change: None"), "{}", read[8]);
+    assert!(read[9].contains("quantity"), "{}", read[9]);
+    assert_eq!(texts(&database, "SELECT kind FROM jobs WHERE kind LIKE 'contract.a%'"), ["contract.advance"]);
+}
+
 /// A database of the steps before, with a disabled distributor in it, a contract and the job that waits for its day.
 #[test]
 fn organizations_and_contracts_of_before_are_what_they_were() {
     let database = Connection::open_in_memory().unwrap();
     let step =
         |number: i64| MIGRATIONS.iter().find(|step| step.name.ends_with("_organizations_contracts")).unwrap().number - number;
-    let apply = |from: i64, to: i64| {
-        for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
-            for statement in migration.statements(&migrations::text()) {
-                database.execute(statement, []).expect(statement);
-            }
-        }
-    };
-    apply(1, step(1));
+    apply(&database, 1..=step(1));
     database
         .execute_batch(
             "INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
@@ -113,12 +180,8 @@ fn organizations_and_contracts_of_before_are_what_they_were() {
              VALUES ('j', 'onboarding', 'contract.activate', 'q', 'k', 'READY', 1, 0, 0, 1);",
         )
         .unwrap();
-    apply(step(0), step(0));
-    let all = |sql: &str| -> Vec<String> {
-        let mut statement = database.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
+    apply(&database, step(0)..=step(0));
+    let all = |sql: &str| texts(&database, sql);
     let bound = all(
         "SELECT id || ' ' || status || ' ' || COALESCE(disabled_by, '-') || ' ' || COALESCE(disabled_at, '-') FROM organizations ORDER BY path",
     );
@@ -136,14 +199,7 @@ fn the_step_on_consent_ends_the_secrets_that_others_saw_and_no_password() {
     let database = Connection::open_in_memory().unwrap();
     database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_consent")).unwrap().number;
-    let apply = |from: i64, to: i64| {
-        for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
-            for statement in migration.statements(&migrations::text()) {
-                database.execute(statement, []).expect(statement);
-            }
-        }
-    };
-    apply(1, step - 1);
+    apply(&database, 1..=step - 1);
     database
         .execute_batch(
             r#"INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
@@ -170,12 +226,8 @@ fn the_step_on_consent_ends_the_secrets_that_others_saw_and_no_password() {
              VALUES ('a1', 'ada', 'p', 9, 's1'), ('a2', 'ada', 'p', 9, 's2'), ('a3', 'tok', 'c', 9, NULL);"#,
         )
         .unwrap();
-    apply(step, step);
-    let all = |sql: &str| -> Vec<String> {
-        let mut statement = database.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
+    apply(&database, step..=step);
+    let all = |sql: &str| texts(&database, sql);
     let good = all("SELECT id FROM member_invitations WHERE hash NOT LIKE 'ended %' ORDER BY id");
     assert_eq!(good, ["over", "own", "user"]);
     assert_eq!(all("SELECT hash FROM onboarding_invitations"), ["ended in"]);
@@ -191,14 +243,7 @@ fn the_step_on_the_customers_word_knows_what_was_given_from_above() {
     let database = Connection::open_in_memory().unwrap();
     database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_customers_word")).unwrap().number;
-    let apply = |from: i64, to: i64| {
-        for migration in MIGRATIONS.iter().filter(|step| (from..=to).contains(&step.number)) {
-            for statement in migration.statements(&migrations::text()) {
-                database.execute(statement, []).expect(statement);
-            }
-        }
-    };
-    apply(1, step - 1);
+    apply(&database, 1..=step - 1);
     database
         .execute_batch(
             "INSERT INTO organizations (id, parent_id, path, kind, status, display_name, company_name, country, currency, version, created_at, updated_at)
@@ -218,12 +263,8 @@ fn the_step_on_the_customers_word_knows_what_was_given_from_above() {
              INSERT INTO apps (id, organization_id, name, hash, created_at, owner_id) VALUES ('app_own', 'c', 'x', '7', 1, 'tok_own');",
         )
         .unwrap();
-    apply(step, step);
-    let all = |sql: &str| -> Vec<String> {
-        let mut statement = database.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
+    apply(&database, step..=step);
+    let all = |sql: &str| texts(&database, sql);
     assert_eq!(all("SELECT id FROM organizations WHERE self_administered = 1"), ["c"]);
     let given = all("SELECT principal_id FROM bindings WHERE from_above = 1 ORDER BY principal_id");
     assert_eq!(given, ["tok_above", "tok_below", "tok_nobodys", "tok_other"]);

@@ -74,7 +74,7 @@ fn pile(world: &World, organization: &str, count: u32) {
         .execute(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
              INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
-             SELECT printf('job_%026d', n), 'provisioning', 'task.advance', ?2, 'tsk_01h455vb4pex5vsknk084sn02q', 'READY', ?3, 0, 0, ?3 FROM n",
+             SELECT printf('job_%026d', n), 'provisioning', 'task.advance', ?2, '{\"taskId\":\"tsk_01h455vb4pex5vsknk084sn02q\"}', 'READY', ?3, 0, 0, ?3 FROM n",
             (count, organization, now),
         )
         .unwrap();
@@ -169,7 +169,7 @@ fn a_claim_costs_the_same_with_a_hundred_thousand_jobs_and_ten_thousand_tenants(
                  BEGIN;
                  WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)
                  INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
-                 SELECT printf('job_1%025d', n), 'provisioning', 'task.advance', printf('org_%026d', n), 'x', 'READY', {day}, 0, 0, 0 FROM n;
+                 SELECT printf('job_1%025d', n), 'provisioning', 'task.advance', printf('org_%026d', n), '{{}}', 'READY', {day}, 0, 0, 0 FROM n;
                  WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)
                  INSERT INTO job_turns (queue, organization_id, turn) SELECT 'provisioning', printf('org_%026d', n), {day} * 16384 FROM n;
                  COMMIT;",

@@ -175,7 +175,10 @@ pub const STORIES: &[Story] = &[
             (ENTITLED, 1),
             ("SELECT COUNT(*) FROM renewals WHERE months_done = 2 AND months = 1 AND version = 2", 1),
             ("SELECT COUNT(*) FROM subscriptions s JOIN renewals r ON r.starts_at = s.renewed_after", 1),
-            ("SELECT COUNT(*) FROM jobs WHERE kind = 'renewal.look' AND payload LIKE '%' || (SELECT ends_at FROM renewals)", 1),
+            (
+                "SELECT COUNT(*) FROM jobs WHERE kind = 'renewal.look' AND payload LIKE '%' || (SELECT ends_at FROM renewals) || '}'",
+                1,
+            ),
         ],
         undone: &[
             (HAD, 1),

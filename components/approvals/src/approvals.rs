@@ -1,15 +1,14 @@
 //! `/v1/approvals`
 
 use domain::{
-    Error, Id, JsonSchema, Kind, Permission, Result, Text, access_level::AccessLevel, approval::ApprovalStatus, id,
-    subscription::CARRIES_OUT, task::Subject,
+    Error, Id, JsonSchema, Kind, Permission, Result, Text, access_level::AccessLevel, approval::ApprovalStatus, id, task::Subject,
 };
 use serde::Deserialize;
 use std::pin::Pin;
 use store::{
     Scope, Tx, access_levels,
-    approvals::{self, Approval},
-    jobs::{self, Job, NewJob},
+    approvals::{self, Approval, BeginApproved, LapseApproval},
+    jobs::{self, Job},
     subscriptions, tasks,
 };
 use web::{Body, Caller, Cursor, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
@@ -104,7 +103,6 @@ fn decide<'a>(
     reason: Option<Text<1, 500>>,
 ) -> Decided<'a> {
     Box::pin(async move {
-        let job_id = hub.id();
         hub.write(caller, async |tx| {
             let mut approval = approvals::find(tx, &caller.scope(), id, hub.now()).await?;
             if status == ApprovalStatus::Withdrawn {
@@ -140,18 +138,7 @@ fn decide<'a>(
             approvals::update(tx, &approval).await?;
             jobs::forget(tx, approval.lapse_job_id).await?;
             if status == ApprovalStatus::Approved {
-                let trace = hub.traceparent();
-                let job = NewJob {
-                    id: job_id,
-                    queue: CARRIES_OUT,
-                    kind: approvals::BEGIN,
-                    organization_id: approval.organization_id,
-                    payload: id.to_string(),
-                    due_at: hub.now(),
-                    trace: Some(&trace),
-                    now: hub.now(),
-                };
-                jobs::enqueue(tx, job).await?;
+                hub.enqueue(tx, approval.organization_id, &BeginApproved { approval_id: id }).await?;
             }
             Ok(Shown(approval))
         })
@@ -203,8 +190,7 @@ fn check_asking_side(caller: &Identity, approval: &Approval) -> Result<()> {
 }
 
 /// Writes down that an approval has lapsed, if it has. Run twice it does nothing the second time.
-pub async fn lapse(hub: Hub, job: Job) -> Result<()> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+pub async fn lapse(hub: Hub, job: Job, LapseApproval { approval_id: id }: LapseApproval) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     hub.db()
         .await?

@@ -8,14 +8,11 @@ use domain::{
 use serde::Deserialize;
 use store::{
     Scope, Tx, acting_policies,
-    acting_sessions::{self, ActingSession},
-    jobs::{self, Job, NewJob},
+    acting_sessions::{self, ActingSession, CloseActingSession},
+    jobs::{self, Job},
     organizations,
 };
 use web::{Body, Caller, Created, Cursor, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
-
-/// The job that writes down that a session is over. It was over before: whoever looks compares the time.
-pub const CLOSE: &str = "acting-session.close";
 
 /// What is said of a session that is to be started.
 #[derive(Deserialize, JsonSchema)]
@@ -38,7 +35,7 @@ pub async fn create(
     if !(1..=LONGEST_MINUTES).contains(&new.duration_minutes) {
         return Err(Error::invalid("/durationMinutes", format!("must be from 1 to {LONGEST_MINUTES}")));
     }
-    let (id, job) = (hub.id(), hub.id());
+    let id = hub.id();
     hub.write(&caller, async |tx| {
         let customer = organizations::find(tx, &caller.scope(), new.organization_id).await?;
         if customer.kind != OrganizationKind::Customer {
@@ -80,7 +77,7 @@ pub async fn create(
         if !acting_sessions::insert(tx, &session).await? {
             return Err(taken(acting_sessions::current(tx, &caller.scope(), caller.principal(), customer.id, hub.now()).await?));
         }
-        close_at(tx, &hub, job, &session).await?;
+        close_at(tx, &hub, &session).await?;
         told(&hub, &session);
         hub.audit("reason", &session.reason);
         hub.audit("durationMinutes", &session.duration_minutes.to_string());
@@ -107,18 +104,9 @@ fn told(hub: &Hub, session: &ActingSession) {
     hub.audit("actingPrincipal", &session.principal_id.to_string());
 }
 
-async fn close_at(tx: &Tx<'_>, hub: &Hub, id: Id<id::Job>, session: &ActingSession) -> Result<()> {
-    let job = NewJob {
-        id,
-        queue: hub.component(),
-        kind: CLOSE,
-        organization_id: session.organization_id,
-        payload: session.id.to_string(),
-        due_at: session.expires_at,
-        trace: Some(&hub.traceparent()),
-        now: hub.now(),
-    };
-    jobs::enqueue(tx, job).await
+async fn close_at(tx: &Tx<'_>, hub: &Hub, session: &ActingSession) -> Result<()> {
+    let close = CloseActingSession { acting_session_id: session.id };
+    hub.enqueue_at(tx, session.organization_id, &close, session.expires_at).await
 }
 
 /// Which sessions to list.
@@ -160,13 +148,12 @@ pub async fn approve(
     caller: Caller<permit::ActingSessionWrite>,
     Path(id): Path<Id<id::ActingSession>>,
 ) -> Result<Sent<Shown<ActingSession>>> {
-    let job = hub.id();
     hub.write(&caller, async |tx| {
         let mut session = asked(tx, &hub, &caller, id).await?;
         session.expires_at = session.status.approved(hub.now(), session.duration_minutes)?;
         session.status = ActingSessionStatus::Open;
         session.started_at = Some(hub.now());
-        close_at(tx, &hub, job, &session).await?;
+        close_at(tx, &hub, &session).await?;
         write(tx, &hub, session).await
     })
     .await
@@ -218,8 +205,7 @@ async fn write(tx: &Tx<'_>, hub: &Hub, session: ActingSession) -> Result<Shown<A
 }
 
 /// Writes down that a session is over, if it is. Run twice it does nothing the second time.
-pub async fn close(hub: Hub, job: Job) -> Result<()> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+pub async fn close(hub: Hub, job: Job, CloseActingSession { acting_session_id: id }: CloseActingSession) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     hub.db()
         .await?

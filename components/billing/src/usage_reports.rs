@@ -1,14 +1,9 @@
 //! `/v1/usage-reports`
 
-use domain::{
-    Id, JsonSchema, Result, Text,
-    contract::{QUEUE, USE},
-    id,
-    usage::*,
-};
+use domain::{Id, JsonSchema, Result, Text, id, usage::*};
 use serde::Deserialize;
 use store::{
-    jobs::{self, NewJob},
+    contracts::AddUse,
     usage::{self, Usage},
     usage_reports::{self, Import, UsageReport},
 };
@@ -33,7 +28,7 @@ pub async fn create(
 ) -> Result<Sent<Created<UsageReport>>> {
     let rows = parse(&bytes)?;
     let distinct = distinct(&rows)?;
-    let (id, first_usage_id, job) = (hub.id(), hub.id::<id::Usage>(), hub.id());
+    let (id, first_usage_id) = (hub.id(), hub.id::<id::Usage>());
     hub.write(&caller, async |tx| {
         check_age(&rows, hub.now())?;
         usage::check(tx, &caller.scope(), &rows).await?;
@@ -48,17 +43,8 @@ pub async fn create(
         };
         let report = usage_reports::import(tx, &caller.scope(), &new).await?;
         // Contracts say when their parties are to be told of use. What comes of it is theirs to see to.
-        let job = NewJob {
-            id: job,
-            queue: QUEUE,
-            kind: USE,
-            organization_id: caller.acting().id,
-            payload: format!("{} {}", first_usage_id.nth(0), first_usage_id.nth(u32::MAX)),
-            due_at: hub.now(),
-            trace: Some(&hub.traceparent()),
-            now: hub.now(),
-        };
-        jobs::enqueue(tx, job).await?;
+        let used = AddUse { first: first_usage_id.nth(0), last: first_usage_id.nth(u32::MAX) };
+        hub.enqueue(tx, caller.acting().id, &used).await?;
         Ok(Created::at(format!("/v1/usage-reports/{id}"), report))
     })
     .await

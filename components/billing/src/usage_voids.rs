@@ -1,12 +1,8 @@
 //! `/v1/usage-voids`
 
-use domain::{
-    Id, Result,
-    contract::{QUEUE, VOID},
-    id,
-};
+use domain::{Id, Result, id};
 use store::{
-    jobs::{self, NewJob},
+    contracts::TakeUseOut,
     usage_voids::{self, NewUsageVoid, UsageVoid},
 };
 use web::{Body, Caller, Created, Hub, Listing, Page, PageQuery, Path, Query, Sent, Shown, permit};
@@ -16,7 +12,7 @@ pub async fn create(
     caller: Caller<permit::UsageWrite>,
     Body(new): Body<NewUsageVoid>,
 ) -> Result<Sent<Created<UsageVoid>>> {
-    let (id, job) = (hub.id(), hub.id());
+    let id = hub.id();
     hub.write(&caller, async |tx| {
         let place = (id, caller.acting().id);
         let (void, customers) = usage_voids::create(tx, &caller.scope(), place, &new, hub.now()).await?;
@@ -24,17 +20,7 @@ pub async fn create(
         hub.audit("rows", &void.rows.to_string());
         customers.into_iter().for_each(|customer| hub.concerns(customer));
         // What the rows added to the use of contracts is taken out again.
-        let job = NewJob {
-            id: job,
-            queue: QUEUE,
-            kind: VOID,
-            organization_id: caller.acting().id,
-            payload: id.to_string(),
-            due_at: hub.now(),
-            trace: Some(&hub.traceparent()),
-            now: hub.now(),
-        };
-        jobs::enqueue(tx, job).await?;
+        hub.enqueue(tx, caller.acting().id, &TakeUseOut { usage_void_id: id }).await?;
         Ok(Created::at(format!("/v1/usage-voids/{id}"), void))
     })
     .await

@@ -8,7 +8,7 @@ use web::Routes;
 
 /// The route table.
 pub fn routes() -> Routes {
-    Routes::new("broker-operations").post("/internal/broker-turns", turns::take, "Take a turn at a service broker")
+    Routes::new("broker-operations").post("/internal/broker-turns", "turns.take", turns::take, "Take a turn at a service broker")
 }
 
 web::serve!(routes);

@@ -20,7 +20,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use store::{
     broker_resources::{self as resources, BrokerResource},
-    jobs::{self, Claim, NewJob},
+    jobs::{self, Claim},
+    service_bindings::ForgetServiceBinding,
     service_brokers::{self as brokers, ServiceBroker},
 };
 use web::{Hub, secret};
@@ -108,7 +109,7 @@ impl<'a> Turn<'a> {
 
     /// Writes where a resource stands, if the runner still has its claim.
     async fn save(&self, one: &BrokerResource, also: Also) -> Result<()> {
-        let (now, forgets) = (self.now(), self.hub.id());
+        let now = self.now();
         let db = self.hub.db().await?;
         db.in_transaction(async |tx| {
             jobs::hold_claim(tx, self.claim).await?;
@@ -119,17 +120,9 @@ impl<'a> Turn<'a> {
             if !also.unbound {
                 return Ok(());
             }
-            let job = NewJob {
-                id: forgets,
-                queue: "service-bindings",
-                kind: "service_bindings.forget",
-                organization_id: self.organization_id,
-                payload: one.id.clone(),
-                due_at: now,
-                trace: Some(&self.hub.traceparent()),
-                now,
-            };
-            jobs::enqueue(tx, job).await
+            let service_binding_id = one.id.parse().map_err(|error| Error::fault(format!("{}: {error}", one.id)))?;
+            let forget = ForgetServiceBinding { service_binding_id };
+            self.hub.enqueue(tx, self.organization_id, &forget).await
         })
         .await
     }

@@ -9,22 +9,15 @@ use domain::{
 use serde_json::{Value, value::RawValue};
 use store::{
     Scope, Tx,
-    certificates::{self, Certificate},
+    certificates::{self, Certificate, NoteCertificates, WarnOfCertificate},
     environments,
     jobs::{self, Job, NewJob},
 };
 use web::{Hub, Record};
 
-/// The job that gives the warnings for one certificate.
-pub const WARN: &str = "certificate.warn";
-
-fn parsed<N: id::Noun>(job: &Job) -> Result<Id<N>> {
-    job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))
-}
-
 /// Notes which certificates an environment has now, and has the others forgotten: with each, its warnings.
-pub async fn note(hub: Hub, job: Job) -> Result<()> {
-    let (id, scope) = (parsed(&job)?, Scope::below(job.organization_path.clone()));
+pub async fn note(hub: Hub, job: Job, NoteCertificates { environment_id: id }: NoteCertificates) -> Result<()> {
+    let scope = Scope::below(job.organization_path.clone());
     hub.db()
         .await?
         .in_transaction(async |tx| {
@@ -90,22 +83,14 @@ async fn insert(tx: &Tx<'_>, hub: &Hub, job: &Job, id: Id<id::Environment>, prod
     certificates::insert(tx, &new).await?;
     let due = warning_due(valid_to, None, hub.now()).map(|_| hub.now());
     let Some(due_at) = due.or_else(|| next_warning(valid_to, hub.now())) else { return Ok(()) };
-    let warn = NewJob {
-        id: new.job_id,
-        queue: hub.component(),
-        kind: WARN,
-        organization_id: job.organization_id,
-        payload: new.id.to_string(),
-        due_at,
-        trace: Some(&hub.traceparent()),
-        now: hub.now(),
-    };
-    jobs::enqueue(tx, warn).await
+    let trace = hub.traceparent();
+    let warn = NewJob::of(new.job_id, job.organization_id, &WarnOfCertificate { certificate_id: new.id }, hub.now())?;
+    jobs::enqueue(tx, NewJob { due_at, trace: Some(&trace), ..warn }).await
 }
 
 /// Gives the warning that is due for a certificate, and comes back for the next one.
-pub async fn warn(hub: Hub, job: Job) -> Result<()> {
-    let (id, scope) = (parsed(&job)?, Scope::below(job.organization_path.clone()));
+pub async fn warn(hub: Hub, job: Job, WarnOfCertificate { certificate_id: id }: WarnOfCertificate) -> Result<()> {
+    let scope = Scope::below(job.organization_path.clone());
     hub.db()
         .await?
         .in_transaction(async |tx| {

@@ -2,28 +2,23 @@
 
 use domain::{
     Date, Error, Id, Instant, JsonSchema, Kind, OrganizationKind, Permission, Result, Text,
-    contract::{CARRY_OVER, ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
+    contract::{ContractEvent, ContractStatus, Frame, check_issuer, scheduled, status_at, termination},
     id, mail,
     onboarding_invitation::LIFETIME,
-    subscription::CARRIES_OUT,
 };
 use serde::Deserialize;
 use store::{
     Scope, Tx,
     access_tokens::Place,
-    contracts::{self, Change, Contract, Filter, NewContract, due},
-    jobs::{self, Job, NewJob},
+    contracts::{self, AdvanceContract, Change, Contract, Filter, NewContract, due},
+    jobs::{self, Job},
     mailbox, onboarding_invitations, organizations, services,
+    subscriptions::CarryOver,
 };
 use web::{
     Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Letter, Listing, Mailbox, Merge, Page, Path, Query, Record,
     Sent, permit, secret,
 };
-
-/// The job that looks at a contract's dates on one of them.
-pub const ADVANCE: &str = "contract.advance";
-/// What that job was called when there was only an effective date.
-pub const ACTIVATE: &str = "contract.activate";
 
 pub async fn create(
     hub: Hub,
@@ -352,17 +347,8 @@ async fn move_on(
         next = due(&contract, now);
     }
     if let Some((day, _)) = scheduled(contract.status, &contract.dates()) {
-        let job = NewJob {
-            id: hub.id(),
-            queue: hub.component(),
-            kind: ADVANCE,
-            organization_id: contract.owner_id(),
-            payload: contract.id.to_string(),
-            due_at: day.start(),
-            trace: Some(&hub.traceparent()),
-            now,
-        };
-        jobs::enqueue(tx, job).await?;
+        let advance = AdvanceContract { contract_id: contract.id };
+        hub.enqueue_at(tx, contract.owner_id(), &advance, day.start()).await?;
     }
     Ok(contract)
 }
@@ -386,17 +372,7 @@ async fn took_effect(tx: &Tx<'_>, (hub, post): (&Hub, &Mailbox), contract: Contr
         }
     }
     if let Some(before) = contract.renews_id {
-        let job = NewJob {
-            id: hub.id(),
-            queue: CARRIES_OUT,
-            kind: CARRY_OVER,
-            organization_id: contract.owner_id(),
-            payload: format!("{before} {}", contract.id),
-            due_at: hub.now(),
-            trace: Some(&hub.traceparent()),
-            now: hub.now(),
-        };
-        jobs::enqueue(tx, job).await?;
+        hub.enqueue(tx, contract.owner_id(), &CarryOver { from: before, to: contract.id }).await?;
     }
     match contract.renews_id {
         Some(before) if contracts::is_default(tx, before).await? => contracts::set_default(tx, contract, hub.now()).await,
@@ -405,8 +381,7 @@ async fn took_effect(tx: &Tx<'_>, (hub, post): (&Hub, &Mailbox), contract: Contr
 }
 
 /// Does what its dates do to a contract. Run twice, or on a day that does not count any more, it does nothing.
-pub async fn advance(hub: Hub, job: Job) -> Result<()> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+pub async fn advance(hub: Hub, job: Job, AdvanceContract { contract_id: id }: AdvanceContract) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     let post = Mailbox::open().await?;
     hub.db()

@@ -78,7 +78,7 @@ pub async fn create(
             ask.begin(tx, &hub, owner.id, registers.then_some(id), None).await
         })
         .await?;
-    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+    ::tasks::waited(&hub, &caller, sent, prefer).await
 }
 
 /// A task that somebody asks for.
@@ -145,12 +145,12 @@ impl Ask {
             job_id: self.job_id,
             now: hub.now(),
         };
-        let value = engine::begin(tx, hub, &task).await?;
+        let value = ::tasks::begin(tx, hub, &task).await?;
         // What is registered is written already.
         let edits = self.task_type != TaskType::DatacenterRegister;
         let (body, password) = if edits { (&self.body, self.password.as_ref()) } else { (&Value::Null, None) };
         data_centers::insert_edit(tx, self.id, self.seen_version, found_version, body, password).await?;
-        Ok(Accepted { value, location: engine::location(self.id), ended: false })
+        Ok(Accepted { value, location: ::tasks::location(self.id), ended: false })
     }
 
     /// Writes the task of a component that there is.
@@ -175,7 +175,7 @@ impl Ask {
                 ask.begin(tx, hub, found.organization_id, Some(id), Some(found.edits)).await
             })
             .await?;
-        engine::waited(hub, caller, sent, prefer, crate::run).await
+        ::tasks::waited(hub, caller, sent, prefer).await
     }
 }
 
@@ -282,7 +282,7 @@ pub async fn upload(
         if found.target == Target::Manual {
             let task_id = asking(tx, &scope, id).await?;
             hub.audit("taskId", &task_id.to_string());
-            engine::answer(tx, &hub, &scope, task_id, StepName::Contact, &Outcome::Done, None).await?;
+            ::tasks::answer(tx, &hub, &scope, task_id, StepName::Contact, &Outcome::Done, None).await?;
         }
         data_centers::set_inventory(tx, id, Some(&written(&inventory.value)), None).await?;
         let value = data_centers::find(tx, &scope, id).await?;

@@ -7,17 +7,17 @@ use domain::{
     id,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
-use engine::{Boxed, Settled, Work};
 use store::{
     Tx,
     data_centers::{self, DataCenter},
     jobs,
 };
+use tasks::{Boxed, Settled, Work};
 
 /// The steps of this component's tasks.
 pub struct Steps;
 
-impl engine::Steps for Steps {
+impl tasks::Steps for Steps {
     fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
         Box::pin(take(work, step, turn))
     }

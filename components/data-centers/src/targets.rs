@@ -8,12 +8,12 @@ use domain::{
     id,
     task::{Outcome, StepName, TaskType, Turn},
 };
-use engine::Work;
 use serde_json::Value;
 use store::{
     data_centers::{self, Reach},
     jobs,
 };
+use tasks::Work;
 
 /// A data center component that is to be reached.
 pub struct Contact<'a> {
@@ -79,7 +79,7 @@ struct Vsphere;
 impl Target for Vsphere {
     async fn contact(&self, contact: &Contact<'_>) -> Result<Outcome> {
         let Contact { work, turn, .. } = contact;
-        let (outcome, found) = engine::ask(work, "vsphere", StepName::Contact, *turn).await?;
+        let (outcome, found) = tasks::ask(work, "vsphere", StepName::Contact, *turn).await?;
         if let (Some(id), Value::Object(_)) = (contact.data_center_id, &found) {
             let db = work.hub.db().await?;
             db.in_transaction(async |tx| {

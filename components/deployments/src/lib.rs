@@ -3,21 +3,12 @@
 
 mod steps;
 
-use domain::{Error, Result};
-use store::jobs::Job;
-use web::{Hub, Routes};
+use tasks::AdvanceTask;
+use web::Routes;
 
 /// The route table: none but what every component has.
 pub fn routes() -> Routes {
-    Routes::new("deployments").jobs(run)
-}
-
-/// Runs one job, for the scheduler, and for `environments` when somebody would rather wait.
-async fn run(hub: Hub, job: Job) -> Result<()> {
-    match job.kind.as_str() {
-        engine::ADVANCE => engine::advance(hub, job, &steps::Steps).await,
-        other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
-    }
+    Routes::new("deployments").job(|hub, job, _: AdvanceTask| tasks::advance(hub, job, &steps::Steps))
 }
 
 web::serve!(routes);

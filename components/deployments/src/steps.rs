@@ -2,27 +2,27 @@
 
 use domain::{
     Error, Kind, Result,
-    certificate::NOTE,
     data_center::Target,
     environment::EnvironmentStatus,
     form::read,
     interop::coming,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
-use engine::{Boxed, Settled, Work};
 use serde_json::Value;
 use store::{
-    Tx, data_centers,
+    Tx,
+    certificates::NoteCertificates,
+    data_centers,
     environments::{self, Environment},
-    interop,
-    jobs::{self, NewJob},
+    interop, jobs,
     plans::{self, Plan},
 };
+use tasks::{Boxed, Settled, Work};
 
 /// The steps of this component's tasks.
 pub struct Steps;
 
-impl engine::Steps for Steps {
+impl tasks::Steps for Steps {
     fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
         Box::pin(async move { take(work, step, turn).await.or_else(refused) })
     }
@@ -97,7 +97,7 @@ async fn check(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let mut outcome = Outcome::Done;
     if looks && !by_person(work, products).await? && environments::uses(db, work.scope, products, Target::Vsphere).await? {
         // Before anything is touched. What is found may be ignored.
-        outcome = engine::ask(work, "vsphere", StepName::Check, turn).await?.0;
+        outcome = tasks::ask(work, "vsphere", StepName::Check, turn).await?.0;
     }
     Ok(match (against, outcome) {
         (Some(why), Outcome::Done) => ignored(&why),
@@ -140,7 +140,7 @@ async fn backup(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
         });
     }
     if environments::uses(work.hub.db().await?, work.scope, [&before, &after], Target::Vsphere).await? {
-        return engine::ask(work, "vsphere", StepName::Backup, turn).await.map(|(outcome, _)| outcome);
+        return tasks::ask(work, "vsphere", StepName::Backup, turn).await.map(|(outcome, _)| outcome);
     }
     Ok(Outcome::Done)
 }
@@ -164,7 +164,7 @@ async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
         return Ok(ask(work, &plan, what, StepName::Apply));
     }
     if environments::uses(db, work.scope, [&before, &after], Target::Vsphere).await? {
-        return engine::ask(work, "vsphere", StepName::Apply, turn).await.map(|(outcome, _)| outcome);
+        return tasks::ask(work, "vsphere", StepName::Apply, turn).await.map(|(outcome, _)| outcome);
     }
     db.in_transaction(async |tx| {
         // Without this a runner that was overtaken could bring back what was undone meanwhile.
@@ -198,7 +198,7 @@ async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
         return Ok(ask(work, &plan, "See whether the machines are as they are to be by", StepName::Verify));
     }
     if environments::uses(db, work.scope, [&before, &after], Target::Vsphere).await? {
-        return engine::ask(work, "vsphere", StepName::Verify, turn).await.map(|(outcome, _)| outcome);
+        return tasks::ask(work, "vsphere", StepName::Verify, turn).await.map(|(outcome, _)| outcome);
     }
     if turn.way == Way::Undo {
         return Ok(Outcome::Done);
@@ -239,7 +239,7 @@ async fn tidy(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (before, after) = (present(environment.as_ref())?, plan.products()?);
     let upgrades = before.as_array().is_some_and(|products| !products.is_empty());
     if upgrades && environments::uses(work.hub.db().await?, work.scope, [&before, &after], Target::Vsphere).await? {
-        return engine::ask(work, "vsphere", StepName::Record, turn).await.map(|(outcome, _)| outcome);
+        return tasks::ask(work, "vsphere", StepName::Record, turn).await.map(|(outcome, _)| outcome);
     }
     Ok(Outcome::Done)
 }
@@ -320,15 +320,6 @@ async fn note_certificates(tx: &Tx<'_>, work: &Work<'_>, before: &Environment, a
     if !any(after) && !any(&present(Some(before))?) {
         return Ok(());
     }
-    let job = NewJob {
-        id: work.hub.id(),
-        queue: NOTE.0,
-        kind: NOTE.1,
-        organization_id: before.organization_id,
-        payload: before.id.to_string(),
-        due_at: work.hub.now(),
-        trace: Some(&work.hub.traceparent()),
-        now: work.hub.now(),
-    };
-    jobs::enqueue(tx, job).await
+    let hub = work.hub;
+    hub.enqueue(tx, before.organization_id, &NoteCertificates { environment_id: before.id }).await
 }

@@ -9,7 +9,6 @@ use crate::{
 };
 use domain::{
     Error, FieldError, Id, JsonSchema, Result, Text,
-    certificate::NOTE,
     environment::{CertificateChange, hosts},
     form::{read, written},
     id,
@@ -129,7 +128,7 @@ async fn checked(hub: &Hub, product: &Value, at: usize) -> Result<Value> {
     question.insert("hosts".to_owned(), Value::Array(hosts(product).into_iter().map(Value::String).collect()));
     let fault = |error: serde_json::Error| Error::fault(format!("the check of a certificate: {error}"));
     let question = RawValue::from_string(written(&Value::Object(question))).map_err(fault)?;
-    let answer = web::ask(hub, NOTE.0, "/internal/certificates/check", &question).await.map_err(|mut error| {
+    let answer = web::ask(hub, "certificates", "/internal/certificates/check", &question).await.map_err(|mut error| {
         for field in &mut error.fields {
             field.pointer = format!("/products/{at}/certificate{}", field.pointer);
         }

@@ -40,7 +40,7 @@ pub(crate) async fn planned(hub: &Hub, caller: &Identity, draft: &Draft, dry_run
             begin(tx, hub, plan, &draft.to.request, draft.how).await
         })
         .await?;
-    engine::waited_there(hub, caller, sent, prefer, DEPLOYMENTS).await.map(Sent::other)
+    ::tasks::waited_there(hub, caller, sent, prefer, DEPLOYMENTS).await.map(Sent::other)
 }
 
 /// Writes the task that carries out a plan.
@@ -70,8 +70,8 @@ async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, how: How) 
         job_id: hub.id(),
         now: hub.now(),
     };
-    let value = engine::begin_there(tx, hub, DEPLOYMENTS, &task).await?;
-    Ok(Accepted { value, location: engine::location(id), ended: false })
+    let value = ::tasks::begin_there(tx, hub, DEPLOYMENTS, &task).await?;
+    Ok(Accepted { value, location: ::tasks::location(id), ended: false })
 }
 
 /// Which plans to list.
@@ -158,7 +158,7 @@ pub async fn apply(
             begin(tx, &hub, plan, &request, How { disable_rollback, ignore_validation, disable_backup }).await
         })
         .await?;
-    engine::waited_there(&hub, &caller, sent, prefer, DEPLOYMENTS).await
+    ::tasks::waited_there(&hub, &caller, sent, prefer, DEPLOYMENTS).await
 }
 
 /// Refuses a plan that was made for another state of the world than there is.

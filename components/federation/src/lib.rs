@@ -9,11 +9,9 @@ use web::Routes;
 
 /// The route table.
 pub fn routes() -> Routes {
-    Routes::new("federation").post("/v1/sign-in/oidc", oidc::begin, "Begin to sign in at an identity provider").post(
-        "/v1/sign-in/oidc/callback",
-        oidc::callback,
-        "Sign in with what the identity provider answered",
-    )
+    Routes::new("federation")
+        .post("/v1/sign-in/oidc", "oidc.begin", oidc::begin, "Begin to sign in at an identity provider")
+        .post("/v1/sign-in/oidc/callback", "oidc.callback", oidc::callback, "Sign in with what the identity provider answered")
 }
 
 web::serve!(routes);

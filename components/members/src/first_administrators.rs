@@ -16,9 +16,7 @@ use web::{Hub, Mailbox, Record};
 
 /// Invites whom the job names to become the customer's administrator. Nobody but their mailbox sees the secret, and nobody waits for
 /// the outcome, so a refusal is for the audit of the customer.
-pub async fn make(hub: Hub, job: Job) -> Result<()> {
-    let who: FirstAdministrator = serde_json::from_str(&job.payload)
-        .map_err(|error| Error::malformed("job_payload", format!("The job's payload cannot be read: {error}.")))?;
+pub async fn make(hub: Hub, job: Job, who: FirstAdministrator) -> Result<()> {
     let draft = Draft::new(&hub, who.by);
     let mailbox = Mailbox::open().await?;
     hub.db()

@@ -4,14 +4,14 @@ use crate::{acceptance::place, member_invitations::Draft};
 use domain::{
     Error, Id, List, OrganizationPath, Permission, PrincipalId, Result, Role, Text, id,
     member::Grants,
-    recovery::{ANNOUNCE, Announcement, CARRY_OUT, DELAY, NewRecovery, RecoveryStatus, announcement, check_start, judged},
+    recovery::{Announcement, DELAY, NewRecovery, RecoveryStatus, announcement, check_start, judged},
     role::Authority,
 };
 use store::{
     Scope, Tx, acting_sessions, bindings, customers_word,
-    jobs::{self, Job, NewJob},
+    jobs::{self, Job},
     mailbox, members,
-    recoveries::{self, Recovery},
+    recoveries::{self, CarryOut, Recovery},
 };
 use web::{
     Body, Caller, Created, Hub, Identity, Letter, Listing, Mailbox, OfCustomer, Page, PageQuery, Path, Paths, Query, Record,
@@ -25,7 +25,7 @@ pub async fn start(
     Path(customer): Path<Id<id::Organization>>,
     Body(new): Body<NewRecovery>,
 ) -> Result<Sent<OfCustomer<Created<Recovery>>>> {
-    let (id, announce, carry_out) = (hub.id(), hub.id(), hub.id());
+    let id = hub.id();
     hub.write(&caller, async |tx| {
         let place = members::place(tx, &caller.scope(), customer).await?;
         place.kind.check_customer(customer, "recoveries")?;
@@ -50,8 +50,8 @@ pub async fn start(
             invitation_id: None,
         };
         recoveries::insert(tx, &recovery).await?;
-        enqueue(tx, &hub, announce, &recovery, None).await?;
-        jobs::enqueue(tx, job(&hub, carry_out, &recovery, CARRY_OUT, id.to_string(), recovery.due_at)).await?;
+        hub.enqueue(tx, customer, &Announcement { recovery_id: id, after: None }).await?;
+        hub.enqueue_at(tx, customer, &CarryOut { recovery_id: id }, recovery.due_at).await?;
         tell(&hub, &recovery);
         Ok(OfCustomer(Created::at(format!("/v1/organizations/{customer}/recoveries/{id}"), recovery)))
     })
@@ -70,33 +70,6 @@ fn tell(hub: &Hub, recovery: &Recovery) {
     hub.audit("reason", &recovery.reason);
     hub.audit("status", recovery.status.as_str());
     hub.audit("startedBy", &recovery.started_by.to_string());
-}
-
-fn job<'a>(
-    hub: &'a Hub,
-    id: Id<id::Job>,
-    recovery: &Recovery,
-    kind: &'a str,
-    payload: String,
-    due_at: domain::Instant,
-) -> NewJob<'a> {
-    NewJob {
-        id,
-        queue: hub.component(),
-        kind,
-        organization_id: recovery.organization_id,
-        payload,
-        due_at,
-        trace: None,
-        now: hub.now(),
-    }
-}
-
-/// The job that tells the next of the customer's people.
-async fn enqueue(tx: &Tx<'_>, hub: &Hub, id: Id<id::Job>, recovery: &Recovery, after: Option<Id<id::Person>>) -> Result<()> {
-    let payload = serde_json::to_string(&Announcement { recovery_id: recovery.id, after });
-    let payload = payload.map_err(|error| Error::fault(error.to_string()))?;
-    jobs::enqueue(tx, job(hub, id, recovery, ANNOUNCE, payload, hub.now())).await
 }
 
 pub async fn list(
@@ -172,10 +145,8 @@ async fn close(
 }
 
 /// Tells the next of the customer's people, and has the rest told by another job.
-pub async fn announce(hub: Hub, job: Job) -> Result<()> {
-    let to: Announcement = serde_json::from_str(&job.payload)
-        .map_err(|error| Error::malformed("job_payload", format!("The job's payload cannot be read: {error}.")))?;
-    let (mailbox, next) = (Mailbox::open().await?, hub.id());
+pub async fn announce(hub: Hub, job: Job, to: Announcement) -> Result<()> {
+    let mailbox = Mailbox::open().await?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
@@ -193,7 +164,8 @@ pub async fn announce(hub: Hub, job: Job) -> Result<()> {
                     mailbox.post(&hub, tx, letter).await?;
                 }
                 if people.len() == domain::recovery::TOLD_AT_ONCE as usize {
-                    enqueue(tx, &hub, next, &recovery, people.last().map(|(person, _)| *person)).await?;
+                    let after = people.last().map(|(person, _)| *person);
+                    hub.enqueue(tx, recovery.organization_id, &Announcement { recovery_id: recovery.id, after }).await?;
                 }
             }
             jobs::finish(tx, &job).await
@@ -203,8 +175,7 @@ pub async fn announce(hub: Hub, job: Job) -> Result<()> {
 
 /// Invites the administrator, if everything still is as it was when the recovery was announced: whoever started it may, and no
 /// administrator has been here since.
-pub async fn carry_out(hub: Hub, job: Job) -> Result<()> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+pub async fn carry_out(hub: Hub, job: Job, CarryOut { recovery_id: id }: CarryOut) -> Result<()> {
     let mailbox = Mailbox::open().await?;
     hub.db()
         .await?

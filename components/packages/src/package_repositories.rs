@@ -1,6 +1,5 @@
 //! `/v1/package-repositories`
 
-use crate::packages::{REFRESH, VERIFY};
 use domain::{
     Error, Id, JsonSchema, Result, Text, id,
     package::{PackageFileStatus, PackageWorkStatus, check_idle},
@@ -8,22 +7,22 @@ use domain::{
 use serde::Deserialize;
 use store::{
     Tx,
-    jobs::{self, NewJob},
-    package_repositories::{self as repositories, FileFilter, NewPackageRepository, PackageFile, PackageRepository},
+    package_repositories::{
+        self as repositories, FileFilter, NewPackageRepository, PackageFile, PackageRepository, RefreshRepository,
+        VerifyRepository,
+    },
 };
-use web::{
-    Accepted, Body, Caller, Created, Cursor, Hub, Identity, Listing, NoContent, Page, PageQuery, Path, Query, Sent, Shown, permit,
-};
+use web::{Accepted, Body, Caller, Created, Cursor, Hub, Listing, NoContent, Page, PageQuery, Path, Query, Sent, Shown, permit};
 
 pub async fn create(
     hub: Hub,
     caller: Caller<permit::ServiceWrite>,
     Body(new): Body<NewPackageRepository>,
 ) -> Result<Sent<Created<PackageRepository>>> {
-    let (id, job) = (hub.id(), hub.id());
+    let id = hub.id();
     hub.write(&caller, async |tx| {
         let repository = repositories::insert(tx, id, &new, hub.now()).await?;
-        enqueue(tx, &hub, &caller, job, REFRESH, id).await?;
+        hub.enqueue(tx, caller.acting().id, &RefreshRepository { package_repository_id: id }).await?;
         Ok(Created::at(location(id), repository))
     })
     .await
@@ -31,27 +30,6 @@ pub async fn create(
 
 fn location(id: Id<id::PackageRepository>) -> String {
     format!("/v1/package-repositories/{id}")
-}
-
-async fn enqueue(
-    tx: &Tx<'_>,
-    hub: &Hub,
-    caller: &Identity,
-    job: Id<id::Job>,
-    kind: &str,
-    id: Id<id::PackageRepository>,
-) -> Result<()> {
-    let job = NewJob {
-        id: job,
-        queue: hub.component(),
-        kind,
-        organization_id: caller.acting().id,
-        payload: id.to_string(),
-        due_at: hub.now(),
-        trace: Some(&hub.traceparent()),
-        now: hub.now(),
-    };
-    jobs::enqueue(tx, job).await
 }
 
 pub async fn list(
@@ -128,11 +106,10 @@ pub async fn refresh(
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::PackageRepository>>,
 ) -> Result<Sent<Accepted<PackageRepository>>> {
-    let job = hub.id();
     hub.write(&caller, async |tx| {
         idle(tx, id).await?;
         repositories::set_refresh(tx, id, PackageWorkStatus::InProgress, None, hub.now()).await?;
-        enqueue(tx, &hub, &caller, job, REFRESH, id).await?;
+        hub.enqueue(tx, caller.acting().id, &RefreshRepository { package_repository_id: id }).await?;
         accepted(tx, id).await
     })
     .await
@@ -143,7 +120,6 @@ pub async fn verify(
     caller: Caller<permit::ServiceWrite>,
     Path(id): Path<Id<id::PackageRepository>>,
 ) -> Result<Sent<Accepted<PackageRepository>>> {
-    let job = hub.id();
     hub.write(&caller, async |tx| {
         if idle(tx, id).await?.refreshed_at.is_none() {
             return Err(Error::conflict(
@@ -153,7 +129,7 @@ pub async fn verify(
         }
         repositories::forget_files(tx, id).await?;
         repositories::set_verification(tx, id, PackageWorkStatus::InProgress, None, hub.now()).await?;
-        enqueue(tx, &hub, &caller, job, VERIFY, id).await?;
+        hub.enqueue(tx, caller.acting().id, &VerifyRepository { package_repository_id: id }).await?;
         accepted(tx, id).await
     })
     .await

@@ -2,7 +2,7 @@
 
 use crate::peer::{self, Wrong};
 use domain::{
-    Error, Result, id,
+    Error, Id, Result, id,
     job::{is_tried_again, wait_after},
     package::{INDEX, IndexedFile, MAX_INDEX, PIECE, PackageFileStatus, PackageWorkStatus, Piece, read_index, read_piece},
     text::hex,
@@ -15,14 +15,9 @@ use std::time::{Duration, Instant};
 use store::{
     Tx,
     jobs::{self, Job},
-    package_repositories::{self as repositories, PackageFile, PackageRepository},
+    package_repositories::{self as repositories, PackageFile, PackageRepository, RefreshRepository, VerifyRepository},
 };
 use web::{Hub, Record, outbound::Answered};
-
-/// The job that reads a repository's index.
-pub const REFRESH: &str = "packages.refresh";
-/// The job that compares a repository's files with its index.
-pub const VERIFY: &str = "packages.verify";
 
 /// How long one run of a verification goes on before it lets others have their turn.
 const RUN: Duration = Duration::from_secs(1);
@@ -36,10 +31,9 @@ const UNREADABLE: u32 = 3;
 /// The repository that a job is about, while the work that `stands` for it is still under way.
 async fn repository(
     hub: &Hub,
-    job: &Job,
+    id: Id<id::PackageRepository>,
     stands: impl Fn(&PackageRepository) -> PackageWorkStatus,
 ) -> Result<Option<PackageRepository>> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
     let found = repositories::look_up(hub.db().await?, id).await?;
     Ok(found.filter(|repository| stands(repository) == PackageWorkStatus::InProgress))
 }
@@ -50,8 +44,8 @@ async fn finish(hub: &Hub, job: &Job) -> Result<()> {
 }
 
 /// Reads an index and puts its files in the place of those before. While it cannot be read these stay.
-pub async fn refresh(hub: Hub, job: Job) -> Result<()> {
-    let Some(repository) = repository(&hub, &job, |repository| repository.refresh_status).await? else {
+pub async fn refresh(hub: Hub, job: Job, payload: RefreshRepository) -> Result<()> {
+    let Some(repository) = repository(&hub, payload.package_repository_id, |repository| repository.refresh_status).await? else {
         return finish(&hub, &job).await;
     };
     let (id, now, attempt) = (repository.id, hub.now(), job.attempts + 1);
@@ -78,16 +72,22 @@ pub async fn refresh(hub: Hub, job: Job) -> Result<()> {
         .await?
         .in_transaction(async |tx| {
             jobs::finish(tx, &job).await?;
-            recorded(tx, &hub, &job, "package_repositories.end_refresh", PackageWorkStatus::Error).await?;
+            recorded(tx, &hub, &job, "package_repositories.end_refresh", (id, PackageWorkStatus::Error)).await?;
             repositories::set_refresh(tx, id, PackageWorkStatus::Error, Some(&why), now).await
         })
         .await
 }
 
 /// Tells the audit, of whoever asked for the work, what came of it.
-async fn recorded(tx: &Tx<'_>, hub: &Hub, job: &Job, action: &str, status: PackageWorkStatus) -> Result<()> {
+async fn recorded(
+    tx: &Tx<'_>,
+    hub: &Hub,
+    job: &Job,
+    action: &str,
+    (id, status): (Id<id::PackageRepository>, PackageWorkStatus),
+) -> Result<()> {
     hub.audit_change("status", Some(PackageWorkStatus::InProgress.as_str()), Some(status.as_str()));
-    let what = Record::of_job(job.id, job.organization_id, action, job.payload.clone());
+    let what = Record::of_job(job.id, job.organization_id, action, id.to_string());
     hub.record(tx, what).await
 }
 
@@ -121,7 +121,7 @@ async fn replace(hub: &Hub, job: &Job, repository: &PackageRepository, files: &[
             // What was found of the files before says nothing about those that are new.
             repositories::set_verification(tx, id, PackageWorkStatus::NotStarted, None, now).await?;
         }
-        recorded(tx, hub, job, "package_repositories.end_refresh", PackageWorkStatus::Success).await?;
+        recorded(tx, hub, job, "package_repositories.end_refresh", (id, PackageWorkStatus::Success)).await?;
         repositories::set_refresh(tx, id, PackageWorkStatus::Success, None, now).await
     })
     .await
@@ -129,8 +129,9 @@ async fn replace(hub: &Hub, job: &Job, repository: &PackageRepository, files: &[
 
 /// Looks at a repository's files piece by piece, each kept as soon as it is known, until there are no more of them or its
 /// turn is over. Whoever goes on with it, after a crash too, begins at the piece that was not kept.
-pub async fn verify(hub: Hub, job: Job) -> Result<()> {
-    let Some(repository) = repository(&hub, &job, |repository| repository.verification_status).await? else {
+pub async fn verify(hub: Hub, job: Job, payload: VerifyRepository) -> Result<()> {
+    let Some(repository) = repository(&hub, payload.package_repository_id, |repository| repository.verification_status).await?
+    else {
         return finish(&hub, &job).await;
     };
     let (db, began) = (hub.db().await?, Instant::now());
@@ -198,7 +199,7 @@ async fn conclude(hub: &Hub, job: &Job, repository: &PackageRepository, broken_o
     let status = if message.is_none() { PackageWorkStatus::Success } else { PackageWorkStatus::Error };
     db.in_transaction(async |tx| {
         jobs::finish(tx, job).await?;
-        recorded(tx, hub, job, "package_repositories.end_verification", status).await?;
+        recorded(tx, hub, job, "package_repositories.end_verification", (repository.id, status)).await?;
         repositories::set_verification(tx, repository.id, status, message.as_deref(), hub.now()).await
     })
     .await

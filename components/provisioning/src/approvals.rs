@@ -10,7 +10,7 @@ use domain::{
 };
 use store::{
     Db, Scope, Tx, access_levels,
-    approvals::{self, Approval},
+    approvals::{self, Approval, BeginApproved},
     bindings,
     jobs::{self, Job},
 };
@@ -18,8 +18,7 @@ use web::{Hub, Record, read_json};
 
 /// Begins what was approved, by the roles that whoever asked for it has now, and once: with the task, this is written down and the
 /// job is over. What may not be any more is written down too.
-pub async fn begin(hub: Hub, job: Job) -> Result<()> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+pub async fn begin(hub: Hub, job: Job, BeginApproved { approval_id: id }: BeginApproved) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     let db = hub.db().await?;
     let approval = approvals::find(db, &scope, id, hub.now()).await?;

@@ -1,10 +1,10 @@
 //! Subscriptions go over to the contract that follows theirs.
 
-use domain::{Error, Id, Result, id};
+use domain::Result;
 use store::{
     Scope,
     jobs::{self, Job},
-    subscriptions,
+    subscriptions::{self, CarryOver},
 };
 use web::{Hub, Record};
 
@@ -13,10 +13,7 @@ const AT_ONCE: u32 = 100;
 
 /// Moves the subscriptions of a contract to the one that follows it, which has come into force. Run twice it finds none the second
 /// time.
-pub async fn carry_over(hub: Hub, job: Job) -> Result<()> {
-    let wrong = || Error::malformed("job_payload", "The job's payload is not two contracts.");
-    let (from, to) = job.payload.split_once(' ').ok_or_else(wrong)?;
-    let (from, to): (Id<id::Contract>, Id<id::Contract>) = (from.parse().map_err(|_| wrong())?, to.parse().map_err(|_| wrong())?);
+pub async fn carry_over(hub: Hub, job: Job, CarryOver { from, to }: CarryOver) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     hub.db()
         .await?

@@ -8,24 +8,16 @@ mod drivers;
 mod steps;
 mod term_over;
 
-use domain::{Error, Result};
-use store::jobs::Job;
-use web::{Hub, Routes};
+use tasks::AdvanceTask;
+use web::Routes;
 
 /// The route table: none but what every component has.
 pub fn routes() -> Routes {
-    Routes::new("provisioning").jobs(run)
-}
-
-/// Runs one job, for the scheduler, and for `subscriptions` when somebody would rather wait.
-async fn run(hub: Hub, job: Job) -> Result<()> {
-    match job.kind.as_str() {
-        engine::ADVANCE => engine::advance(hub, job, &steps::Steps).await,
-        store::approvals::BEGIN => approvals::begin(hub, job).await,
-        domain::contract::CARRY_OVER => carry_over::carry_over(hub, job).await,
-        store::renewals::TERM_OVER => term_over::term_over(hub, job).await,
-        other => Err(Error::conflict("job_kind_unknown", format!("This hub has no job of the kind {other}."))),
-    }
+    Routes::new("provisioning")
+        .job(|hub, job, _: AdvanceTask| tasks::advance(hub, job, &steps::Steps))
+        .job(approvals::begin)
+        .job(carry_over::carry_over)
+        .job(term_over::term_over)
 }
 
 web::serve!(routes);

@@ -1,17 +1,17 @@
 //! What doing and undoing each step means.
 
 use crate::drivers;
+use ::tasks::{Boxed, Settled, Work};
 use asks::{Asked, Why, charged_until, check_contract, fits, moves, superseded};
 use domain::{
     Error, Kind, Result,
     subscription::{SubscriptionAction, SubscriptionStatus},
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
-use engine::{Boxed, Settled, Work};
 use store::{
-    Tx,
-    jobs::{self, NewJob},
-    renewals, services,
+    Tx, jobs,
+    renewals::{BeginTerm, RenewTerm},
+    services,
     subscriptions::{self, Holding, Subscription},
     tasks::{self, Task},
 };
@@ -19,7 +19,7 @@ use store::{
 /// The steps of this component's tasks.
 pub struct Steps;
 
-impl engine::Steps for Steps {
+impl ::tasks::Steps for Steps {
     fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
         Box::pin(take(work, step, turn.way))
     }
@@ -209,7 +209,7 @@ async fn end(tx: &Tx<'_>, work: &Work<'_>, task: &Task, after: &mut Subscription
     let Some(action) = SubscriptionAction::of(work.task_type) else {
         after.status = if reached { SubscriptionStatus::Active } else { SubscriptionStatus::Failed };
         if reached && after.term_months.is_some() {
-            tell(tx, work, renewals::BEGIN, after.id.to_string()).await?;
+            work.hub.enqueue(tx, task.organization_id, &BeginTerm { subscription_id: after.id }).await?;
         }
         return Ok(());
     };
@@ -222,7 +222,8 @@ async fn end(tx: &Tx<'_>, work: &Work<'_>, task: &Task, after: &mut Subscription
                 after.contract_id = contract_id.unwrap_or(after.contract_id);
                 if let Some((ends, months)) = renews {
                     (after.term_months, after.renewed_after) = (Some(months), Some(ends));
-                    tell(tx, work, renewals::RENEWED, format!("{} {} {months}", after.id, ends.timestamp_millis())).await?;
+                    let renew = RenewTerm { subscription_id: after.id, term_ends_at: ends.timestamp_millis(), months };
+                    work.hub.enqueue(tx, task.organization_id, &renew).await?;
                 }
             }
         }
@@ -238,23 +239,6 @@ async fn end(tx: &Tx<'_>, work: &Work<'_>, task: &Task, after: &mut Subscription
         _ => {}
     }
     Ok(())
-}
-
-/// Has the component of terms write what follows from it.
-async fn tell(tx: &Tx<'_>, work: &Work<'_>, kind: &str, payload: String) -> Result<()> {
-    let Work { hub, task, .. } = *work;
-    let trace = hub.traceparent();
-    let job = NewJob {
-        id: hub.id(),
-        queue: renewals::QUEUE,
-        kind,
-        organization_id: task.organization_id,
-        payload,
-        due_at: hub.now(),
-        trace: Some(&trace),
-        now: hub.now(),
-    };
-    jobs::enqueue(tx, job).await
 }
 
 async fn subscription(work: &Work<'_>) -> Result<Subscription> {

@@ -1,10 +1,11 @@
 //! What a term's end brings.
 
 use asks::Ask;
-use domain::{Error, Id, Instant, Result, approval::ApprovalAction, id, task::Subject};
+use domain::{Error, Instant, Result, approval::ApprovalAction, task::Subject};
 use store::{
     Scope,
     jobs::{self, Job},
+    renewals::EndTerm,
     subscriptions::{self, Holding, SubscriptionPatch},
     tasks,
 };
@@ -15,15 +16,11 @@ const OVER: &str = "Its term has ended.";
 
 /// At the end of a term, renews a subscription or terminates it. While a task is at work on it, it does neither: it is asked
 /// again a day later. Nobody has to approve it: what is to be at a term's end was agreed on.
-pub async fn term_over(hub: Hub, job: Job) -> Result<()> {
-    let wrong = || Error::malformed("job_payload", "The job's payload is no subscription, instant and change.");
-    let mut parts = job.payload.splitn(3, ' ');
-    let (id, ends, change) =
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let id: Id<id::Subscription> = id.parse().map_err(|_| wrong())?;
-    let ends = ends.parse().ok().and_then(Instant::from_timestamp_millis).ok_or_else(wrong)?;
+pub async fn term_over(hub: Hub, job: Job, EndTerm { subscription_id: id, term_ends_at, change }: EndTerm) -> Result<()> {
+    let out_of_range = || Error::malformed("job_payload", "The job's payload has no instant.");
+    let ends = Instant::from_timestamp_millis(term_ends_at).ok_or_else(out_of_range)?;
     // Whether the service is offered so still is looked at by the task, which can say so.
-    let patch = (!change.is_empty()).then(|| web::read_json::<SubscriptionPatch>(change.as_bytes())).transpose()?;
+    let patch = change.map(|change| web::read_json::<SubscriptionPatch>(change.get().as_bytes())).transpose()?;
     let action = if patch.is_some() { ApprovalAction::Renew } else { ApprovalAction::Terminate };
     let (mut ask, scope) = (Ask::of(&hub, action), Scope::below(job.organization_path.clone()));
     if patch.is_none() {

@@ -4,15 +4,15 @@ use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, JsonSchema, Result, id,
     service::{Code, TermRules},
-    subscription::{CARRIES_OUT, SubscriptionStatus},
+    subscription::SubscriptionStatus,
     term::{RenewalPreference, next_look},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
     Scope, Tx,
-    jobs::{self, Job, NewJob},
-    renewals::{self, LOOK, Renewal, TERM_OVER},
+    jobs::{self, Job},
+    renewals::{self, BeginTerm, EndTerm, LookAtTerm, RenewTerm, Renewal},
     subscriptions::{self, Subscription, SubscriptionPatch},
 };
 use web::{Body, Caller, Cursor, Edited, Hub, IfMatch, Listing, Page, Path, Query, Record, Sent, permit, read_json};
@@ -132,21 +132,10 @@ async fn present_rules(hub: &Hub, now: &Subscription) -> Result<TermRules> {
     }
 }
 
-fn wrong_payload() -> Error {
-    Error::malformed("job_payload", "The job's payload is not what a renewal's is.")
-}
-
-/// The subscription whose id a job's payload begins with, and the rest of the payload.
-async fn subject<'a>(hub: &Hub, scope: &Scope, job: &'a Job) -> Result<(Subscription, &'a str)> {
-    let (id, rest) = job.payload.split_once(' ').unwrap_or((&job.payload, ""));
-    let id = id.parse().map_err(|_| wrong_payload())?;
-    Ok((subscriptions::find(hub.db().await?, scope, id).await?, rest))
-}
-
 /// Writes the first term of a subscription that has become active. Done again it changes nothing.
-pub async fn begin(hub: Hub, job: Job) -> Result<()> {
+pub async fn begin(hub: Hub, job: Job, BeginTerm { subscription_id }: BeginTerm) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
-    let (subscription, _) = subject(&hub, &scope, &job).await?;
+    let subscription = subscriptions::find(hub.db().await?, &scope, subscription_id).await?;
     let rules = present_rules(&hub, &subscription).await?;
     hub.db()
         .await?
@@ -161,11 +150,10 @@ pub async fn begin(hub: Hub, job: Job) -> Result<()> {
 }
 
 /// Writes the next term of a subscription that was renewed. Done again it changes nothing.
-pub async fn renewed(hub: Hub, job: Job) -> Result<()> {
+pub async fn renewed(hub: Hub, job: Job, payload: RenewTerm) -> Result<()> {
+    let RenewTerm { subscription_id, term_ends_at: ends, months } = payload;
     let scope = Scope::below(job.organization_path.clone());
-    let (subscription, rest) = subject(&hub, &scope, &job).await?;
-    let (ends, months) = rest.split_once(' ').ok_or_else(wrong_payload)?;
-    let (ends, months): (i64, u32) = (ends.parse().map_err(|_| wrong_payload())?, months.parse().map_err(|_| wrong_payload())?);
+    let subscription = subscriptions::find(hub.db().await?, &scope, subscription_id).await?;
     let rules = present_rules(&hub, &subscription).await?;
     hub.db()
         .await?
@@ -185,31 +173,16 @@ pub async fn renewed(hub: Hub, job: Job) -> Result<()> {
 
 /// Writes the job that looks at a term next.
 async fn schedule(tx: &Tx<'_>, hub: &Hub, renewal: &Renewal) -> Result<()> {
-    let payload = format!("{} {}", renewal.subscription_id, renewal.term_ends_at.timestamp_millis());
-    let due_at = next_look(renewal.term_ends_at, hub.now());
-    enqueue(tx, hub, renewals::QUEUE, LOOK, renewal.organization_id, payload, due_at).await
-}
-
-async fn enqueue(
-    tx: &Tx<'_>,
-    hub: &Hub,
-    queue: &str,
-    kind: &str,
-    organization_id: Id<id::Organization>,
-    payload: String,
-    due_at: Instant,
-) -> Result<()> {
-    let trace = hub.traceparent();
-    let job = NewJob { id: hub.id(), queue, kind, organization_id, payload, due_at, trace: Some(&trace), now: hub.now() };
-    jobs::enqueue(tx, job).await
+    let Renewal { subscription_id, term_ends_at, organization_id, .. } = *renewal;
+    let look = LookAtTerm { subscription_id, term_ends_at: term_ends_at.timestamp_millis() };
+    hub.enqueue_at(tx, organization_id, &look, next_look(term_ends_at, hub.now())).await
 }
 
 /// Looks at a term: says in the audit that it will end; at its end, has the subscription renewed or terminated, and again a day
 /// later while it is neither.
-pub async fn look(hub: Hub, job: Job) -> Result<()> {
+pub async fn look(hub: Hub, job: Job, LookAtTerm { subscription_id, term_ends_at: ends }: LookAtTerm) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
-    let (subscription, rest) = subject(&hub, &scope, &job).await?;
-    let ends: i64 = rest.parse().map_err(|_| wrong_payload())?;
+    let subscription = subscriptions::find(hub.db().await?, &scope, subscription_id).await?;
     hub.db()
         .await?
         .in_transaction(async |tx| {
@@ -222,9 +195,10 @@ pub async fn look(hub: Hub, job: Job) -> Result<()> {
             let over = found.term_ends_at <= hub.now();
             let renews = found.renewal_preference == RenewalPreference::Auto;
             if over {
-                let change = found.change.as_deref().map_or("{}", RawValue::get);
-                let payload = format!("{} {ends} {}", subscription.id, if renews { change } else { "" });
-                enqueue(tx, &hub, CARRIES_OUT, TERM_OVER, found.organization_id, payload, hub.now()).await?;
+                let none = || RawValue::from_string("{}".to_owned()).map_err(|error| Error::fault(error.to_string()));
+                let change = renews.then(|| found.change.clone().map_or_else(none, Ok)).transpose()?;
+                let end = EndTerm { subscription_id, term_ends_at: ends, change };
+                hub.enqueue(tx, found.organization_id, &end).await?;
             }
             hub.audit("termEndsAt", &found.term_ends_at.to_string());
             hub.audit("daysLeft", &found.days_left.to_string());

@@ -91,7 +91,7 @@ fn recent(then: Instant, now: Instant, within: TimeDelta) -> bool {
 
 /// Asks every other component, and gives those that do not answer.
 async fn check(hub: &Hub) -> Vec<&'static str> {
-    let asked = stream::iter(OTHERS).map(|component| ask(hub, component)).buffered(AT_ONCE);
+    let asked = stream::iter(OTHERS).map(|&component| ask(hub, component)).buffered(AT_ONCE);
     asked.filter_map(async |down| down).collect().await
 }
 
@@ -110,7 +110,7 @@ async fn ask(hub: &Hub, component: &'static str) -> Option<&'static str> {
 
 fn health(hub: &Hub, check: HealthCheck) -> Result<Shown<Health>> {
     let HealthCheck { checked_at, down, .. } = check;
-    let answering = OTHERS.into_iter().filter(|component| !down.iter().any(|down| down == component));
+    let answering = OTHERS.iter().copied().filter(|component| !down.iter().any(|down| down == component));
     let components: Vec<_> = std::iter::once(hub.component()).chain(answering).map(str::to_owned).collect();
     if components.len() == 1 {
         return Err(Error::unavailable("no component answers"));

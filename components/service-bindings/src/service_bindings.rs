@@ -78,14 +78,14 @@ pub async fn create(
             begin(tx, &hub, &new, id).await
         })
         .await?;
-    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+    ::tasks::waited(&hub, &caller, sent, prefer).await
 }
 
 async fn begin(tx: &Tx<'_>, hub: &Hub, new: &NewTask<'_>, id: Id<id::ServiceBinding>) -> Result<Accepted<Task>> {
     hub.concerns(new.organization_id);
     hub.audit_subject(id.to_string());
-    let value = engine::begin(tx, hub, new).await?;
-    Ok(Accepted { value, location: engine::location(new.id), ended: false })
+    let value = ::tasks::begin(tx, hub, new).await?;
+    Ok(Accepted { value, location: ::tasks::location(new.id), ended: false })
 }
 
 /// Refuses where the subscription's broker makes no service bindings of it, or not now.
@@ -202,5 +202,5 @@ pub async fn remove(
             begin(tx, &hub, &new, id).await
         })
         .await?;
-    engine::waited(&hub, &caller, sent, prefer, crate::run).await
+    ::tasks::waited(&hub, &caller, sent, prefer).await
 }

@@ -6,18 +6,18 @@ use domain::{
     service_broker::{BrokerState, BrokerVerb, ServiceBindingStatus},
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
 };
-use engine::{Boxed, Settled, Work};
 use osb::Asked;
 use store::{
     Tx, broker_resources,
     service_bindings::{self as bindings, ServiceBinding},
     subscriptions::{self, Subscription},
 };
+use tasks::{Boxed, Settled, Work};
 
 /// The steps of this component's tasks.
 pub struct Steps;
 
-impl engine::Steps for Steps {
+impl tasks::Steps for Steps {
     fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
         Box::pin(take(work, step, turn.way))
     }

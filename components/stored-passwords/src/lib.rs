@@ -8,11 +8,26 @@ use web::Routes;
 /// The route table.
 pub fn routes() -> Routes {
     Routes::new("stored-passwords")
-        .post("/v1/stored-passwords", stored_passwords::create, "Store a password")
-        .get("/v1/stored-passwords", stored_passwords::list, "List stored passwords")
-        .get("/v1/stored-passwords/{storedPasswordId}", stored_passwords::show, "Read what is known of a stored password")
-        .patch("/v1/stored-passwords/{storedPasswordId}", stored_passwords::edit, "Replace or edit a stored password")
-        .delete("/v1/stored-passwords/{storedPasswordId}", stored_passwords::remove, "Delete a stored password that nothing uses")
+        .post("/v1/stored-passwords", "stored_passwords.create", stored_passwords::create, "Store a password")
+        .get("/v1/stored-passwords", "stored_passwords.list", stored_passwords::list, "List stored passwords")
+        .get(
+            "/v1/stored-passwords/{storedPasswordId}",
+            "stored_passwords.show",
+            stored_passwords::show,
+            "Read what is known of a stored password",
+        )
+        .patch(
+            "/v1/stored-passwords/{storedPasswordId}",
+            "stored_passwords.edit",
+            stored_passwords::edit,
+            "Replace or edit a stored password",
+        )
+        .delete(
+            "/v1/stored-passwords/{storedPasswordId}",
+            "stored_passwords.remove",
+            stored_passwords::remove,
+            "Delete a stored password that nothing uses",
+        )
 }
 
 web::serve!(routes);

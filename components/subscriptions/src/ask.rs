@@ -3,15 +3,15 @@
 use asks::{Ask, Ready, Request, What, needs_approval};
 use chrono::TimeDelta;
 use domain::{Error, Id, Result, approval::ApprovalStatus, id, subscription::CARRIES_OUT};
-use engine::Boxed;
 use serde_json::value::RawValue;
 use store::{
     Tx, acting_sessions,
-    approvals::{self, Approval},
+    approvals::{self, Approval, LapseApproval},
     jobs::{self, NewJob},
     subscriptions::Subscription,
     tasks::Task,
 };
+use tasks::Boxed;
 use web::{Accepted, Awaiting, Either, Hub, Identity, Prefer, Sent};
 
 /// The answer to what is asked for: an approval that the customer has to give first, or the task.
@@ -29,10 +29,10 @@ pub fn send<'a>(ask: &'a Ask, hub: &'a Hub, caller: &'a Identity, prefer: Prefer
                     return Ok(Either::One(Awaiting { value, location: format!("/v1/approvals/{approval_id}") }));
                 }
                 let value = ask.begin(tx, hub, hub.principal(), ready).await?;
-                Ok(Either::Other(Accepted { value, location: engine::location(ask.task_id), ended: false }))
+                Ok(Either::Other(Accepted { value, location: tasks::location(ask.task_id), ended: false }))
             })
             .await?;
-        engine::waited_there(hub, caller, sent, prefer, CARRIES_OUT).await
+        tasks::waited_there(hub, caller, sent, prefer, CARRIES_OUT).await
     })
 }
 
@@ -83,17 +83,8 @@ async fn ask_customer(
         hub.audit("lapsedApproval", &lapsed.to_string());
     }
     let trace = hub.traceparent();
-    let job = NewJob {
-        id: lapse_job_id,
-        queue: approvals::QUEUE,
-        kind: approvals::LAPSE,
-        organization_id,
-        payload: id.to_string(),
-        due_at: approval.lapses_at,
-        trace: Some(&trace),
-        now: hub.now(),
-    };
-    jobs::enqueue(tx, job).await?;
+    let lapse = NewJob::of(lapse_job_id, organization_id, &LapseApproval { approval_id: id }, hub.now())?;
+    jobs::enqueue(tx, NewJob { due_at: approval.lapses_at, trace: Some(&trace), ..lapse }).await?;
     hub.concerns(organization_id);
     hub.audit_subject(id.to_string());
     hub.audit("action", ask.action.as_str());

@@ -5,9 +5,9 @@ use asks::{Ask, Further, What, Why};
 use domain::{
     Decimal, Error, Id, JsonSchema, Permission, Result, approval::ApprovalAction, id, subscription::SubscriptionStatus,
 };
-use engine::Boxed;
 use serde::{Deserialize, Serialize};
 use store::subscriptions::{self, NewSubscription, Subscription, SubscriptionPatch};
+use tasks::Boxed;
 use web::{Body, Caller, Cursor, Edited, FromRequest, Hub, IfMatch, Incoming, Listing, Page, Path, Prefer, Query, permit};
 
 /// How to go about it.

@@ -13,7 +13,7 @@ use web::Routes;
 
 /// The route table.
 pub fn routes() -> Routes {
-    Routes::new("vsphere").post("/internal/turns", turns::take, "Take a turn at a vCenter for another component")
+    Routes::new("vsphere").post("/internal/turns", "turns.take", turns::take, "Take a turn at a vCenter for another component")
 }
 
 web::serve!(routes);

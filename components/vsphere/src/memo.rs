@@ -7,20 +7,21 @@ use domain::{
 };
 use serde_json::{Map, Value};
 use store::{jobs, vsphere};
+use tasks::RemoteTurn;
 use web::Hub;
 
 /// The memo of a task, while a turn is taken.
 pub struct Memo<'a> {
     hub: &'a Hub,
-    job: &'a jobs::Job,
+    turn: &'a RemoteTurn,
     said: Value,
 }
 
 impl<'a> Memo<'a> {
     /// As the last turn left it.
-    pub async fn read(hub: &'a Hub, job: &'a jobs::Job) -> Result<Self> {
-        let text = vsphere::memo(hub.db().await?, &job.payload).await?.unwrap_or_default();
-        Ok(Self { hub, job, said: read(text.as_bytes()).unwrap_or_default() })
+    pub async fn read(hub: &'a Hub, turn: &'a RemoteTurn) -> Result<Self> {
+        let text = vsphere::memo(hub.db().await?, turn.task_id).await?.unwrap_or_default();
+        Ok(Self { hub, turn, said: read(text.as_bytes()).unwrap_or_default() })
     }
 
     /// A number of it.
@@ -45,8 +46,8 @@ impl<'a> Memo<'a> {
         let text = written(&self.said);
         let db = self.hub.db().await?;
         db.in_transaction(async |tx| {
-            jobs::hold(tx, self.job).await?;
-            vsphere::set_memo(tx, &self.job.payload, &text).await
+            jobs::hold(tx, &self.turn.job).await?;
+            vsphere::set_memo(tx, self.turn.task_id, &text).await
         })
         .await
     }

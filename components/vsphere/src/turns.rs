@@ -6,12 +6,11 @@ use crate::{
     peer::Wrong,
     vcenter::{SignIn, Vcenter},
 };
+use ::tasks::RemoteTurn;
 use domain::{
-    Error, Id, Result,
-    id::{self},
+    Error, Result,
     task::{Outcome, StepName, TaskType, Way},
 };
-use engine::Asked;
 use serde_json::{Value, json};
 use store::{
     Scope,
@@ -48,8 +47,8 @@ impl From<Wrong> for Stop {
 pub struct Turn<'a> {
     /// Connection and clock.
     pub hub: &'a Hub,
-    /// What was asked.
-    pub asked: &'a Asked,
+    /// The turn.
+    pub asked: &'a RemoteTurn,
     /// The data that it may touch.
     pub scope: Scope,
     /// The task whose turn it is.
@@ -60,19 +59,17 @@ pub struct Turn<'a> {
 
 pub async fn take(hub: Hub, _: Internal, Body(body): Body<Value>) -> Result<Shown<Value>> {
     let db = hub.db().await?;
-    let asked = Asked::read(db, &body).await?;
+    let asked = RemoteTurn::read(db, &body).await?;
     let scope = Scope::below(asked.job.organization_path.clone());
-    let id: Id<id::Task> =
-        asked.job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
-    let task = tasks::find(db, &scope, id).await?;
-    let memo = Memo::read(&hub, &asked.job).await?;
+    let task = tasks::find(db, &scope, asked.task_id).await?;
+    let memo = Memo::read(&hub, &asked).await?;
     let mut turn = Turn { hub: &hub, asked: &asked, scope, task, memo };
     let (outcome, found) = match turn.go().await {
         Ok(gone) => gone,
         Err(Stop::Hub(error)) => return Err(error),
         Err(Stop::There(wrong)) => (turn.outcome(wrong).await?, Value::Null),
     };
-    Ok(Shown(engine::taken(&outcome, found)))
+    Ok(Shown(::tasks::taken(&outcome, found)))
 }
 
 impl Turn<'_> {

@@ -10,6 +10,7 @@ pub use again::{check_again, superseded};
 pub use offers::{Asked, check_contract, fits};
 pub use policy::{Request, check_asked_again, needs_approval};
 
+use ::tasks::Boxed;
 use domain::{
     Decimal, Error, Id, Instant, JsonSchema, OrganizationKind, Result, Text,
     approval::ApprovalAction,
@@ -17,7 +18,6 @@ use domain::{
     subscription::{CARRIES_OUT, Rule, SubscriptionAction, SubscriptionStatus},
     task::{Subject, TaskType},
 };
-use engine::Boxed;
 use serde::{Deserialize, Serialize};
 use store::{
     Db, Scope, Tx, access_levels,
@@ -372,7 +372,7 @@ impl Ask {
                 job_id: self.job_id,
                 now: hub.now(),
             };
-            let value = engine::begin_for(tx, hub, CARRIES_OUT, asked_by, &task).await?;
+            let value = ::tasks::begin_for(tx, hub, CARRIES_OUT, asked_by, &task).await?;
             if let Some(to) = &to {
                 hub.audit_change("quantity", Some(&subscription.quantity.to_string()), Some(&to.quantity.to_string()));
                 hub.audit_change("planCode", subscription.plan_code.as_deref(), to.plan_code.as_deref());

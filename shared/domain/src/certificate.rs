@@ -28,10 +28,6 @@ pub struct Certificate {
     pub valid_to: Instant,
 }
 
-/// The component that follows certificates, and the kind of the job that has it look at an environment again; its payload is the
-/// environment's id.
-pub const NOTE: (&str, &str) = ("certificates", "certificate.note");
-
 /// So many days before a certificate ends it is time to warn; with 0, it has ended.
 pub const WARNINGS: [i64; 5] = [30, 14, 7, 1, 0];
 

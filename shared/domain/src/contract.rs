@@ -260,17 +260,6 @@ pub struct Used {
     pub all: (i64, i64),
 }
 
-/// The job that adds up what was used on contracts, of the component that has them: its payload is the first and the last id that
-/// the use may have, with a space between them.
-pub const USE: &str = "contract.use";
-/// The kind of a job that takes voided usage out of the sums again. Its payload is the id of the void.
-pub const VOID: &str = "contract.void";
-/// That component.
-pub const QUEUE: &str = "contracts";
-/// The job that moves the subscriptions of a contract to the one that follows it, of the component that carries out what is asked for
-/// of subscriptions: its payload is the two contracts' ids with a space between them.
-pub const CARRY_OVER: &str = "subscription.carry-over";
-
 /// What the rules about terms depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {

@@ -79,12 +79,6 @@ pub struct Grants {
     pub service_role_ids: List<Id<id::ServiceRole>, 100>,
 }
 
-/// The component that has members, as jobs name it.
-pub const QUEUE: &str = "members";
-
-/// The job that makes the first administrator of a new organization, or invites them.
-pub const FIRST_ADMINISTRATOR: &str = "member.first-administrator";
-
 /// Who is to be the first administrator of the organization of that job.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,10 +10,6 @@ pub const DELAY: TimeDelta = TimeDelta::days(3);
 /// For how long none can be started after one was refused, or after an administrator turned out to be there: 30 days. So nobody is
 /// written to every day.
 pub const REST: TimeDelta = TimeDelta::days(30);
-/// The job that tells a customer's people, a page of them each time.
-pub const ANNOUNCE: &str = "recovery.announce";
-/// The job that carries a recovery out when its time has come.
-pub const CARRY_OUT: &str = "recovery.carry-out";
 /// How many people are told by one run of the job.
 pub const TOLD_AT_ONCE: u32 = 100;
 

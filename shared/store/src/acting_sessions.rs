@@ -1,8 +1,16 @@
 //! Acting sessions: times in which a principal may act in a customer that it is no member of.
 
-use crate::{Db, Placed, Row, Scope, Tx, params, value::start_of};
+use crate::{Db, Placed, Row, Scope, Tx, job_payload, params, value::start_of};
 use domain::{Error, Id, Instant, JsonSchema, PrincipalId, Result, acting::ActingSessionStatus as Status, id};
 use serde::Serialize;
+
+job_payload! {
+    /// Records that an acting session is over. It was over before: its time is compared wherever it is used.
+    CloseActingSession {
+        /// The session.
+        acting_session_id: Id<id::ActingSession>
+    } queue "audit" kind "acting-session.close"
+}
 
 /// An acting session as it is shown.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! Approvals: what was asked for a customer and waits for its word, and what became of that.
 
-use crate::{Db, Placed, Row, Scope, Tx, params, value::start_of};
+use crate::{Db, Placed, Row, Scope, Tx, job_payload, params, value::start_of};
 use domain::{
     Decimal, Error, Id, Instant, JsonSchema, PrincipalId, Result,
     access_level::AccessLevel,
@@ -10,12 +10,21 @@ use domain::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The component that sees to what is decided, and so the queue of the job that writes down that one lapsed.
-pub const QUEUE: &str = "approvals";
-/// That job; its payload is the approval's id. It had lapsed before: whoever looks compares the time.
-pub const LAPSE: &str = "approval.lapse";
-/// The job of the component `provisioning` that begins what was approved; its payload is the approval's id.
-pub const BEGIN: &str = "approval.begin";
+job_payload! {
+    /// Records that an approval has lapsed. It had lapsed before: its time is compared wherever it is used.
+    LapseApproval {
+        /// The approval.
+        approval_id: Id<id::Approval>
+    } queue "approvals" kind "approval.lapse"
+}
+
+job_payload! {
+    /// Begins what was approved.
+    BeginApproved {
+        /// The approval.
+        approval_id: Id<id::Approval>
+    } queue "provisioning" kind "approval.begin"
+}
 
 /// A request that needs the customer's approval.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

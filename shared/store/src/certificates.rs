@@ -1,9 +1,25 @@
 //! The certificates that products of environments have, by when they end.
 
-use crate::{Db, Placed, Row, Scope, Tx, environments::json, params};
+use crate::{Db, Placed, Row, Scope, Tx, environments::json, job_payload, params};
 use domain::{Error, Id, Instant, JsonSchema, Result, id};
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+job_payload! {
+    /// Notes which certificates an environment has now.
+    NoteCertificates {
+        /// The environment.
+        environment_id: Id<id::Environment>
+    } queue "certificates" kind "certificate.note"
+}
+
+job_payload! {
+    /// Warns before a certificate ends.
+    WarnOfCertificate {
+        /// The certificate.
+        certificate_id: Id<id::Certificate>
+    } queue "certificates" kind "certificate.warn"
+}
 
 /// A certificate that a product of an environment has.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

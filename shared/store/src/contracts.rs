@@ -1,6 +1,6 @@
 //! Commit contracts.
 
-use crate::{Db, Placed, Row, Scope, Stored, Tx, Value, params, value::numbers};
+use crate::{Db, Placed, Row, Scope, Stored, Tx, Value, job_payload, params, value::numbers};
 use domain::{
     Currency, Date, Decimal, Error, Id, Instant, JsonSchema, List, Money, OrganizationPath, Period, Result, Text,
     contract::{self, Contact, ContractEvent, ContractStatus, ContractType, Dates, Terms, Used},
@@ -9,6 +9,32 @@ use domain::{
     person::Email,
 };
 use serde::{Deserialize, Serialize};
+
+job_payload! {
+    /// Looks at a contract's dates on one of them.
+    AdvanceContract {
+        /// The contract.
+        contract_id: Id<id::Contract>
+    } queue "contracts" kind "contract.advance"
+}
+
+job_payload! {
+    /// Adds up what was used on contracts.
+    AddUse {
+        /// The first id that the usage may have.
+        first: Id<id::Usage>,
+        /// The last.
+        last: Id<id::Usage>
+    } queue "contracts" kind "contract.use"
+}
+
+job_payload! {
+    /// Takes voided usage out of the sums of contracts.
+    TakeUseOut {
+        /// The void.
+        usage_void_id: Id<id::UsageVoid>
+    } queue "contracts" kind "contract.void"
+}
 
 /// A provider that has no organization yet.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

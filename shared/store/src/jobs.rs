@@ -16,6 +16,7 @@ use domain::{
     Error, Id, Instant, OrganizationPath, Result, id,
     job::{JobState, LEASE, SHARE, SUSPECT},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many turns there are in a millisecond; the migration that made `job_turns` says the same.
@@ -46,6 +47,48 @@ pub struct NewJob<'a> {
     pub trace: Option<&'a str>,
     /// The present instant.
     pub now: Instant,
+}
+
+/// What a job of one kind has to know: its payload, which is stored as JSON. Never a secret.
+pub trait JobPayload: Serialize + DeserializeOwned + 'static {
+    /// The component that runs it.
+    const QUEUE: &'static str;
+    /// What is to be done: a resource and a verb with a dot between them, as `contract.advance`. Part of the API.
+    const KIND: &'static str;
+}
+
+/// Declares the payload of a kind of jobs: `Name { field: Type } queue "component" kind "resource.verb"`.
+#[macro_export]
+macro_rules! job_payload {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty),* } queue $queue:literal kind $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            $($(#[$about])* pub $field: $type,)*
+        }
+
+        impl $crate::jobs::JobPayload for $name {
+            const QUEUE: &'static str = $queue;
+            const KIND: &'static str = $kind;
+        }
+    };
+}
+
+impl<'a> NewJob<'a> {
+    /// A job of a kind that is due at once. The other fields are for the caller to change.
+    pub fn of<J: JobPayload>(id: Id<id::Job>, organization_id: Id<id::Organization>, payload: &J, now: Instant) -> Result<Self> {
+        let payload = serde_json::to_string(payload).map_err(|error| Error::fault(format!("payload of {}: {error}", J::KIND)))?;
+        Ok(Self { id, queue: J::QUEUE, kind: J::KIND, organization_id, payload, due_at: now, trace: None, now })
+    }
+}
+
+impl Job {
+    /// The payload, if it is one of this kind.
+    pub fn read<J: JobPayload>(&self) -> Result<J> {
+        serde_json::from_str(&self.payload)
+            .map_err(|error| Error::malformed("job_payload", format!("The payload of the job is none of {}: {error}.", J::KIND)))
+    }
 }
 
 /// A job that was claimed.

@@ -3,14 +3,22 @@
 use crate::{
     Db, Row, Scope, Tx, access_levels,
     access_tokens::{self, Place},
-    bindings, credentials, member_invitations, params, service_roles,
+    bindings, credentials,
+    jobs::JobPayload,
+    member_invitations, params, service_roles,
     value::start,
 };
 use domain::{
     Error, Id, Instant, JsonSchema, PrincipalId, Result, Role, id,
+    member::FirstAdministrator,
     person::{Email, PersonStatus},
 };
 use serde::Serialize;
+
+impl JobPayload for FirstAdministrator {
+    const QUEUE: &'static str = "members";
+    const KIND: &'static str = "member.first-administrator";
+}
 
 /// A member of an organization, as lists show them.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

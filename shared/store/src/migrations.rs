@@ -53,6 +53,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     29 "0029_customers_word",
     30 "0030_sign_in_attempts",
     31 "0031_hub",
+    32 "0032_house",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -2,7 +2,7 @@
 //! scope.
 
 use crate::{
-    Db, Row, Tx, params,
+    Db, Row, Tx, job_payload, params,
     value::{batches, numbers, start},
 };
 use domain::{
@@ -10,6 +10,22 @@ use domain::{
     package::{BaseUrl, FilePath, IndexedFile, PackageFileStatus, PackageWorkStatus, Sha256},
 };
 use serde::{Deserialize, Serialize};
+
+job_payload! {
+    /// Reads a repository's index.
+    RefreshRepository {
+        /// The repository.
+        package_repository_id: Id<id::PackageRepository>
+    } queue "packages" kind "packages.refresh"
+}
+
+job_payload! {
+    /// Compares a repository's files with its index.
+    VerifyRepository {
+        /// The repository.
+        package_repository_id: Id<id::PackageRepository>
+    } queue "packages" kind "packages.verify"
+}
 
 /// A package repository.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

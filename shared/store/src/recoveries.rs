@@ -3,15 +3,30 @@
 use crate::{
     Db, Row, Scope, Stored, Tx,
     customers_word::Word,
+    job_payload,
+    jobs::JobPayload,
     params,
     value::{numbers, start},
 };
 use domain::{
     Error, Id, Instant, JsonSchema, PrincipalId, Result, Role, id,
     person::Email,
-    recovery::{RecoveryStatus, TOLD_AT_ONCE},
+    recovery::{Announcement, RecoveryStatus, TOLD_AT_ONCE},
 };
 use serde::Serialize;
+
+job_payload! {
+    /// Carries a recovery out when its time has come.
+    CarryOut {
+        /// The recovery.
+        recovery_id: Id<id::Recovery>
+    } queue "members" kind "recovery.carry-out"
+}
+
+impl JobPayload for Announcement {
+    const QUEUE: &'static str = "members";
+    const KIND: &'static str = "recovery.announce";
+}
 
 /// A recovery as it is shown: to the customer's people and to those above it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

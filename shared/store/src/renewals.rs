@@ -1,7 +1,7 @@
 //! Renewals: the terms of subscriptions, and what becomes of them at their end. A subscription has one from the day on which
 //! it became active, if its plan has terms.
 
-use crate::{Db, Row, Scope, Tx, params, stale, subscriptions::Subscription, value::start};
+use crate::{Db, Row, Scope, Tx, job_payload, params, stale, subscriptions::Subscription, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Result, id,
     service::TermRules,
@@ -10,18 +10,47 @@ use domain::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The component, and so the queue of its jobs.
-pub const QUEUE: &str = "renewals";
-/// The job that writes the first term of a subscription that has become active; its payload is the subscription's id.
-pub const BEGIN: &str = "renewal.begin";
-/// The job that looks at a term on the days of notices and at its end; its payload is the subscription's id.
-pub const LOOK: &str = "renewal.look";
-/// The job that writes the next term of a subscription that was renewed; its payload is the subscription's id, the end of the
-/// term before in milliseconds, and the months of the next.
-pub const RENEWED: &str = "renewal.renewed";
-/// The job of the component `provisioning` that renews a subscription or terminates it at the end of its term; its payload is
-/// the subscription's id, that end in milliseconds, and what is to change, as JSON, where it is renewed.
-pub const TERM_OVER: &str = "subscription.term-over";
+job_payload! {
+    /// Writes the first term of a subscription that has become active.
+    BeginTerm {
+        /// The subscription.
+        subscription_id: Id<id::Subscription>
+    } queue "renewals" kind "renewal.begin"
+}
+
+job_payload! {
+    /// Looks at a term on the days of its notices and at its end.
+    LookAtTerm {
+        /// The subscription.
+        subscription_id: Id<id::Subscription>,
+        /// The end of the term, in milliseconds since 1970.
+        term_ends_at: i64
+    } queue "renewals" kind "renewal.look"
+}
+
+job_payload! {
+    /// Writes the next term of a subscription that was renewed.
+    RenewTerm {
+        /// The subscription.
+        subscription_id: Id<id::Subscription>,
+        /// The end of the term before, in milliseconds since 1970.
+        term_ends_at: i64,
+        /// The months of the next term.
+        months: u32
+    } queue "renewals" kind "renewal.renewed"
+}
+
+job_payload! {
+    /// Renews a subscription at the end of its term, or terminates it.
+    EndTerm {
+        /// The subscription.
+        subscription_id: Id<id::Subscription>,
+        /// The end of the term, in milliseconds since 1970.
+        term_ends_at: i64,
+        /// The change with which it is renewed; `None` when it is terminated.
+        change: Option<Box<RawValue>>
+    } queue "provisioning" kind "subscription.term-over"
+}
 
 /// The term of a subscription, with the days on which something about it can be done for the last time.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -1,9 +1,17 @@
 //! Service bindings: ways into the services that customers have, each with credentials of its own.
 
-use crate::{Db, Row, Scope, Tx, access_levels, params, value::start};
+use crate::{Db, Row, Scope, Tx, access_levels, job_payload, params, value::start};
 use domain::{Error, Id, Instant, JsonSchema, Result, Text, id, service_broker::ServiceBindingStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+job_payload! {
+    /// Removes a service binding that went with the service instance that it was of.
+    ForgetServiceBinding {
+        /// The binding.
+        service_binding_id: Id<id::ServiceBinding>
+    } queue "service-bindings" kind "service_bindings.forget"
+}
 
 /// A service binding as it is shown: never with its credentials, which have a route of their own.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

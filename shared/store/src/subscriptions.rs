@@ -1,7 +1,7 @@
 //! Subscriptions: services that customers have.
 
 use crate::{
-    Db, Row, Scope, Stored, Tx, access_levels, params, stale,
+    Db, Row, Scope, Stored, Tx, access_levels, job_payload, params, stale,
     value::{numbers, start},
 };
 use domain::{
@@ -10,6 +10,16 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+job_payload! {
+    /// Moves the subscriptions of a contract to the one that follows it.
+    CarryOver {
+        /// The contract.
+        from: Id<id::Contract>,
+        /// The one that follows it.
+        to: Id<id::Contract>
+    } queue "provisioning" kind "subscription.carry-over"
+}
 
 /// A service that a customer has, or is to get.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

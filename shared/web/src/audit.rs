@@ -5,7 +5,7 @@
 
 use crate::{
     Answer, Hub, Identity,
-    route::{LocalIn, noun_and_verb},
+    route::{LocalIn, OperationName},
 };
 use domain::{
     Id, Result,
@@ -20,8 +20,7 @@ use store::{
 /// What a request does, as far as it is known.
 #[derive(Default)]
 pub(crate) struct Deed {
-    /// The path of the handler's function.
-    handler: &'static str,
+    action: OperationName,
     /// The values of the path's `{names}`.
     path: Vec<(&'static str, String)>,
     told: Told,
@@ -47,8 +46,7 @@ impl Told {
 
 impl Deed {
     /// The action, what it was done to, and the rest, once the answer is known. The transaction may be run again afterwards.
-    fn finish(&mut self, answer: &Answer) -> (String, Told) {
-        let (noun, verb) = noun_and_verb(self.handler);
+    fn finish(&mut self, answer: &Answer) -> (&'static str, Told) {
         let mut told = std::mem::take(&mut self.told);
         let location = answer.headers.iter().find(|(name, _)| name == "location");
         let made = location.and_then(|(_, location)| location.rsplit('/').next());
@@ -61,7 +59,7 @@ impl Deed {
                 told.subject.details.add(name, None, Some(value));
             }
         }
-        (format!("{noun}.{verb}"), told)
+        (self.action.0, told)
     }
 }
 
@@ -128,8 +126,8 @@ impl Hub {
         self.0.deed.borrow_mut().told.items.get_or_insert_default().push(item);
     }
 
-    pub(crate) fn set_deed(&self, handler: &'static str, path: &[(&'static str, String)]) {
-        *self.0.deed.borrow_mut() = Deed { handler, path: path.to_vec(), told: Told::default() };
+    pub(crate) fn set_deed(&self, action: OperationName, path: &[(&'static str, String)]) {
+        *self.0.deed.borrow_mut() = Deed { action, path: path.to_vec(), told: Told::default() };
     }
 
     /// Forgets what was told by an attempt that was rolled back.
@@ -148,7 +146,7 @@ impl Hub {
                 principal_organization_id: Some(caller.home().id),
                 acting_organization_id: Some(caller.acting().id),
                 acting_session_id: caller.acting_session(),
-                ..self.entry(&action, caller.principal().into(), AuditResult::Success)
+                ..self.entry(action, caller.principal().into(), AuditResult::Success)
             };
             record(tx, entry, told).await
         })

@@ -2,8 +2,8 @@
 
 use crate::{Hub, Identity, route::LocalIn};
 use domain::{
-    Error, Id, OrganizationPath, PrincipalId, Result, Role, id,
-    member::{FIRST_ADMINISTRATOR, FirstAdministrator, QUEUE, check_first_administrator},
+    Id, OrganizationPath, PrincipalId, Result, Role, id,
+    member::{FirstAdministrator, check_first_administrator},
     person::Email,
 };
 use store::{
@@ -39,16 +39,8 @@ pub fn name_first_administrators<'a>(
         for ((organization_id, email, new), number) in named.into_iter().zip(0..) {
             let who =
                 FirstAdministrator { email: email.clone(), display_name: new.admin_user_name.clone(), by: caller.principal() };
-            jobs.push(NewJob {
-                id: first.nth(number),
-                queue: QUEUE,
-                kind: FIRST_ADMINISTRATOR,
-                organization_id,
-                payload: serde_json::to_string(&who).map_err(|error| Error::fault(error.to_string()))?,
-                due_at: hub.now(),
-                trace: Some(&trace),
-                now: hub.now(),
-            });
+            let new = NewJob::of(first.nth(number), organization_id, &who, hub.now())?;
+            jobs.push(NewJob { trace: Some(&trace), ..new });
         }
         jobs::enqueue_all(tx, &jobs).await
     })

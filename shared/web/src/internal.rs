@@ -54,8 +54,8 @@ pub(crate) async fn health(hub: Hub) -> Result<Shown<Health>> {
 /// Runs a batch of the component's due jobs; none, where the component has no jobs. With `?job=` it runs that one, for whoever would
 /// rather wait for it.
 pub(crate) async fn run_jobs(hub: Hub, _: Internal) -> Result<Shown<Round>> {
-    match hub.routes().run_job() {
-        Some((run, round)) => round(&hub, run).await.map(Shown),
+    match hub.routes().round() {
+        Some(round) => round(&hub).await.map(Shown),
         None => Ok(Shown(Round { ran: 0 })),
     }
 }

@@ -1,11 +1,6 @@
 //! Running a component's jobs: claim, run, and see to those that fail.
 
-use crate::{
-    Hub,
-    hub::random,
-    route::{Local, LocalIn, RunJob},
-    trace::Line,
-};
+use crate::{Hub, hub::random, route::LocalIn, trace::Line};
 use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, JsonSchema, Result, id,
@@ -13,7 +8,10 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use std::{future::poll_fn, task::Poll};
-use store::jobs::{self, Job};
+use store::{
+    Tx,
+    jobs::{self, Job, JobPayload, NewJob},
+};
 
 /// How long a call goes on to claim jobs while there are some that are due.
 pub const PATIENCE: TimeDelta = TimeDelta::seconds(5);
@@ -29,11 +27,11 @@ pub struct Round {
 }
 
 /// Runs what is due, or the one job that the query names.
-pub(crate) fn round<'a>(hub: &'a Hub, run: &'a RunJob) -> LocalIn<'a, Result<Round>> {
+pub(crate) fn round(hub: &Hub) -> LocalIn<'_, Result<Round>> {
     Box::pin(async move {
-        let Some((_, id)) = hub.target().split_once("?job=") else { return run_due(hub, run).await };
+        let Some((_, id)) = hub.target().split_once("?job=") else { return run_due(hub).await };
         let id = id.parse().map_err(|error| Error::malformed("bad_query", format!("The job in the query is {error}.")))?;
-        let ran = run_one(hub, id, run.as_ref()).await?;
+        let ran = run_now(hub, id).await?;
         Ok(Round { ran: ran.into() })
     })
 }
@@ -45,7 +43,7 @@ enum Done {
 }
 
 /// Runs the component's jobs, several at once, until none is due or the call's time is up. Those under way then come to their end.
-async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
+async fn run_due(hub: &Hub) -> Result<Round> {
     // The connection asks for the time, which turns and leases are made of.
     hub.db().await?;
     let mut round = Round { ran: 0 };
@@ -74,7 +72,7 @@ async fn run_due(hub: &Hub, run: &RunJob) -> Result<Round> {
                 round.ran += claimed.len() as u32;
                 for job in claimed {
                     let organization = job.organization_id;
-                    let running = run_claimed(hub, run.as_ref(), job);
+                    let running = run_claimed(hub, job);
                     under_way.push((Some(organization), Box::pin(async move { Done::Job(running.await) })));
                 }
             }
@@ -109,31 +107,23 @@ pub async fn first_done<K, T>(under_way: &mut Vec<(K, LocalIn<'_, T>)>) -> Optio
 
 /// Runs one job of the component now, in the request that would rather wait for it. `false` when it is not due, when
 /// another runner has it, and when it is no more.
-pub async fn run_now<Fut>(hub: &Hub, id: Id<id::Job>, run: impl Fn(Hub, Job) -> Fut) -> Result<bool>
-where
-    Fut: Future<Output = Result<()>> + 'static,
-{
-    run_one(hub, id, &|hub, job| Box::pin(run(hub, job))).await
-}
-
-/// The same, compiled once.
-fn run_one<'a>(hub: &'a Hub, id: Id<id::Job>, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>) -> LocalIn<'a, Result<bool>> {
+pub fn run_now(hub: &Hub, id: Id<id::Job>) -> LocalIn<'_, Result<bool>> {
     Box::pin(async move {
         match jobs::claim_one(hub.db().await?, id, crate::clock::now()).await? {
-            Some(job) => run_claimed(hub, run, job).await.map(|()| true),
+            Some(job) => run_claimed(hub, job).await.map(|()| true),
             None => Ok(false),
         }
     })
 }
 
-/// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure. Boxed,
-/// because it would otherwise be compiled into both of those that run jobs.
-fn run_claimed<'a>(hub: &'a Hub, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>, job: Job) -> LocalIn<'a, Result<()>> {
+/// Runs one claimed job. It finishes itself, in the transaction of its last effect; what is seen to here is failure.
+fn run_claimed(hub: &Hub, job: Job) -> LocalIn<'_, Result<()>> {
     Box::pin(async move {
         let hub = hub.for_job(job.trace.as_deref());
         let began = hub.wall();
         // A job that ends in a fault is counted and parked where the fault is; here come those whose runners never told.
-        let outcome = if job.attempts < ATTEMPTS { run(hub.clone(), job.clone()).await } else { Err(died(&job)) };
+        let outcome =
+            if job.attempts < ATTEMPTS { hub.routes().run_job(hub.clone(), job.clone()).await } else { Err(died(&job)) };
         let (code, error) = match &outcome {
             Ok(()) => (None, None),
             Err(error) => (Some(error.code), Some(error.to_string())),
@@ -154,6 +144,26 @@ fn run_claimed<'a>(hub: &'a Hub, run: &'a dyn Fn(Hub, Job) -> Local<Result<()>>,
         }
         record_failure(&hub, &job, &error).await
     })
+}
+
+impl Hub {
+    /// Writes a job that is due at once.
+    pub async fn enqueue<J: JobPayload>(&self, tx: &Tx<'_>, organization_id: Id<id::Organization>, payload: &J) -> Result<()> {
+        self.enqueue_at(tx, organization_id, payload, self.now()).await
+    }
+
+    /// Writes a job that is due at an instant.
+    pub async fn enqueue_at<J: JobPayload>(
+        &self,
+        tx: &Tx<'_>,
+        organization_id: Id<id::Organization>,
+        payload: &J,
+        due_at: Instant,
+    ) -> Result<()> {
+        let trace = self.traceparent();
+        let new = NewJob::of(self.id(), organization_id, payload, self.now())?;
+        jobs::enqueue(tx, NewJob { due_at, trace: Some(&trace), ..new }).await
+    }
 }
 
 fn died(job: &Job) -> Error {

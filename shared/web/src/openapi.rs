@@ -24,7 +24,7 @@ pub struct Document {
 }
 
 impl Document {
-    pub(crate) fn operation<'a>(&'a mut self, component: &str, path: &str, id: String, summary: &str) -> Operation<'a> {
+    pub(crate) fn operation<'a>(&'a mut self, tag: &str, path: &str, id: String, summary: &str) -> Operation<'a> {
         let generator = self.generator.get_or_insert_with(|| {
             let settings = SchemaSettings::draft2020_12().with(|settings| {
                 settings.definitions_path = "/components/schemas".into();
@@ -35,7 +35,7 @@ impl Document {
         let names =
             path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(str::to_owned).collect();
         let mut operation = Operation {
-            value: json!({ "operationId": id, "summary": summary, "tags": [component], "security": [], "responses": {} }),
+            value: json!({ "operationId": id, "summary": summary, "tags": [tag], "security": [], "responses": {} }),
             parameters: Vec::new(),
             names,
             generator,

@@ -10,21 +10,28 @@ use crate::{Answer, FromRequest, Hub, Incoming, Reply, jobs::Round};
 use domain::{Error, Kind, Result};
 use http::Method;
 use std::pin::Pin;
-use store::jobs::Job;
+use store::jobs::{Job, JobPayload};
 
 /// A future of one request, which borrows what lives as long: boxed, so that it is compiled once.
 pub type LocalIn<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub(crate) type Local<T> = LocalIn<'static, T>;
 type Call = Box<dyn Fn(Hub, Incoming) -> Local<Result<Answer>> + Send + Sync>;
-pub(crate) type RunJob = Box<dyn Fn(Hub, Job) -> Local<Result<()>> + Send + Sync>;
-/// Runs what is due. It comes with what runs a job, so that a component without jobs does not carry it.
-type RunRound = for<'a> fn(&'a Hub, &'a RunJob) -> LocalIn<'a, Result<Round>>;
+type RunJob = Box<dyn Fn(Hub, Job) -> Local<Result<()>> + Send + Sync>;
+/// Runs what is due. It comes with the first kind of jobs, so that a component without jobs does not carry it.
+type RunRound = for<'a> fn(&'a Hub) -> LocalIn<'a, Result<Round>>;
 
 /// A component's routes.
 pub struct Routes {
     component: &'static str,
     paths: Vec<Path>,
-    jobs: Option<(RunJob, RunRound)>,
+    jobs: Vec<JobRoute>,
+    round: Option<RunRound>,
+}
+
+/// What runs the jobs of a kind.
+struct JobRoute {
+    kind: &'static str,
+    run: RunJob,
 }
 
 /// A path and what can be done there.
@@ -44,8 +51,7 @@ enum Word {
 struct Route {
     method: Method,
     call: Call,
-    /// The path of the handler's function, by which the audit calls what it does.
-    handler: &'static str,
+    name: OperationName,
     /// What the OpenAPI document says of it; the components that ship do not carry that.
     #[cfg(not(target_family = "wasm"))]
     documented: Documented,
@@ -104,53 +110,73 @@ handler!(A B C D E G);
 impl Routes {
     /// The table of a component, with the routes that every component has.
     pub fn new(component: &'static str) -> Self {
-        Self { component, paths: Vec::new(), jobs: None }
-            .get(health_path(component), crate::internal::health, "Whether this component and its database answer")
-            .post("/internal/jobs/run", crate::internal::run_jobs, "Run the jobs of this component that are due")
+        Self { component, paths: Vec::new(), jobs: Vec::new(), round: None }
+            .get(
+                leaked(format!("/health/{component}")),
+                leaked(format!("health.{component}")),
+                crate::internal::health,
+                "Show the health of this component and its database",
+            )
+            .post("/internal/jobs/run", "jobs.run", crate::internal::run_jobs, "Run the due jobs of this component")
     }
 
     /// A route that reads.
-    pub fn get<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
-        self.route(Method::GET, path, handler, summary)
+    pub fn get<P, H: Handler<P>>(self, path: &'static str, name: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::GET, path, name, handler, summary)
     }
 
     /// A route that makes something.
-    pub fn post<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
-        self.route(Method::POST, path, handler, summary)
+    pub fn post<P, H: Handler<P>>(self, path: &'static str, name: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::POST, path, name, handler, summary)
     }
 
     /// A route that puts something in the place of what is there.
-    pub fn put<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
-        self.route(Method::PUT, path, handler, summary)
+    pub fn put<P, H: Handler<P>>(self, path: &'static str, name: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::PUT, path, name, handler, summary)
     }
 
     /// A route that edits something.
-    pub fn patch<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
-        self.route(Method::PATCH, path, handler, summary)
+    pub fn patch<P, H: Handler<P>>(self, path: &'static str, name: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::PATCH, path, name, handler, summary)
     }
 
     /// A route that removes something.
-    pub fn delete<P, H: Handler<P>>(self, path: &'static str, handler: H, summary: &'static str) -> Self {
-        self.route(Method::DELETE, path, handler, summary)
+    pub fn delete<P, H: Handler<P>>(self, path: &'static str, name: &'static str, handler: H, summary: &'static str) -> Self {
+        self.route(Method::DELETE, path, name, handler, summary)
     }
 
-    /// What runs this component's jobs.
-    pub fn jobs<F, Fut>(mut self, run: F) -> Self
+    /// What runs the jobs of one kind. It finishes the job, in the transaction of its last effect.
+    pub fn job<J, F, Fut>(mut self, run: F) -> Self
     where
-        F: Fn(Hub, Job) -> Fut + Send + Sync + 'static,
+        J: JobPayload,
+        F: Fn(Hub, Job, J) -> Fut + Copy + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + 'static,
     {
-        self.jobs = Some((Box::new(move |hub, job| Box::pin(run(hub, job))), crate::jobs::round));
+        let run = move |hub: Hub, job: Job| -> Local<Result<()>> {
+            Box::pin(async move {
+                let payload = job.read()?;
+                run(hub, job, payload).await
+            })
+        };
+        self.jobs.push(JobRoute { kind: J::KIND, run: Box::new(run) });
+        self.round = Some(crate::jobs::round);
         self
     }
 
-    fn route<P, H: Handler<P>>(mut self, method: Method, path: &'static str, handler: H, summary: &'static str) -> Self {
+    fn route<P, H: Handler<P>>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        name: &'static str,
+        handler: H,
+        summary: &'static str,
+    ) -> Self {
         #[cfg(target_family = "wasm")]
         let _ = summary;
         let route = Route {
             method,
             call: Box::new(move |hub, incoming| handler.call(hub, incoming)),
-            handler: std::any::type_name::<H>(),
+            name: OperationName(name),
             #[cfg(not(target_family = "wasm"))]
             documented: Documented { summary, describe: H::describe },
         };
@@ -166,8 +192,26 @@ impl Routes {
         self.component
     }
 
-    pub(crate) fn run_job(&self) -> Option<&(RunJob, RunRound)> {
-        self.jobs.as_ref()
+    /// What runs rounds of jobs; `None` when there are no kinds of jobs.
+    pub(crate) fn round(&self) -> Option<RunRound> {
+        self.round
+    }
+
+    /// Runs a job by its kind.
+    pub(crate) async fn run_job(&self, hub: Hub, job: Job) -> Result<()> {
+        match self.jobs.iter().find(|route| route.kind == job.kind) {
+            Some(route) => (route.run)(hub, job).await,
+            None => {
+                let text = format!("The component {} has no jobs of the kind {}.", self.component, job.kind);
+                Err(Error::conflict("job_kind_unknown", text))
+            }
+        }
+    }
+
+    /// The kinds of jobs that this component runs.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn job_kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.jobs.iter().map(|route| route.kind)
     }
 
     pub(crate) async fn dispatch(&self, hub: Hub, mut incoming: Incoming) -> Result<Answer> {
@@ -184,7 +228,7 @@ impl Routes {
         match routes.iter().find(|route| route.method == *method) {
             Some(route) => {
                 if method != Method::GET {
-                    hub.set_deed(route.handler, &incoming.path);
+                    hub.set_deed(route.name, &incoming.path);
                 }
                 (route.call)(hub, incoming).await
             }
@@ -221,8 +265,7 @@ impl Routes {
         for Path { path, routes, .. } in public {
             for route in routes {
                 let Documented { summary, describe } = route.documented;
-                let mut operation =
-                    document.operation(self.component, path, operation_id(self.component, route.handler), summary);
+                let mut operation = document.operation(route.name.resource(), path, route.name.id(), summary);
                 describe(&mut operation);
                 let operation = operation.finish();
                 document.add(path, &route.method, operation);
@@ -237,26 +280,26 @@ impl Routes {
     }
 }
 
-/// The noun and the verb in the path of a handler's function: those of `onboarding::organizations::list` are `organizations` and
-/// `list`.
-pub(crate) fn noun_and_verb(handler: &'static str) -> (&'static str, &'static str) {
-    let mut parts = handler.rsplit("::");
-    let verb = parts.next().unwrap_or(handler);
-    (parts.next().unwrap_or(""), verb)
-}
+/// What an operation is called: a resource and a verb with a dot between them, as `contracts.approve`. It is a part of the API and is
+/// said in the route table, so that renaming code renames nothing there: the audit's action, and with an underscore the OpenAPI
+/// document's operation id, whose tag is the resource.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct OperationName(pub(crate) &'static str);
 
-/// The name of a handler's function is its operation's id: `onboarding::organizations::list` is `organizations_list`.
 #[cfg(not(target_family = "wasm"))]
-fn operation_id(component: &str, handler: &'static str) -> String {
-    let (noun, verb) = noun_and_verb(handler);
-    // The routes that every component has are told apart by the component.
-    let noun = if noun == "internal" { component } else { noun };
-    format!("{noun}_{verb}")
+impl OperationName {
+    fn id(self) -> String {
+        self.0.replace('.', "_")
+    }
+
+    fn resource(self) -> &'static str {
+        self.0.split_once('.').map_or(self.0, |(resource, _)| resource)
+    }
 }
 
-fn health_path(component: &'static str) -> &'static str {
-    // A path lives as long as the table, which lives as long as the instance.
-    Box::leak(format!("/health/{component}").into_boxed_str())
+/// A text that lives as long as the table, which lives as long as the instance.
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
 }
 
 /// The `{names}` of a path and what stands in their places.
@@ -352,7 +395,12 @@ mod tests {
         async fn one(_: Hub) -> Result<crate::NoContent> {
             Ok(crate::NoContent)
         }
-        let table = Routes::new("test").get("/v1/{thing}", one, "").post("/v1/all", one, "").get("/v1/{thing}/parts", one, "");
+        let table = Routes::new("test").get("/v1/{thing}", "things.show", one, "").post("/v1/all", "things.create", one, "").get(
+            "/v1/{thing}/parts",
+            "parts.list",
+            one,
+            "",
+        );
         assert_eq!((table.allow("/v1/all"), table.allow("/v1/one")), ("POST".into(), "GET, HEAD".into()));
         assert_eq!(
             (table.allow("/v1/all/parts"), table.allow("/v1"), table.allow("/v1/")),

@@ -9,13 +9,13 @@
 //! people say of a task (done, cancelled, once more) changes the task's rows only, and goes on as a job of the component
 //! whose task it is, which alone makes the effects of it.
 
-mod asked;
 mod people;
+mod remote;
 mod run;
 mod wait;
 
-pub use asked::{Asked, ask, taken};
 pub use people::{answer, cancel, restart, resume};
+pub use remote::{RemoteTurn, ask, taken};
 pub use run::advance;
 pub use wait::{waited, waited_there};
 
@@ -23,16 +23,27 @@ use domain::{
     Id, Result, id,
     task::{Outcome, StepName, Subject, TaskType, Turn},
 };
+use serde::{Deserialize, Serialize};
 use std::pin::Pin;
 use store::{
     Scope, Tx,
-    jobs::{self, Job, NewJob},
+    jobs::{self, Job, JobPayload, NewJob},
     tasks::{self, NewTask, Task},
 };
 use web::Hub;
 
-/// The job that takes the next turn of a task.
-pub const ADVANCE: &str = "task.advance";
+/// The job that takes the next turn of a task. Its queue is that of the component whose task it is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdvanceTask {
+    /// The task.
+    pub task_id: Id<id::Task>,
+}
+
+impl JobPayload for AdvanceTask {
+    const QUEUE: &'static str = "";
+    const KIND: &'static str = "task.advance";
+}
 
 const TASKS: &str = "/v1/tasks/";
 
@@ -121,15 +132,8 @@ async fn enqueue(
     task: Id<id::Task>,
     id: Id<id::Job>,
 ) -> Result<()> {
-    let job = NewJob {
-        id,
-        queue,
-        kind: ADVANCE,
-        organization_id,
-        payload: task.to_string(),
-        due_at: hub.now(),
-        trace: Some(&hub.traceparent()),
-        now: hub.now(),
-    };
+    let trace = hub.traceparent();
+    let new = NewJob::of(id, organization_id, &AdvanceTask { task_id: task }, hub.now())?;
+    let job = NewJob { queue, trace: Some(&trace), ..new };
     jobs::enqueue(tx, job).await
 }

@@ -1,6 +1,6 @@
 //! Running a task: one turn a job.
 
-use crate::{Settled, Steps, Work, enqueue, told};
+use crate::{AdvanceTask, Settled, Steps, Work, enqueue, told};
 use domain::{
     Error, Instant, Kind, Result,
     job::is_tried_again,
@@ -23,7 +23,7 @@ struct Run<'a> {
 
 /// Takes one turn of a task.
 pub async fn advance(hub: Hub, job: Job, steps: &dyn Steps) -> Result<()> {
-    let id = job.payload.parse().map_err(|error| Error::malformed("job_payload", format!("The job's payload is {error}.")))?;
+    let AdvanceTask { task_id: id } = job.read()?;
     let scope = Scope::below(job.organization_path.clone());
     let stored = tasks::find(hub.db().await?, &scope, id).await?;
     let mut task = stored.clone();

@@ -6,32 +6,21 @@ use spin_sdk::time::sleep;
 use std::time::Duration;
 use store::{
     Scope,
-    jobs::Job,
     tasks::{self, Task},
 };
-use web::{Accepted, Hub, Identity, Prefer, Sent};
+use web::{Hub, Identity, Prefer, Sent};
 
 /// How often a request that waits looks whether another runner is done with the task.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The answer to a caller who would rather wait for the task: this request runs it itself meanwhile. `run` runs a job of
-/// this component.
-pub async fn waited<Fut>(
-    hub: &Hub,
-    caller: &Identity,
-    sent: Sent<Accepted<Task>>,
-    prefer: Prefer,
-    run: fn(Hub, Job) -> Fut,
-) -> Result<Sent<Accepted<Task>>>
-where
-    Fut: Future<Output = Result<()>> + 'static,
-{
+/// The answer to a caller who waits for the task (`Prefer: wait`): this request runs its job meanwhile. An answer about something
+/// else than a task is given at once.
+pub async fn waited<R>(hub: &Hub, caller: &Identity, sent: Sent<R>, prefer: Prefer) -> Result<Sent<R>> {
     let Some((wait, id)) = waits_for(&sent, &prefer) else { return Ok(sent) };
-    settled(sent, wait, watch(hub, &caller.scope(), id, wait, run).await)
+    settled(sent, wait, watch(hub, &caller.scope(), id, wait).await)
 }
 
-/// The same where another component carries the task out: it is asked to meanwhile. Where the answer is about something else than
-/// a task, there is nothing to wait for.
+/// The same where another component runs the task: it is told to meanwhile.
 pub async fn waited_there<R>(hub: &Hub, caller: &Identity, sent: Sent<R>, prefer: Prefer, component: &str) -> Result<Sent<R>> {
     let Some((wait, id)) = waits_for(&sent, &prefer) else { return Ok(sent) };
     settled(sent, wait, watch_there(hub, &caller.scope(), id, wait, component).await)
@@ -74,10 +63,7 @@ async fn watch_there(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration,
     }
 }
 
-async fn watch<Fut>(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration, run: fn(Hub, Job) -> Fut) -> Result<Task>
-where
-    Fut: Future<Output = Result<()>> + 'static,
-{
+async fn watch(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration) -> Result<Task> {
     let began = std::time::Instant::now();
     loop {
         let task = tasks::find(hub.db().await?, scope, id).await?;
@@ -87,7 +73,7 @@ where
             return Ok(task);
         }
         let ran = match task.job_id {
-            Some(job_id) => web::jobs::run_now(hub, job_id, run).await?,
+            Some(job_id) => web::jobs::run_now(hub, job_id).await?,
             None => false,
         };
         if !ran {

@@ -116,14 +116,14 @@ async fn say(hub: &Hub, caller: &Identity, id: Id<id::Task>, word: Word) -> Resu
     let scope = changed(caller);
     hub.write(caller, async |tx| {
         let value = match word {
-            Word::Cancel => engine::cancel(tx, hub, &scope, id).await?,
-            Word::Restart => engine::restart(tx, hub, &scope, id).await?,
-            Word::Resume => engine::resume(tx, hub, &scope, id).await?,
+            Word::Cancel => ::tasks::cancel(tx, hub, &scope, id).await?,
+            Word::Restart => ::tasks::restart(tx, hub, &scope, id).await?,
+            Word::Resume => ::tasks::resume(tx, hub, &scope, id).await?,
         };
         if !matches!(word, Word::Cancel) {
             again::check(tx, hub, caller, &value).await?;
         }
-        Ok(Accepted { location: engine::location(id), ended: value.ended_at.is_some(), value })
+        Ok(Accepted { location: ::tasks::location(id), ended: value.ended_at.is_some(), value })
     })
     .await
 }
@@ -171,5 +171,5 @@ async fn answer(
     note: Option<String>,
 ) -> Result<Sent<Shown<Task>>> {
     let scope = changed(caller);
-    hub.write(caller, async |tx| engine::answer(tx, hub, &scope, id, step, outcome, note.clone()).await.map(Shown)).await
+    hub.write(caller, async |tx| ::tasks::answer(tx, hub, &scope, id, step, outcome, note.clone()).await.map(Shown)).await
 }

@@ -1,10 +1,11 @@
 //! Turns that one component takes for another: the one whose task it is asks, the one that reaches what is to be changed
 //! answers, each in the words below.
 
-use crate::Work;
+use crate::{AdvanceTask, Work};
 use domain::{
-    Error, Instant, Result,
+    Error, Id, Instant, Result,
     form::{read, written},
+    id,
     task::{Outcome, StepName, Turn, Way},
 };
 use serde_json::{Map, Value};
@@ -76,25 +77,28 @@ pub fn taken(outcome: &Outcome, found: Value) -> Value {
     Value::Object(said)
 }
 
-/// A turn that another component asks for.
-pub struct Asked {
-    /// The claim of the runner that asks.
+/// A turn that another component has taken here.
+pub struct RemoteTurn {
+    /// The claim of its runner.
     pub job: Job,
+    /// The task.
+    pub task_id: Id<id::Task>,
     /// Which step.
     pub step: StepName,
     /// Which half of it.
     pub way: Way,
 }
 
-impl Asked {
-    /// Reads what was asked. Refused when the runner that asks has lost its claim.
+impl RemoteTurn {
+    /// Reads a request for a turn. Refused when its runner has lost its claim.
     pub async fn read(db: &Db, body: &Value) -> Result<Self> {
         let malformed = |what: &str| Error::malformed("turn", format!("The turn has no right {what}: {}.", written(&body[what])));
         let id = text(body, "jobId").parse().map_err(|_| malformed("jobId"))?;
         let fence = text(body, "fence").parse().map_err(|_| malformed("fence"))?;
         let step = text(body, "step").parse().map_err(|_| malformed("step"))?;
         let job = jobs::held(db, id, fence).await?.ok_or_else(jobs::taken_over)?;
+        let AdvanceTask { task_id } = job.read()?;
         let way = if body["way"] == "UNDO" { Way::Undo } else { Way::Do };
-        Ok(Self { job, step, way })
+        Ok(Self { job, task_id, step, way })
     }
 }
