@@ -4,9 +4,10 @@
 //! nobody has confirmed to be the address owner's.
 
 use crate::{
-    argon2id, device,
+    device,
     hashing::Turn,
-    password::{context, salt_among, texts},
+    password::{context, hashes, texts},
+    password_hashes,
 };
 use chrono::TimeDelta;
 use domain::{
@@ -171,16 +172,20 @@ pub async fn redeem(hub: Hub, RequestSource(source): RequestSource, Body(redempt
     let person = people::find(hub.db().await?, person).await?;
     let context = context(&hub, &person).await?;
     check_password(redemption.password.as_str(), &person.email, &texts(&context), "/password")?;
-    let salt = salt_among(&passwords::accounts(hub.db().await?, &person.email).await?);
+    let accounts = passwords::accounts(hub.db().await?, &person.email).await?;
     let own = device::counters(&hub, &person.email, &mut Vec::new(), None, source).await?.own;
     let turn = Turn::take(&hub, &Counters::default()).await?;
-    let hash = argon2id::hash(redemption.password.as_str(), &salt);
+    let hash = password_hashes::hash(&hub, redemption.password.as_str(), &hashes(&accounts)).await;
     let outcome = hub
         .db()
         .await?
         .in_transaction(async |tx| {
             turn.leave(tx).await?;
-            let hash = hash.clone()?;
+            // No error here, which would keep the place taken.
+            let hash = match &hash {
+                Ok(hash) => hash,
+                Err(error) => return Ok(Err(error.clone())),
+            };
             let taken = account_links::take(tx, &link, hub.now()).await?;
             let Some((person, confirms)) = taken else { return Ok(Err(invalid())) };
             let mut person = people::find(tx, person).await?;
@@ -188,7 +193,7 @@ pub async fn redeem(hub: Hub, RequestSource(source): RequestSource, Body(redempt
             if confirms {
                 person = accounts::confirm_account(tx, person, hub.now()).await?;
             }
-            passwords::set(tx, person.id, &hash, hub.now()).await?;
+            passwords::set(tx, person.id, hash, hub.now()).await?;
             // The owner's own failures before they asked for the link.
             if let (Some(own), None) = (&own, person.vouched_by) {
                 sign_in_attempts::forget(tx, own).await?;

@@ -1,11 +1,11 @@
 //! Signing in with a password, and which identity providers are trusted beside it.
 
 mod account_links;
-mod argon2id;
 mod device;
 mod hashing;
 mod identity_providers;
 mod password;
+mod password_hashes;
 
 use web::Routes;
 

@@ -1,6 +1,6 @@
 //! `/v1/sign-in/password`
 
-use crate::{argon2id, device, hashing::Turn};
+use crate::{device, hashing::Turn, password_hashes};
 use domain::{
     Error, Id, JsonSchema, Kind, PrincipalId, Result, Text,
     audit::AuditResult,
@@ -41,24 +41,22 @@ fn wrong() -> Error {
     )
 }
 
-/// The salt that hashes of passwords of a mail address share.
-pub fn salt_among(accounts: &[Account]) -> [u8; argon2id::SALT] {
-    let known = accounts.iter().find_map(|account| argon2id::salt_of(account.hash.as_deref()?));
-    known.unwrap_or_else(argon2id::new_salt)
+/// The hashes of the accounts that have one.
+pub fn hashes(accounts: &[Account]) -> Vec<&str> {
+    accounts.iter().filter_map(|account| account.hash.as_deref()).collect()
 }
 
 /// The account that this is the password of; and another hash of it, where the stored one is of a form in which passwords are hashed no
 /// longer.
-fn find(password: &Password<1>, accounts: &[Account]) -> Result<Option<(Account, Option<String>)>> {
-    let with_hash: Vec<_> = accounts.iter().filter_map(|account| account.hash.as_deref().map(|hash| (account, hash))).collect();
-    let hashes: Vec<&str> = with_hash.iter().map(|(_, hash)| *hash).collect();
-    let account = |index: usize| with_hash.get(index).map(|(account, _)| (*account).clone());
-    if let Some(found) = argon2id::find(password.as_str(), &hashes)?.and_then(account) {
+async fn find(hub: &Hub, password: &Password<1>, accounts: &[Account]) -> Result<Option<(Account, Option<String>)>> {
+    let hashes = hashes(accounts);
+    let account = |index: usize| accounts.iter().filter(|account| account.hash.is_some()).nth(index).cloned();
+    if let Some(found) = password_hashes::find(hub, password.as_str(), &hashes).await?.and_then(account) {
         return Ok(Some((found, None)));
     }
     let Some(typed) = password.typed() else { return Ok(None) };
-    let Some(found) = argon2id::find(typed, &hashes)?.and_then(account) else { return Ok(None) };
-    let renewed = argon2id::hash(password.as_str(), &salt_among(accounts))?;
+    let Some(found) = password_hashes::find(hub, typed, &hashes).await?.and_then(account) else { return Ok(None) };
+    let renewed = password_hashes::hash(hub, password.as_str(), &hashes).await?;
     Ok(Some((found, Some(renewed))))
 }
 
@@ -96,7 +94,7 @@ pub async fn sign_in(hub: Hub, RequestSource(source): RequestSource, Body(given)
         accounts.sort_by_key(|account| account.vouched_by != given.organization_id);
     }
     let turn = Turn::take(&hub, &counters).await?;
-    let found = find(&given.password, &accounts);
+    let found = find(&hub, &given.password, &accounts).await;
     let device_token = match &found {
         Ok(Some((account, _))) => Some(device::token(&hub, &given.email, account).await?),
         _ => None,
@@ -106,13 +104,17 @@ pub async fn sign_in(hub: Hub, RequestSource(source): RequestSource, Body(given)
         .db()
         .await?
         .in_transaction(async |tx| {
-            // Whatever came of it: so a refusal is no error here, which would keep the place taken.
+            // A refusal or a hash that failed is no error here, which would keep the place taken.
             turn.leave(tx).await?;
-            let Some((account, renewed)) = found.clone()? else {
+            let found = match &found {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error.clone())),
+            };
+            let Some((account, renewed)) = found else {
                 return note_failure(&hub, tx, &accounts, &turn).await.map(|()| Err(wrong()));
             };
             sign_in_attempts::forgive(tx, &counters, account.vouched_by.is_some(), hub.now()).await?;
-            if let (Some(old), Some(renewed)) = (&account.hash, &renewed) {
+            if let (Some(old), Some(renewed)) = (&account.hash, renewed) {
                 passwords::renew_hash(tx, account.person, old, renewed).await?;
             }
             refusal_apart(begin_session(&hub, tx, account.person, &tokens, Proof::Password).await)
@@ -162,17 +164,16 @@ pub async fn change(
     let session = access_tokens::session(hub.db().await?, &presented).await?;
     // What strangers try at the account does not keep its owner from changing the password.
     let counters = device::session_counters(session.as_deref().unwrap_or(&presented)).await?;
-    let mut accounts = passwords::accounts(hub.db().await?, email).await?;
-    let salt = salt_among(&accounts);
-    accounts.retain(|account| account.person == id);
+    let accounts = passwords::accounts(hub.db().await?, email).await?;
+    let own: Vec<_> = accounts.iter().filter(|account| account.person == id).cloned().collect();
     let turn = Turn::take(&hub, &counters).await?;
-    let found = find(&change.current_password, &accounts);
-    let hash = argon2id::hash(change.new_password.as_str(), &salt);
+    let found = find(&hub, &change.current_password, &own).await;
+    let hash = password_hashes::hash(&hub, change.new_password.as_str(), &hashes(&accounts)).await;
     hub.db()
         .await?
         .in_transaction(async |tx| {
             turn.leave(tx).await?;
-            if matches!(found, Ok(None)) { note_failure(&hub, tx, &accounts, &turn).await } else { Ok(()) }
+            if matches!(found, Ok(None)) { note_failure(&hub, tx, &own, &turn).await } else { Ok(()) }
         })
         .await?;
     let (found, hash) = (found?, hash?);
