@@ -237,6 +237,29 @@ mod tests {
         }
     }
 
+    /// Each part of a rule that a request does not meet makes the rule not hold.
+    #[test]
+    fn a_rule_holds_only_where_each_of_its_parts_is_met() {
+        let rule = ApprovalRule {
+            action: ApprovalAction::Change,
+            service_id: Some(service(1)),
+            above_quantity: Some(10.into()),
+            asked_by: AskedBy::Provider,
+        };
+        let met =
+            Asked { action: ApprovalAction::Change, service_id: service(1), quantity: Some(11.into()), by: AskedBy::Provider };
+        assert!(rule.holds_for(&met));
+        for unmet in [
+            Asked { action: ApprovalAction::Renew, ..met },
+            Asked { service_id: service(2), ..met },
+            Asked { quantity: Some(10.into()), ..met },
+            Asked { quantity: None, ..met },
+            Asked { by: AskedBy::Customer, ..met },
+        ] {
+            assert!(!rule.holds_for(&unmet), "{unmet:?}");
+        }
+    }
+
     #[test]
     fn rules_that_could_never_hold_are_refused() {
         let rule = |action, above: &str| ApprovalRule {

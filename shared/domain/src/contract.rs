@@ -543,6 +543,37 @@ mod tests {
     }
 
     #[test]
+    fn a_contract_is_in_force_from_its_start_until_its_end_and_over_after_it() {
+        for &status in ContractStatus::ALL {
+            assert_eq!(status.is_in_force(), matches!(status, Active | PendingTermination), "{status}");
+            assert_eq!(status.is_over(), matches!(status, Expired | Terminated), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_the_operator_and_distributors_issue_contracts() {
+        for &kind in OrganizationKind::ALL {
+            let may = matches!(kind, OrganizationKind::Operator | OrganizationKind::Distributor);
+            let refusal = check_issuer(kind).err();
+            assert_eq!(refusal.as_ref().map(|refusal| refusal.code), (!may).then_some("not_an_issuer"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn usage_is_watched_for_a_threshold_or_for_a_trigger_point_of_a_prepayment() {
+        let terms = |threshold, prepayment, trigger_point| Terms { threshold, prepayment, trigger_point, ..Terms::default() };
+        for (terms, watched) in [
+            (terms(None, None, None), false),
+            (terms(Some(usd(1)), None, None), true),
+            (terms(None, Some(usd(1)), None), false),
+            (terms(None, None, Some(usd(80))), false),
+            (terms(None, Some(usd(1)), Some(usd(80))), true),
+        ] {
+            assert_eq!(terms.are_watched(), watched, "{terms:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_event_says_from_where_it_is_possible() {
         let refused = Active.on(Event::Approve).unwrap_err();
         assert_eq!(refused.code, "contract_not_pending_approval");

@@ -279,6 +279,14 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_is_empty_until_usage_is_added() {
+        let mut draft = Draft::default();
+        assert!(draft.is_empty());
+        draft.add(of("1", "1")).unwrap();
+        assert!(!draft.is_empty());
+    }
+
+    #[test]
     fn a_line_is_rounded_once_and_not_row_by_row() {
         // Row by row, each would round to nothing.
         let mut draft = Draft::default();

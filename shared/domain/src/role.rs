@@ -662,6 +662,35 @@ mod tests {
     }
 
     #[test]
+    fn permissions_without_others_are_what_the_others_lack() {
+        let operator = Permissions::of([Role::OperatorAdministrator]);
+        let billing = Permissions::of([Role::ProviderBillingUser]);
+        let rest = operator.without(billing);
+        for &permission in Permission::ALL {
+            assert_eq!(rest.has(permission), operator.has(permission) && !billing.has(permission), "{permission}");
+        }
+        assert!(billing.without(operator) != operator && billing.without(billing) == Permissions::default());
+    }
+
+    /// An acting session adds what [`ACTING`] has of the permissions above, here and below, and takes nothing away.
+    #[test]
+    fn acting_adds_what_is_permitted_above_and_acting_allows() {
+        let (above, place) = (OrganizationPath::stored("org_a.".into()), OrganizationPath::stored("org_a.org_b.".into()));
+        let binding = |role, path: &OrganizationPath| Binding { role, path: path.clone(), bound: false, overruled: false };
+        let provider = Authority::of(&[binding(Role::ProviderAdministrator, &above)], &above);
+        let own = Authority::of(&[binding(Role::CustomerAdministrator, &place)], &place);
+        let both = own.clone().acting(&provider);
+        for (mine, theirs, sum) in [(own.here, provider.here, both.here), (own.below, provider.below, both.below)] {
+            for &permission in Permission::ALL {
+                let expected = mine.has(permission) || theirs.within(ACTING).has(permission);
+                assert_eq!(sum.has(permission), expected, "{permission}");
+            }
+        }
+        assert_eq!(Authority::default().acting(&provider).here, provider.here.within(ACTING));
+        assert!(Authority::default().acting(&provider).below.has(SubscriptionWrite));
+    }
+
+    #[test]
     fn every_role_has_one_row() {
         for &role in Role::ALL {
             assert_eq!(ROLES.iter().filter(|row| row.role == role).count(), 1, "{role}");
