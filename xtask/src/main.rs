@@ -2,6 +2,7 @@
 
 mod apt;
 mod artifacts;
+mod audit;
 mod bench;
 mod brokers;
 mod calendar;

@@ -56,8 +56,9 @@ impl Stage {
 }
 
 /// In this order: what fails fast comes first, what needs builds comes after them.
-const STAGES: [Stage; 14] = [
+const STAGES: [Stage; 15] = [
     Stage { name: "fmt", what: "rustfmt finds nothing to change", run: fmt },
+    Stage { name: "audit", what: "licenses, sources and versions of what ships, and advisories against it", run: audit },
     Stage { name: "clippy", what: "clippy finds nothing in the whole workspace", run: clippy },
     Stage { name: "wasm", what: "components, test guests and the host build", run: wasm },
     Stage { name: "unit", what: "unit and property tests", run: unit },
@@ -195,6 +196,10 @@ fn end(text: &str) -> String {
 
 fn fmt() -> Result<Outcome> {
     cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
+}
+
+fn audit() -> Result<Outcome> {
+    Ok(crate::audit::run()?.map_or(Outcome::Passed, Outcome::Skipped))
 }
 
 fn clippy() -> Result<Outcome> {

