@@ -26,17 +26,9 @@ pub fn tables() -> Vec<Routes> {
         approvals::routes(),
         renewals::routes(),
         vsphere::routes(),
-        data_centers::routes(),
         environments::routes(),
-        deployments::routes(),
-        certificates::routes(),
         cloud_endpoints::routes(),
-        stored_passwords::routes(),
-        invitations::routes(),
         billing::routes(),
-        discovery::routes(),
-        support::routes(),
-        marketplaces::routes(),
         audit::routes(),
         scheduler::routes(),
     ]
@@ -103,7 +95,6 @@ fn the_manifest_routes_every_path_to_the_component_that_has_it() {
             "/internal/services/{serviceId}/validate",
             "/internal/broker-turns",
             "/internal/turns",
-            "/internal/certificates/check",
         ];
         for (_, path) in table.all().filter(|(_, path)| !private.contains(path)) {
             // A `{name}` of the table is a `:name` of the manifest.

@@ -1,7 +1,8 @@
-//! What doing and undoing each step means.
+//! Steps of the tasks on environments.
 
+use crate::certificate_warnings::{self, Owner};
 use domain::{
-    Error, Kind, Result,
+    Error, Result,
     data_center::Target,
     environment::EnvironmentStatus,
     form::read,
@@ -10,35 +11,14 @@ use domain::{
 };
 use serde_json::Value;
 use store::{
-    Tx,
-    certificates::NoteCertificates,
-    data_centers,
+    Tx, data_centers,
     environments::{self, Environment},
     interop, jobs,
     plans::{self, Plan},
 };
-use tasks::{Boxed, Settled, Work};
+use tasks::{Settled, Work};
 
-/// The steps of this component's tasks.
-pub struct Steps;
-
-impl tasks::Steps for Steps {
-    fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
-        Box::pin(async move { take(work, step, turn).await.or_else(refused) })
-    }
-
-    fn settle<'a>(&'a self, tx: &'a Tx<'a>, settled: &'a Settled<'a>) -> Boxed<'a, ()> {
-        Box::pin(settle(tx, settled))
-    }
-}
-
-/// What a refusal of a rule makes of a turn: it fails. A fault stays one and is tried again.
-fn refused(error: Error) -> Result<Outcome> {
-    let stays = error.kind == Kind::Unavailable || error.code == jobs::FENCED || error.code == "task_unknown";
-    if stays { Err(error) } else { Ok(Outcome::Failed(error.public)) }
-}
-
-async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
+pub(super) async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
     match (step, turn.way) {
         (StepName::Check, Way::Do) => check(work, turn).await,
         (StepName::Backup, _) => backup(work, turn).await,
@@ -264,9 +244,10 @@ fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
 }
 
 /// What a turn changes in what is known of the environment.
-async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
+pub(super) async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
     let Settled { work, task, turn } = settled;
     let (Some(id), now) = (task.environment_id, work.hub.now()) else { return Ok(()) };
+    let owner = Owner { organization_id: task.organization_id, environment_id: id };
     let done = turn.filter(|(_, turn)| task.steps[turn.step].status == StepStatus::Success).map(|(step, _)| step);
     if task.ended_at.is_some() && task.status != TaskStatus::Success {
         // As it was before. One that was never deployed is left for whoever wants to try again.
@@ -300,26 +281,14 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
                 environments::set_machines(tx, id, &after).await?;
             }
             environments::discard_replaced(tx, id, task.id).await?;
-            let before = environments::find(tx, work.scope, id).await?;
             environments::record(tx, work.scope, &plan, now).await?;
             environments::relink(tx, id, &after).await?;
-            note_certificates(tx, work, &before, &after).await
+            certificate_warnings::follow(tx, work.hub, work.scope, owner, &after).await
         }
         Some(StepName::Remove) => {
-            let Ok(before) = environments::find(tx, work.scope, id).await else { return Ok(()) };
-            environments::delete(tx, work.scope, id).await?;
-            note_certificates(tx, work, &before, &Value::Null).await
+            certificate_warnings::follow(tx, work.hub, work.scope, owner, &Value::Null).await?;
+            environments::delete(tx, work.scope, id).await
         }
         _ => Ok(()),
     }
-}
-
-/// Has the certificates of an environment looked at again, if it had any or has some now.
-async fn note_certificates(tx: &Tx<'_>, work: &Work<'_>, before: &Environment, after: &Value) -> Result<()> {
-    let any = |products: &Value| products.as_array().into_iter().flatten().any(|product| !product["certificate"].is_null());
-    if !any(after) && !any(&present(Some(before))?) {
-        return Ok(());
-    }
-    let hub = work.hub;
-    hub.enqueue(tx, before.organization_id, &NoteCertificates { environment_id: before.id }).await
 }

@@ -20,7 +20,7 @@ use web::{Accepted, Caller, Cursor, Edited, Filled, Hub, Identity, IfMatch, List
 
 text_enum! {
     /// What is to be done with a description of a data center component.
-    pub enum CreateAction {
+    pub enum DataCenterCreateAction {
         /// Register it.
         Register = "REGISTER",
         /// See whether it is right, and keep nothing but the task.
@@ -33,7 +33,7 @@ text_enum! {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateQuery {
     /// REGISTER when left out.
-    action: Option<CreateAction>,
+    action: Option<DataCenterCreateAction>,
 }
 
 pub async fn create(
@@ -45,7 +45,7 @@ pub async fn create(
 ) -> Result<Sent<Accepted<Task>>> {
     check_networks(&new.value)?;
     let id = hub.id();
-    let registers = query.action.is_none_or(|action| action == CreateAction::Register);
+    let registers = query.action.is_none_or(|action| action == DataCenterCreateAction::Register);
     let task_type = if registers { TaskType::DatacenterRegister } else { TaskType::DatacenterValidate };
     let owner = match new.value["organizationId"].as_str() {
         Some(text) => text.parse().map_err(|error: id::NotAnId| Error::invalid("/organizationId", error.to_string()))?,
