@@ -202,7 +202,7 @@ fn open_work_of_data_centers_deployments_and_certificates_goes_on_in_one_queue()
     assert_eq!(all("SELECT id || ' ' || queue FROM tasks ORDER BY id"), ["a environments", "b environments", "c provisioning"]);
     // Each organization's turn is that of its first job.
     assert_eq!(
-        all("SELECT queue || ' ' || organization_id || ' ' || turn / 16384 FROM job_turns ORDER BY 1"),
+        all("SELECT queue || ' ' || organization_id || ' ' || (turn / 16384) FROM job_turns ORDER BY 1"),
         ["billing o 50", "environments o 10", "environments p 40"]
     );
     assert_eq!(all("SELECT queue FROM job_queues"), Vec::<String>::new());

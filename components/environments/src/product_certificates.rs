@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use web::{Caller, Edited, Filled, Hub, IfMatch, Paths, Prefer, Query, permit};
 
-/// The certificate of a product, with its chain.
+/// The certificate of a product: what is known of it, and in `certificate` the chain in PEM. The key is shown to nobody.
 #[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ProductCertificate(#[schemars(with = "ProductCertificateSchema")] Box<RawValue>);
 
-/// The certificate of a product: what is known of it, and in `certificate` the chain in PEM. The key is shown to nobody.
+/// The fields of [`ProductCertificate`].
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]

@@ -63,7 +63,7 @@ fn not_registered(found: &DataCenter) -> Option<String> {
     })
 }
 
-/// From here on nobody begins to use the component that is to be removed.
+/// Marks a component that is to be removed, so that no environment begins to use it.
 async fn mark(work: &Work<'_>, found: &DataCenter) -> Result<Outcome> {
     let db = work.hub.db().await?;
     let marked = db
@@ -115,7 +115,7 @@ async fn contact(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     targets::contact(reach.target, &contact).await
 }
 
-/// What a turn changes in what is known of the component.
+/// Writes what a turn, or the end of a task, changes of the component.
 pub(super) async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
     let Settled { work, task, turn } = settled;
     let Some(id) = task.data_center_id else { return Ok(()) };
