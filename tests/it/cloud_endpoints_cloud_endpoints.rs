@@ -1,6 +1,6 @@
 //! Cloud endpoints: registered by providers, assigned to customers, which see those and nobody else's.
 
-use crate::{data_centers_support::registered, environments_support::deployed};
+use crate::{environments_data_centers_support::registered, environments_support::deployed};
 use serde_json::{Value, json};
 use tests::{Actor, Answer, Shop, World, simulated};
 

@@ -1,6 +1,6 @@
 //! Environments: deploying, taking over, changing and deleting them, and the plans of it.
 
-use crate::data_centers_support::{provider, registered};
+use crate::environments_data_centers_support::{provider, registered};
 use crate::environments_support::{PASSWORD, deployed, environment, product, read};
 use crate::provisioning_support::{ATTEMPTS, break_sql, run_out, steps, task};
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ fn what_a_validation_finds_fails_a_task_unless_it_is_to_be_ignored_and_is_then_s
             let asked = asked.by(&operator).send().await;
             asked.expect(202);
             for _ in 0..2 {
-                crate::tasks_walk::turn(&world, "deployments").await;
+                crate::tasks_walk::turn(&world, "environments").await;
             }
             // Somebody has taken a machine away meanwhile.
             world.database().execute("DELETE FROM machines WHERE host_name = 'a'", []).unwrap();
@@ -537,7 +537,7 @@ fn two_hundred_environments_are_each_deployed_once_by_one_runner_and_by_four() {
             }
             let runs = (0..runners).map(|_| async {
                 for _ in 0..120 / runners {
-                    crate::tasks_walk::runner(&world, "deployments").await;
+                    crate::tasks_walk::runner(&world, "environments").await;
                 }
             });
             futures::future::join_all(runs).await;

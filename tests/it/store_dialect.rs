@@ -244,7 +244,7 @@ async fn approvals(world: &World, admin: &str, customer: &str, caller: &Caller) 
 /// What tasks, data center components, environments and plans offer.
 async fn environments(world: &World, operator: &str, caller: &Caller) {
     for (component, environment) in [("a", "one"), ("b", "two")] {
-        let vc = crate::data_centers_support::component(component, "BUILTIN");
+        let vc = crate::environments_data_centers_support::component(component, "BUILTIN");
         let sent = world.post("/v1/data-centers", vc).bearer(operator).header("prefer", "wait=5").send().await;
         let vc = sent.expect(200).text("/dataCenterId");
         let body = crate::environments_support::environment(environment, &vc, &["x"]);
@@ -285,7 +285,7 @@ async fn environments(world: &World, operator: &str, caller: &Caller) {
         let asked = world.post(&redeploy, json!({})).bearer(operator).header("if-match", "*").send().await;
         if cancelled {
             for _ in 0..2 {
-                crate::tasks_walk::turn(world, "deployments").await;
+                crate::tasks_walk::turn(world, "environments").await;
             }
             let cancel = format!("/v1/tasks/{}/cancel", asked.expect(202).text("/id"));
             world.post(&cancel, json!({})).bearer(operator).send().await.expect(202);
@@ -310,7 +310,7 @@ async fn environments(world: &World, operator: &str, caller: &Caller) {
 /// What there is to say about stored passwords.
 async fn stored_passwords(world: &World, operator: &str, query: &str) {
     let _vcenter = crate::vsphere_support::Vcenter::new(world);
-    let body = json!({ "alias": "vc", "password": crate::data_centers_support::PASSWORD });
+    let body = json!({ "alias": "vc", "password": crate::environments_data_centers_support::PASSWORD });
     let stored = world.post("/v1/stored-passwords", body).bearer(operator).send().await;
     let path = format!("/v1/stored-passwords/{}", stored.expect(201).text("/id"));
     let edit = world.patch(&path, json!({ "alias": "vcenter" })).bearer(operator).header("if-match", "*");
@@ -318,7 +318,7 @@ async fn stored_passwords(world: &World, operator: &str, query: &str) {
     for path in [&path, "/v1/stored-passwords", &format!("/v1/stored-passwords?{query}")] {
         world.get(path).bearer(operator).send().await.expect(200);
     }
-    let mut vc = crate::data_centers_support::component("vc", "VSPHERE");
+    let mut vc = crate::environments_data_centers_support::component("vc", "VSPHERE");
     vc["password"] = stored.at("/reference");
     let asked = world.post("/v1/data-centers?action=VALIDATE", vc).bearer(operator).header("prefer", "wait=5");
     assert_eq!(asked.send().await.expect(200).text("/status"), "SUCCESS");

@@ -55,7 +55,7 @@ fn a_second_start_applies_nothing_and_every_component_finds_its_tables() {
 fn the_first_requests_of_all_components_at_once_migrate_once() {
     simulated(|| async {
         let world = World::empty().await;
-        let calls = ["onboarding", "provisioning", "billing", "scheduler", "support", "discovery"]
+        let calls = ["onboarding", "provisioning", "billing", "scheduler", "environments", "vsphere"]
             .map(|component| world.get(Box::leak(format!("/health/{component}").into_boxed_str())).send());
         for answer in futures::future::join_all(calls).await {
             answer.expect(200);
@@ -157,6 +157,55 @@ fn open_jobs_of_before_have_payloads_that_can_be_read() {
     assert!(read[8].contains("change: None"), "{}", read[8]);
     assert!(read[9].contains("quantity"), "{}", read[9]);
     assert_eq!(texts(&database, "SELECT kind FROM jobs WHERE kind LIKE 'contract.a%'"), ["contract.advance"]);
+}
+
+/// Open jobs and tasks of the components that environments have taken in go on in one queue.
+#[test]
+fn open_work_of_data_centers_deployments_and_certificates_goes_on_in_one_queue() {
+    let database = Connection::open_in_memory().unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_environments") && step.number > 32).unwrap().number;
+    apply(&database, 1..=step - 1);
+    let all = |sql: &str| texts(&database, sql);
+    database
+        .execute_batch(
+            "INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
+             VALUES ('1', 'deployments', 'task.advance', 'o', '{}', 'READY', 30, 0, 0, 1),
+                    ('2', 'data-centers', 'task.advance', 'o', '{}', 'RUNNING', 20, 0, 4, 1),
+                    ('3', 'certificates', 'certificate.note', 'o', '{}', 'READY', 10, 0, 0, 1),
+                    ('4', 'certificates', 'certificate.warn', 'p', '{}', 'READY', 40, 0, 0, 1),
+                    ('5', 'deployments', 'task.advance', 'q', '{}', 'PARKED', 1, 10, 10, 1),
+                    ('6', 'billing', 'x', 'o', '{}', 'READY', 50, 0, 0, 1);
+             INSERT INTO job_turns (queue, organization_id, turn)
+             VALUES ('deployments', 'o', 7), ('data-centers', 'o', 7), ('certificates', 'o', 7), ('certificates', 'p', 7), ('billing', 'o', 7);
+             INSERT INTO job_queues (queue, served) VALUES ('deployments', 9), ('billing', 9);",
+        )
+        .unwrap();
+    for (id, queue) in [("a", "deployments"), ("b", "data-centers"), ("c", "provisioning")] {
+        let columns = "id, queue, task_type, organization_id, status, created_at, updated_at";
+        database
+            .execute(&format!("INSERT INTO tasks ({columns}) VALUES (?1, ?2, 'T', 'o', 'IN_PROGRESS', 1, 1)"), (id, queue))
+            .unwrap();
+    }
+    apply(&database, step..=step);
+    assert_eq!(
+        all("SELECT id || ' ' || queue || ' ' || kind || ' ' || state || ' ' || fence FROM jobs ORDER BY id"),
+        [
+            "1 environments task.advance READY 0",
+            "2 environments task.advance RUNNING 4",
+            "3 environments certificate.note READY 0",
+            "4 environments certificate.warn READY 0",
+            "5 environments task.advance PARKED 10",
+            "6 billing x READY 0",
+        ]
+    );
+    assert_eq!(all("SELECT id || ' ' || queue FROM tasks ORDER BY id"), ["a environments", "b environments", "c provisioning"]);
+    // Each organization's turn is that of its first job.
+    assert_eq!(
+        all("SELECT queue || ' ' || organization_id || ' ' || (turn / 16384) FROM job_turns ORDER BY 1"),
+        ["billing o 50", "environments o 10", "environments p 40"]
+    );
+    assert_eq!(all("SELECT queue FROM job_queues"), Vec::<String>::new());
 }
 
 /// A database of the steps before, with a disabled distributor in it, a contract and the job that waits for its day.

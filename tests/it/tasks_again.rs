@@ -2,7 +2,7 @@
 //! the world has moved on since, nothing is done, and what was done meanwhile stays.
 
 use crate::{
-    data_centers_support::registered,
+    environments_data_centers_support::registered,
     environments_support::{deployed, environment, product, read},
     provisioning_support::{ATTEMPTS, again, break_sql, run_out, subscribe, task},
     tasks_walk::{STORIES, Story, breaking, scene, turn},
@@ -24,7 +24,7 @@ async fn send(world: &World, by: &Actor, method: &str, path: &str, body: Value) 
 /// Something else that is done to what the story's task works on, after that has failed.
 async fn move_on(world: &World, by: &Actor, story: &Story, asked: &Answer, component: &str) {
     let newer = json!({ "products": [product(component, "10.6", &["a", "b", "c"])] });
-    let done = match (story.component, story.path) {
+    let done = match (story.subject, story.path) {
         ("data-centers", "/v1/data-centers") => {
             send(world, by, "DELETE", &format!("/v1/data-centers/{}", asked.text("/dataCenterId")), json!({})).await
         }
@@ -53,7 +53,7 @@ async fn move_on(world: &World, by: &Actor, story: &Story, asked: &Answer, compo
 fn no_type_of_task_is_run_again_over_what_came_after_it() {
     for story in STORIES {
         // What is asked of data centers is always undone, so it has no checkpoint.
-        let ways: &[&str] = if story.component == "data-centers" { &["restart"] } else { &["restart", "resume"] };
+        let ways: &[&str] = if story.subject == "data-centers" { &["restart"] } else { &["restart", "resume"] };
         for way in ways {
             simulated(|| async {
                 let (world, operator, ids) = scene(story).await;

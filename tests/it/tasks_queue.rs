@@ -1,6 +1,6 @@
 //! Tasks on one subject are done one after the other; those on others do not wait.
 
-use crate::data_centers_support::{contacted, registered};
+use crate::environments_data_centers_support::{contacted, registered};
 use crate::provisioning_support::{again, run_out, task};
 use serde_json::{Value, json};
 use tests::{Actor, Answer, World, simulated};
@@ -152,7 +152,7 @@ fn two_hundred_tasks_are_each_done_once_by_one_runner_and_by_four() {
             assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 20, "one of each subject can go on");
             let runs = (0..runners).map(|_| async {
                 for _ in 0..400 / runners {
-                    crate::tasks_walk::runner(&world, "data-centers").await;
+                    crate::tasks_walk::runner(&world, "environments").await;
                 }
             });
             futures::future::join_all(runs).await;

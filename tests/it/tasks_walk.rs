@@ -1,8 +1,8 @@
 //! Every type of task through the same misfortunes: each statement fails, the hub dies at each, each step is run twice,
 //! and a runner wakes up after another took its task over.
 
-use crate::certificates_support::certificate;
-use crate::data_centers_support::{component, registered};
+use crate::environments_certificates_support::certificate;
+use crate::environments_data_centers_support::{component, registered};
 use crate::environments_support::{deployed, environment, product};
 use crate::provisioning_support::{again, run_out, subscribe, task};
 use host::{Fault, Kind, RequestError, Target};
@@ -13,7 +13,8 @@ use tests::{Actor, Answer, INTERNAL_SECRET, World, simulated};
 
 /// A type of task: how it is asked for, and what there is when it is done and when it is not.
 pub struct Story {
-    pub component: &'static str,
+    /// What the task works on.
+    pub subject: &'static str,
     pub method: &'static str,
     pub path: &'static str,
     /// What is sent, to or about the data center component with this id.
@@ -31,7 +32,7 @@ const ALL: &str = "SELECT COUNT(*) FROM data_centers";
 /// that is active, and suspended where it is to be resumed.
 pub const STORIES: &[Story] = &[
     Story {
-        component: "data-centers",
+        subject: "data-centers",
         method: "POST",
         path: "/v1/data-centers",
         body: |_| component("new", "BUILTIN"),
@@ -39,7 +40,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(STATUS, 1), ("SELECT COUNT(*) FROM data_centers WHERE status = 'FAILED'", 1)],
     },
     Story {
-        component: "data-centers",
+        subject: "data-centers",
         method: "POST",
         path: "/v1/data-centers/{id}/validate",
         body: |_| json!({}),
@@ -47,7 +48,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(STATUS, 1)],
     },
     Story {
-        component: "data-centers",
+        subject: "data-centers",
         method: "PATCH",
         path: "/v1/data-centers/{id}",
         body: |_| json!({ "fqdn": "moved.example.com", "password": "0ther-one" }),
@@ -55,7 +56,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(STATUS, 1), ("SELECT COUNT(*) FROM data_centers WHERE version = 1 AND fqdn = 'old.example.com'", 1)],
     },
     Story {
-        component: "data-centers",
+        subject: "data-centers",
         method: "POST",
         path: "/v1/data-centers/{id}/discover",
         body: |_| json!({}),
@@ -63,7 +64,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(STATUS, 1)],
     },
     Story {
-        component: "data-centers",
+        subject: "data-centers",
         method: "DELETE",
         path: "/v1/data-centers/{id}",
         body: |_| json!({}),
@@ -71,7 +72,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(STATUS, 1), (ALL, 1)],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "POST",
         path: "/v1/environments",
         body: |id| environment("new", id, &["c"]),
@@ -79,7 +80,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(ACTIVE, 0), ("SELECT COUNT(*) FROM environments WHERE status = 'FAILED'", 1), (MACHINES, 0), (LINKS, 0)],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "POST",
         path: "/v1/environments?action=IMPORT",
         body: |id| environment("new", id, &["c"]),
@@ -87,7 +88,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(ACTIVE, 0), ("SELECT COUNT(*) FROM environments WHERE status = 'FAILED'", 1), (MACHINES, 0), (LINKS, 0)],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "PUT",
         path: "/v1/environments/{env}",
         body: |id| json!({ "products": [product(id, "10.5", &["a", "b", "c"])] }),
@@ -95,7 +96,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(ACTIVE, 1), (MACHINES, 2), (LINKS, 1), ("SELECT COUNT(*) FROM environments WHERE version = 2", 1)],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "PUT",
         path: "/v1/environments/{env}/products/vcd/certificate",
         body: |_| certificate("server"),
@@ -110,7 +111,7 @@ pub const STORIES: &[Story] = &[
         ],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "POST",
         path: "/v1/environments/{env}/nodes/a/redeploy",
         body: |_| json!({}),
@@ -118,7 +119,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(ACTIVE, 1), (MACHINES, 2), (REPLACED, 0), (ASIDE, 0), (EDITED, 0), (LINKS, 1)],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "PUT",
         path: "/v1/environments/{env}?ignoreValidation=true",
         body: |id| json!({ "products": [product(id, "10.6", &["a", "b"])] }),
@@ -126,7 +127,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(ACTIVE, 1), (MACHINES, 2), (EDITED, 0), (LINKS, 1)],
     },
     Story {
-        component: "environments",
+        subject: "environments",
         method: "DELETE",
         path: "/v1/environments/{env}",
         body: |_| json!({}),
@@ -134,7 +135,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(ACTIVE, 1), (MACHINES, 2), (LINKS, 1)],
     },
     Story {
-        component: "provisioning",
+        subject: "provisioning",
         method: "PATCH",
         path: "/v1/subscriptions/{sub}",
         body: |_| json!({ "quantity": "20" }),
@@ -150,7 +151,7 @@ pub const STORIES: &[Story] = &[
         ],
     },
     Story {
-        component: "provisioning",
+        subject: "provisioning",
         method: "POST",
         path: "/v1/subscriptions/{sub}/suspend",
         body: |_| json!({ "reason": "unpaid" }),
@@ -158,7 +159,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(HAD, 1), (ENTITLED, 1)],
     },
     Story {
-        component: "provisioning",
+        subject: "provisioning",
         method: "POST",
         path: "/v1/subscriptions/{sub}/resume",
         body: |_| json!({}),
@@ -166,7 +167,7 @@ pub const STORIES: &[Story] = &[
         undone: &[(WITHHELD, 1), (ENTITLED, 0), ("SELECT COUNT(*) FROM entitlements", 1)],
     },
     Story {
-        component: "provisioning",
+        subject: "provisioning",
         method: "POST",
         path: "/v1/subscriptions/{sub}/renew",
         body: |_| json!({}),
@@ -188,7 +189,7 @@ pub const STORIES: &[Story] = &[
         ],
     },
     Story {
-        component: "provisioning",
+        subject: "provisioning",
         method: "POST",
         path: "/v1/subscriptions/{sub}/terminate",
         body: |_| json!({}),
@@ -243,7 +244,7 @@ async fn run_jobs(world: &World, component: &str, query: &str) {
 /// A world in which the story can be told, by the operator, of a component.
 pub async fn scene(story: &Story) -> (World, Actor, Ids) {
     let world = World::new().await;
-    if story.component == "provisioning" {
+    if story.subject == "provisioning" {
         let shop = world.shop().await;
         if story.path.ends_with("/renew") {
             let path = crate::renewals_renewals::subscribed(&world, &shop, "month", 1).await;
@@ -313,7 +314,7 @@ impl Story {
 
     /// The component that carries the task out.
     pub fn runner(&self) -> &'static str {
-        if self.component == "environments" { "deployments" } else { self.component }
+        if self.subject == "data-centers" { "environments" } else { self.subject }
     }
 
     /// How many steps the task has.
@@ -379,7 +380,7 @@ fn whichever_step_keeps_failing_what_was_done_is_undone() {
 
 /// A statement that a step makes and those before it, at that point, do not.
 pub fn breaking(step: &str, story: &Story) -> &'static str {
-    match (step, story.component) {
+    match (step, story.subject) {
         ("CHECK", "provisioning") => "FROM subscriptions s JOIN",
         // It is renewed as it is, so that nothing is changed at the driver.
         ("CHANGE", _) if story.path.ends_with("/renew") => "FROM subscription_changes",
@@ -408,7 +409,7 @@ async fn statements(story: &Story) -> u64 {
     world.hub.host_calls()[before..].iter().filter(|call| call.kind == Kind::Sql).count() as u64
 }
 
-// Wherever the hub dies, nothing is lost and nothing is done twice. A test for each component and side of a statement, so that they
+// Wherever the hub dies, nothing is lost and nothing is done twice. A test for each subject and side of a statement, so that they
 // share the cores.
 
 #[test]
@@ -441,8 +442,8 @@ fn subscriptions_when_the_hub_dies_after_a_statement() {
     die_everywhere("provisioning", true);
 }
 
-fn die_everywhere(component: &str, after: bool) {
-    for story in STORIES.iter().filter(|story| story.component == component) {
+fn die_everywhere(subject: &str, after: bool) {
+    for story in STORIES.iter().filter(|story| story.subject == subject) {
         let total = simulated(|| statements(story));
         assert!(total > 30, "{total}");
         for nth in 1..=total {

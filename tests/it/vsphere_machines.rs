@@ -1,6 +1,6 @@
 //! The target VSPHERE: what is found at a vCenter, what is made there, and vCenters with bad habits.
 
-use crate::data_centers_support::{PASSWORD, component, read, registered};
+use crate::environments_data_centers_support::{PASSWORD, component, read, registered};
 use crate::environments_support::{environment, product, read as read_environment};
 use crate::provisioning_support::{again, run_out, steps, task};
 use crate::tasks_walk::runner;
@@ -595,7 +595,7 @@ fn the_last_machine_of_a_node_is_not_taken_away_whatever_is_ignored() {
         let old = vcenter.id_of("vm-a");
         let asked = Errand::Redeploy.ask(&world, &operator, &id, &environment, "?ignoreValidation=true").await;
         for _ in 0..2 {
-            crate::tasks_walk::turn(&world, "deployments").await;
+            crate::tasks_walk::turn(&world, "environments").await;
         }
         vcenter.take("vm-a");
         run_out(&world).await;
@@ -676,7 +676,7 @@ fn what_stands_against_a_deployment_is_said_at_once_and_can_be_ignored() {
         world.put("/v1/interop", table).by(&by).header("if-match", "*").send().await.expect(200);
         let path = format!("{ENVIRONMENTS}?ignoreValidation=true");
         let asked = world.post(&path, environment("more", &id, &["b"])).by(&by).send().await;
-        crate::tasks_walk::turn(&world, "deployments").await;
+        crate::tasks_walk::turn(&world, "environments").await;
         let checked = task(&world, &operator, &asked).await;
         let told = checked["steps"][0]["message"].as_str().unwrap();
         assert!(told.contains("VCD 10.5 is not listed as working with VCENTER 8.0.2.") && told.contains("vm-b"), "{checked}");

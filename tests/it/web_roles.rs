@@ -4,8 +4,8 @@
 
 use crate::{
     billing_support::{Row, csv, subscription},
-    certificates_support::certificate,
-    data_centers_support::component,
+    environments_certificates_support::certificate,
+    environments_data_centers_support::component,
     environments_support::environment,
     openapi::tables,
 };

@@ -1,78 +1,14 @@
 //! `/v1/plans`: what changes of environments come to, before they are made.
 
-use crate::environments::{Draft, How};
-use domain::{
-    Error, Id, JsonSchema, Result,
-    environment::PlanStatus,
-    id,
-    task::{Subject, TaskType},
-};
+use crate::change::{TaskOptions, begin};
+use domain::{Error, Id, JsonSchema, Result, environment::PlanStatus, id};
 use serde::Deserialize;
 use store::{
     Scope, Tx, environments,
     plans::{self, Plan},
-    tasks::{NewTask, Task},
+    tasks::Task,
 };
-use web::{Accepted, Caller, Created, Cursor, Either, Hub, Identity, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
-
-/// The component that carries plans out.
-const DEPLOYMENTS: &str = "deployments";
-
-/// The answer to a change: a plan, when it was a dry run, else the task.
-pub type Planned = Sent<Either<Created<Plan>, Accepted<Task>>>;
-
-/// Makes the plan of a change, and unless it is a dry run the task that carries it out.
-pub(crate) async fn planned(hub: &Hub, caller: &Identity, draft: &Draft, dry_run: bool, prefer: Prefer) -> Result<Planned> {
-    if dry_run {
-        let sent = hub.write(caller, async |tx| {
-            let plan = draft.make(tx, hub, &caller.scope()).await?;
-            plans::insert(tx, &plan).await?;
-            hub.concerns(plan.organization_id);
-            hub.audit("environmentId", &plan.environment_id.to_string());
-            Ok(Created::at(format!("/v1/plans/{}", plan.id), plan))
-        });
-        return sent.await.map(Sent::one);
-    }
-    let sent = hub
-        .write(caller, async |tx| {
-            let plan = draft.make(tx, hub, &caller.scope()).await?;
-            plans::insert(tx, &plan).await?;
-            begin(tx, hub, plan, &draft.to.request, draft.how).await
-        })
-        .await?;
-    ::tasks::waited_there(hub, caller, sent, prefer, DEPLOYMENTS).await.map(Sent::other)
-}
-
-/// Writes the task that carries out a plan.
-async fn begin(tx: &Tx<'_>, hub: &Hub, mut plan: Plan, request: &str, how: How) -> Result<Accepted<Task>> {
-    let (id, environment_id) = (hub.id(), plan.environment_id);
-    let kept = plan.task_type != TaskType::EnvironmentValidate || plan.seen_version > 0;
-    if kept && plan.seen_version == 0 {
-        environments::insert(tx, &plan, id, hub.now()).await?;
-    }
-    if kept {
-        hub.audit_subject(environment_id.to_string());
-        environments::set_task(tx, environment_id, id).await?;
-        environments::link(tx, environment_id, &plan.products()?).await?;
-    }
-    hub.concerns(plan.organization_id);
-    hub.audit("planId", &plan.id.to_string());
-    (plan.status, plan.task_id) = (PlanStatus::Applied, Some(id));
-    (plan.ignore_validation, plan.disable_backup) = (how.ignore_validation, how.disable_backup);
-    plans::update(tx, &plan).await?;
-    let task = NewTask {
-        id,
-        task_type: plan.task_type,
-        organization_id: plan.organization_id,
-        subject: kept.then_some(Subject::Environment(environment_id)),
-        disable_rollback: how.disable_rollback,
-        request,
-        job_id: hub.id(),
-        now: hub.now(),
-    };
-    let value = ::tasks::begin_there(tx, hub, DEPLOYMENTS, &task).await?;
-    Ok(Accepted { value, location: ::tasks::location(id), ended: false })
-}
+use web::{Accepted, Caller, Cursor, Hub, Listing, Page, Path, Prefer, Query, Sent, Shown, permit};
 
 /// Which plans to list.
 #[derive(Deserialize, JsonSchema)]
@@ -155,10 +91,10 @@ pub async fn apply(
             environments::check_components(tx, &scope, &plan.products()?).await?;
             let request = format!("{{\"planId\":\"{id}\"}}");
             let ApplyQuery { disable_rollback, ignore_validation, disable_backup } = query;
-            begin(tx, &hub, plan, &request, How { disable_rollback, ignore_validation, disable_backup }).await
+            begin(tx, &hub, plan, &request, TaskOptions { disable_rollback, ignore_validation, disable_backup }).await
         })
         .await?;
-    ::tasks::waited_there(&hub, &caller, sent, prefer, DEPLOYMENTS).await
+    ::tasks::waited(&hub, &caller, sent, prefer).await
 }
 
 /// Refuses a plan that was made for another state of the world than there is.

@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 job_payload! {
-    /// Notes which certificates an environment has now.
+    /// Notes which certificates an environment has now. Only databases of before schema step 33 have such jobs.
     NoteCertificates {
         /// The environment.
         environment_id: Id<id::Environment>
-    } queue "certificates" kind "certificate.note"
+    } queue "environments" kind "certificate.note"
 }
 
 job_payload! {
@@ -18,7 +18,7 @@ job_payload! {
     WarnOfCertificate {
         /// The certificate.
         certificate_id: Id<id::Certificate>
-    } queue "certificates" kind "certificate.warn"
+    } queue "environments" kind "certificate.warn"
 }
 
 /// A certificate that a product of an environment has.

@@ -93,15 +93,10 @@ pub struct Settled<'a> {
 
 /// Writes a task of this component and the job of its first turn, unless it has to wait for others on its subject.
 pub async fn begin(tx: &Tx<'_>, hub: &Hub, new: &NewTask<'_>) -> Result<Task> {
-    begin_there(tx, hub, hub.component(), new).await
+    begin_for(tx, hub, hub.component(), hub.principal(), new).await
 }
 
-/// The same for a task that another component carries out.
-pub async fn begin_there(tx: &Tx<'_>, hub: &Hub, component: &str, new: &NewTask<'_>) -> Result<Task> {
-    begin_for(tx, hub, component, hub.principal(), new).await
-}
-
-/// The same for somebody who asked for it before.
+/// The same for a task that another component carries out, for somebody who asked for it before.
 pub async fn begin_for(tx: &Tx<'_>, hub: &Hub, component: &str, asked_by: Option<String>, new: &NewTask<'_>) -> Result<Task> {
     let task = tasks::insert(tx, component, asked_by, new).await?;
     if task.job_id.is_some() {

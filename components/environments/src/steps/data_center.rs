@@ -1,8 +1,9 @@
-//! What doing and undoing each step means.
+//! Steps of the tasks on data center components.
 
+use super::refused;
 use crate::targets::{self, Contact};
 use domain::{
-    Error, Id, Kind, Result,
+    Error, Id, Result,
     data_center::{DataCenterStatus, Target},
     id,
     task::{Outcome, StepName, StepStatus, TaskStatus, TaskType, Turn, Way},
@@ -12,22 +13,9 @@ use store::{
     data_centers::{self, DataCenter},
     jobs,
 };
-use tasks::{Boxed, Settled, Work};
+use tasks::{Settled, Work};
 
-/// The steps of this component's tasks.
-pub struct Steps;
-
-impl tasks::Steps for Steps {
-    fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
-        Box::pin(take(work, step, turn))
-    }
-
-    fn settle<'a>(&'a self, tx: &'a Tx<'a>, settled: &'a Settled<'a>) -> Boxed<'a, ()> {
-        Box::pin(settle(tx, settled))
-    }
-}
-
-async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
+pub(super) async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
     match (step, turn.way) {
         (StepName::Check, Way::Do) => check(work).await.or_else(refused),
         (StepName::Check, Way::Undo) => uncheck(work).await,
@@ -38,15 +26,6 @@ async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
             "task_unknown",
             format!("The task {} has the step {step}, which no {} has in this version of the hub.", work.task.id, work.task_type),
         )),
-    }
-}
-
-/// What a refusal of a rule makes of a turn: it fails. A fault stays one and is tried again.
-fn refused(error: Error) -> Result<Outcome> {
-    if matches!(error.kind, Kind::Unavailable) || error.code == jobs::FENCED {
-        Err(error)
-    } else {
-        Ok(Outcome::Failed(error.public))
     }
 }
 
@@ -84,7 +63,7 @@ fn not_registered(found: &DataCenter) -> Option<String> {
     })
 }
 
-/// From here on nobody begins to use the component that is to be removed.
+/// Marks a component that is to be removed, so that no environment begins to use it.
 async fn mark(work: &Work<'_>, found: &DataCenter) -> Result<Outcome> {
     let db = work.hub.db().await?;
     let marked = db
@@ -136,8 +115,8 @@ async fn contact(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     targets::contact(reach.target, &contact).await
 }
 
-/// What a turn changes in what is known of the component.
-async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
+/// Writes what a turn, or the end of a task, changes of the component.
+pub(super) async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
     let Settled { work, task, turn } = settled;
     let Some(id) = task.data_center_id else { return Ok(()) };
     let now = work.hub.now();

@@ -1,6 +1,6 @@
 //! Private keys: in PKCS#8 (RFC 5958), PKCS#1 (RFC 8017) or SEC 1 (RFC 5915), and PKCS#8 under a password.
 
-use crate::{
+use super::{
     certificate::{PublicKey, oid},
     der::{Reader, element, tag},
     pem::{self, Block},

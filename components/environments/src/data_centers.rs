@@ -19,8 +19,8 @@ use store::{
 use web::{Accepted, Caller, Cursor, Edited, Filled, Hub, Identity, IfMatch, Listing, Page, Path, Prefer, Query, Sent, permit};
 
 text_enum! {
-    /// What is to be done with a description of a data center component.
-    pub enum CreateAction {
+    /// What to do with the description of a data center component.
+    pub enum DataCenterCreateAction {
         /// Register it.
         Register = "REGISTER",
         /// See whether it is right, and keep nothing but the task.
@@ -28,12 +28,12 @@ text_enum! {
     }
 }
 
-/// What to do with what is sent.
+/// What to do with the description of a data center component.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateQuery {
     /// REGISTER when left out.
-    action: Option<CreateAction>,
+    action: Option<DataCenterCreateAction>,
 }
 
 pub async fn create(
@@ -45,7 +45,7 @@ pub async fn create(
 ) -> Result<Sent<Accepted<Task>>> {
     check_networks(&new.value)?;
     let id = hub.id();
-    let registers = query.action.is_none_or(|action| action == CreateAction::Register);
+    let registers = query.action.is_none_or(|action| action == DataCenterCreateAction::Register);
     let task_type = if registers { TaskType::DatacenterRegister } else { TaskType::DatacenterValidate };
     let owner = match new.value["organizationId"].as_str() {
         Some(text) => text.parse().map_err(|error: id::NotAnId| Error::invalid("/organizationId", error.to_string()))?,
@@ -55,7 +55,7 @@ pub async fn create(
     if let (Ok(component_type), Ok(target)) = (said("componentType").parse(), said("target").parse()) {
         check_target(component_type, target)?;
     }
-    let ask = Ask::new(&hub, task_type, registers.then_some(id), new.value, &Registration::SHAPE).await?;
+    let requested = RequestedTask::new(&hub, task_type, registers.then_some(id), new.value, &Registration::SHAPE).await?;
     let sent = hub
         .write(&caller, async |tx| {
             let owner = organizations::find_place_in_use(tx, &caller.scope(), owner).await?;
@@ -66,23 +66,23 @@ pub async fn create(
                 ));
             }
             hub.concerns(owner.id);
-            if let Some(reference) = ask.reference(None) {
+            if let Some(reference) = requested.reference(None) {
                 stored_passwords::check_reference(tx, owner.id, reference).await?;
             }
             if registers {
                 hub.audit_subject(id.to_string());
             }
-            if let Some(password) = ask.password.as_ref().filter(|_| registers) {
-                data_centers::insert(tx, id, owner.id, &ask.body, password, ask.id, hub.now()).await?;
+            if let Some(password) = requested.password.as_ref().filter(|_| registers) {
+                data_centers::insert(tx, id, owner.id, &requested.body, password, requested.id, hub.now()).await?;
             }
-            ask.begin(tx, &hub, owner.id, registers.then_some(id), None).await
+            requested.begin(tx, &hub, owner.id, registers.then_some(id), None).await
         })
         .await?;
     ::tasks::waited(&hub, &caller, sent, prefer).await
 }
 
-/// A task that somebody asks for.
-struct Ask {
+/// A requested task, before it is written.
+struct RequestedTask {
     id: Id<id::Task>,
     job_id: Id<id::Job>,
     task_type: TaskType,
@@ -93,17 +93,17 @@ struct Ask {
     seen_version: Option<i64>,
 }
 
-impl Ask {
-    /// `kept` is the component, where it is kept.
+impl RequestedTask {
+    /// `stored`: the component, unless the request only validates one.
     async fn new(
         hub: &Hub,
         task_type: TaskType,
-        kept: Option<Id<id::DataCenter>>,
+        stored: Option<Id<id::DataCenter>>,
         mut body: Value,
         shape: &Shape,
     ) -> Result<Self> {
         let id = hub.id::<id::Task>();
-        let owner = kept.map_or_else(|| id.to_string(), |kept| kept.to_string());
+        let owner = stored.map_or_else(|| id.to_string(), |stored| stored.to_string());
         let password = match shape.mask(&mut body).pop() {
             Some((_, password)) => Some(KeptPassword::Sealed(hub.seal(&owner, &password).await?)),
             None => body["password"].as_str().map(|reference| KeptPassword::Reference(reference.to_owned())),
@@ -111,14 +111,14 @@ impl Ask {
         Ok(Self { id, job_id: hub.id(), task_type, body, password, seen_version: None })
     }
 
-    /// One that needs nothing to be sent.
+    /// A task without a body.
     async fn plain(hub: &Hub, task_type: TaskType, id: Id<id::DataCenter>, seen_version: Option<i64>) -> Result<Self> {
-        let ask = Self::new(hub, task_type, Some(id), Value::Object(Default::default()), &Shape::Object(&[], &[])).await?;
-        Ok(Self { seen_version, ..ask })
+        let requested = Self::new(hub, task_type, Some(id), Value::Object(Default::default()), &Shape::Object(&[], &[])).await?;
+        Ok(Self { seen_version, ..requested })
     }
 
-    /// The reference that the hub itself is to sign in with, where one is named. `present` is how the component is reached, where that
-    /// is not said anew. What only people reach may refer to what they keep elsewhere.
+    /// The reference of the stored password that the hub signs in with, if the request names one. `present`: the stored target, which
+    /// holds unless the request names another. What only people reach may refer to a password that they keep elsewhere.
     fn reference(&self, present: Option<Target>) -> Option<&str> {
         let target = self.body["target"].as_str().and_then(|target| target.parse().ok()).or(present);
         match &self.password {
@@ -153,26 +153,26 @@ impl Ask {
         Ok(Accepted { value, location: ::tasks::location(self.id), ended: false })
     }
 
-    /// Writes the task of a component that there is.
+    /// Writes the task of a stored component.
     async fn send(&self, hub: &Hub, caller: &Identity, id: Id<id::DataCenter>, prefer: Prefer) -> Result<Sent<Accepted<Task>>> {
-        let ask = self;
+        let requested = self;
         let sent = hub
             .write(caller, async |tx| {
                 let found = data_centers::find(tx, &caller.scope(), id).await?;
-                data_centers::check_version(&found, ask.seen_version)?;
-                if let Some(Ok(target)) = ask.body["target"].as_str().map(str::parse) {
+                data_centers::check_version(&found, requested.seen_version)?;
+                if let Some(Ok(target)) = requested.body["target"].as_str().map(str::parse) {
                     check_target(found.component_type, target)?;
                 }
-                if let Some(reference) = ask.reference(Some(found.target)) {
+                if let Some(reference) = requested.reference(Some(found.target)) {
                     stored_passwords::check_reference(tx, found.organization_id, reference).await?;
                 }
-                if ask.task_type == TaskType::DatacenterDelete {
+                if requested.task_type == TaskType::DatacenterDelete {
                     data_centers::check_unused(tx, id).await?;
                 }
                 hub.concerns(found.organization_id);
                 hub.audit_subject(id.to_string());
-                data_centers::set_task(tx, id, ask.id).await?;
-                ask.begin(tx, hub, found.organization_id, Some(id), Some(found.edits)).await
+                data_centers::set_task(tx, id, requested.id).await?;
+                requested.begin(tx, hub, found.organization_id, Some(id), Some(found.edits)).await
             })
             .await?;
         ::tasks::waited(hub, caller, sent, prefer).await
@@ -224,9 +224,9 @@ pub async fn edit(
     patch: Filled<Edit>,
 ) -> Result<Sent<Accepted<Task>>> {
     check_networks(&patch.value)?;
-    let mut ask = Ask::new(&hub, TaskType::DatacenterUpdate, Some(id), patch.value, &Edit::SHAPE).await?;
-    ask.seen_version = condition.version;
-    ask.send(&hub, &caller, id, prefer).await
+    let mut requested = RequestedTask::new(&hub, TaskType::DatacenterUpdate, Some(id), patch.value, &Edit::SHAPE).await?;
+    requested.seen_version = condition.version;
+    requested.send(&hub, &caller, id, prefer).await
 }
 
 pub async fn validate(
@@ -236,7 +236,10 @@ pub async fn validate(
     condition: Option<IfMatch>,
     prefer: Prefer,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::plain(&hub, TaskType::DatacenterValidate, id, IfMatch::named(condition)).await?.send(&hub, &caller, id, prefer).await
+    RequestedTask::plain(&hub, TaskType::DatacenterValidate, id, IfMatch::named(condition))
+        .await?
+        .send(&hub, &caller, id, prefer)
+        .await
 }
 
 pub async fn discover(
@@ -246,7 +249,10 @@ pub async fn discover(
     condition: Option<IfMatch>,
     prefer: Prefer,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::plain(&hub, TaskType::DatacenterDiscover, id, IfMatch::named(condition)).await?.send(&hub, &caller, id, prefer).await
+    RequestedTask::plain(&hub, TaskType::DatacenterDiscover, id, IfMatch::named(condition))
+        .await?
+        .send(&hub, &caller, id, prefer)
+        .await
 }
 
 pub async fn remove(
@@ -256,7 +262,10 @@ pub async fn remove(
     condition: Option<IfMatch>,
     prefer: Prefer,
 ) -> Result<Sent<Accepted<Task>>> {
-    Ask::plain(&hub, TaskType::DatacenterDelete, id, IfMatch::named(condition)).await?.send(&hub, &caller, id, prefer).await
+    RequestedTask::plain(&hub, TaskType::DatacenterDelete, id, IfMatch::named(condition))
+        .await?
+        .send(&hub, &caller, id, prefer)
+        .await
 }
 
 /// What there is at a component. With the target BUILTIN it is taken as given. With MANUAL it is what a person found whom a

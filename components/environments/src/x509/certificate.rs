@@ -1,6 +1,6 @@
 //! X.509 certificates (RFC 5280), as far as it matters what they say: for whom, until when, and who signed it.
 
-use crate::der::{Reader, tag};
+use super::der::{Reader, tag};
 use chrono::NaiveDate;
 use domain::Instant;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -277,17 +277,17 @@ impl<'a> Certificate<'a> {
         let Ok(algorithm) = self.algorithm else { return false };
         issuer.key.is_some_and(|key| key.verifies(algorithm, self.signed, self.signature))
     }
+}
 
-    /// Whether it is for a host: a name in the DNS, or an address.
-    pub fn is_for(&self, host: &str) -> bool {
-        let address = host.parse::<IpAddr>().ok();
-        self.names.iter().any(|name| match (address, name.strip_prefix("*.")) {
-            (Some(address), _) => name.parse() == Ok(address),
-            (None, None) => name.eq_ignore_ascii_case(host),
-            // A star stands for one label.
-            (None, Some(domain)) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
-        })
-    }
+/// Whether one of a certificate's names is a host: a name in the DNS, or an address.
+pub fn is_for(names: &[String], host: &str) -> bool {
+    let address = host.parse::<IpAddr>().ok();
+    names.iter().any(|name| match (address, name.strip_prefix("*.")) {
+        (Some(address), _) => name.parse() == Ok(address),
+        (None, None) => name.eq_ignore_ascii_case(host),
+        // A star stands for one label.
+        (None, Some(domain)) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
+    })
 }
 
 /// A name that somebody could ask for: in the DNS, or an address.

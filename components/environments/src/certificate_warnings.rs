@@ -1,4 +1,4 @@
-//! The jobs that follow the certificates of environments, and warn before they end.
+//! Certificates of environments: which there are, and the jobs that warn before they end.
 
 use domain::{
     Error, Id, Instant, Kind, Result,
@@ -15,48 +15,55 @@ use store::{
 };
 use web::{Hub, Record};
 
-/// Notes which certificates an environment has now, and has the others forgotten: with each, its warnings.
-pub async fn note(hub: Hub, job: Job, NoteCertificates { environment_id: id }: NoteCertificates) -> Result<()> {
+/// The environment that certificates are installed in.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    pub organization_id: Id<id::Organization>,
+    pub environment_id: Id<id::Environment>,
+}
+
+/// Notes which certificates an environment has with these products, and forgets the others along with their warnings.
+pub async fn follow(tx: &Tx<'_>, hub: &Hub, scope: &Scope, owner: Owner, products: &Value) -> Result<()> {
+    let mut known = certificates::of_environment(tx, scope, owner.environment_id).await?;
+    for product in products.as_array().into_iter().flatten() {
+        let (Some(product_id), Some(thumbprint)) = (product["productId"].as_str(), thumbprint(product)) else { continue };
+        let same = known.iter().position(|known| known.product_id == product_id && known.thumbprint == thumbprint);
+        if let Some(place) = same {
+            known.swap_remove(place);
+            continue;
+        }
+        if let Some(place) = known.iter().position(|known| known.product_id == product_id) {
+            forget(tx, &known.swap_remove(place)).await?;
+        }
+        insert(tx, hub, owner, product).await?;
+    }
+    for gone in &known {
+        forget(tx, gone).await?;
+    }
+    Ok(())
+}
+
+/// Does the same for a job that a hub of before schema step 33 has left; since then the task itself does it.
+pub async fn note(hub: Hub, job: Job, NoteCertificates { environment_id }: NoteCertificates) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
-    hub.db()
-        .await?
-        .in_transaction(async |tx| {
-            let products = products(tx, &scope, id).await?;
-            let mut known = certificates::of_environment(tx, &scope, id).await?;
-            for product in products.as_array().into_iter().flatten() {
-                let (Some(product_id), Some(thumbprint)) = (product["productId"].as_str(), thumbprint(product)) else { continue };
-                let same = known.iter().position(|known| known.product_id == product_id && known.thumbprint == thumbprint);
-                match same {
-                    Some(place) => drop(known.swap_remove(place)),
-                    None => {
-                        let replaced = known.iter().position(|known| known.product_id == product_id);
-                        if let Some(replaced) = replaced.map(|place| known.swap_remove(place)) {
-                            forget(tx, &replaced).await?;
-                        }
-                        insert(tx, &hub, &job, id, product).await?;
-                    }
-                }
-            }
-            for gone in &known {
-                forget(tx, gone).await?;
-            }
-            jobs::finish(tx, &job).await
-        })
-        .await
+    let owner = Owner { organization_id: job.organization_id, environment_id };
+    let db = hub.db().await?;
+    db.in_transaction(async |tx| {
+        let products = match environments::find(tx, &scope, environment_id).await {
+            Ok(found) => read(found.products.get().as_bytes())
+                .map_err(|error| Error::fault(format!("the products of an environment: {error}")))?,
+            // One that is gone has none.
+            Err(error) if error.kind == Kind::NotFound => Value::Null,
+            Err(error) => return Err(error),
+        };
+        follow(tx, &hub, &scope, owner, &products).await?;
+        jobs::finish(tx, &job).await
+    })
+    .await
 }
 
 fn thumbprint(product: &Value) -> Option<&str> {
     product["certificate"]["thumbprint"].as_str()
-}
-
-/// The products of an environment; none of one that is gone.
-async fn products(tx: &Tx<'_>, scope: &Scope, id: Id<id::Environment>) -> Result<Value> {
-    match environments::find(tx, scope, id).await {
-        Ok(found) => read(found.products.get().as_bytes())
-            .map_err(|error| Error::fault(format!("the products of an environment: {error}"))),
-        Err(error) if error.kind == Kind::NotFound => Ok(Value::Null),
-        Err(error) => Err(error),
-    }
 }
 
 async fn forget(tx: &Tx<'_>, gone: &Certificate) -> Result<()> {
@@ -64,14 +71,15 @@ async fn forget(tx: &Tx<'_>, gone: &Certificate) -> Result<()> {
     certificates::delete(tx, gone.id).await
 }
 
-async fn insert(tx: &Tx<'_>, hub: &Hub, job: &Job, id: Id<id::Environment>, product: &Value) -> Result<()> {
-    let fault = |what: &str| Error::unavailable(format!("the certificate of a product of {id}: {what}"));
+async fn insert(tx: &Tx<'_>, hub: &Hub, owner: Owner, product: &Value) -> Result<()> {
+    let Owner { organization_id, environment_id } = owner;
+    let fault = |what: &str| Error::unavailable(format!("the certificate of a product of {environment_id}: {what}"));
     let facts = &product["certificate"];
     let valid_to: Instant = facts["validTo"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| fault("it has no end"))?;
     let new = Certificate {
         id: hub.id(),
-        organization_id: job.organization_id,
-        environment_id: id,
+        organization_id,
+        environment_id,
         product_id: product["productId"].as_str().unwrap_or_default().to_owned(),
         certificate: RawValue::from_string(written(facts)).map_err(|error| fault(&error.to_string()))?,
         valid_to,
@@ -84,7 +92,7 @@ async fn insert(tx: &Tx<'_>, hub: &Hub, job: &Job, id: Id<id::Environment>, prod
     let due = warning_due(valid_to, None, hub.now()).map(|_| hub.now());
     let Some(due_at) = due.or_else(|| next_warning(valid_to, hub.now())) else { return Ok(()) };
     let trace = hub.traceparent();
-    let warn = NewJob::of(new.job_id, job.organization_id, &WarnOfCertificate { certificate_id: new.id }, hub.now())?;
+    let warn = NewJob::of(new.job_id, organization_id, &WarnOfCertificate { certificate_id: new.id }, hub.now())?;
     jobs::enqueue(tx, NewJob { due_at, trace: Some(&trace), ..warn }).await
 }
 

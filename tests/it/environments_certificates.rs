@@ -1,7 +1,7 @@
 //! Certificates of products: given at the deployment or installed later, shown, kept, replaced, and warned of.
 
-use crate::certificates_support::{certificate, chain, pem};
-use crate::data_centers_support::{provider, registered};
+use crate::environments_certificates_support::{certificate, chain, pem};
+use crate::environments_data_centers_support::{provider, registered};
 use crate::environments_support::{deployed, environment, product, read};
 use crate::provisioning_support::{again, steps, task};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ fn a_certificate_is_installed_and_its_key_is_shown_to_nobody() {
         let environment = read(&world, &operator, &id).await;
         assert_eq!(environment.at("/products/0/certificate/thumbprint"), found.at("/thumbprint"));
         assert_eq!(world.count("SELECT COUNT(DISTINCT certificate) FROM machines WHERE certificate IS NOT NULL"), 1);
-        world.settle().await;
+        // The task that has ended has noted it.
         let items = listed(&world, &operator, "").await;
         assert_eq!((items.len(), &items[0]["productId"], &items[0]["environmentId"]), (1, &json!("vcd"), &json!(id)));
         let request = world.get(&format!("/v1/tasks/{}/request", asked.text("/id"))).by(&operator).send().await;
@@ -290,6 +290,39 @@ fn warnings_come_in_time_and_once_and_a_new_certificate_moves_them() {
         world.delete(&format!("{PATH}/{id}")).by(&by).header("if-match", "*").send().await.expect(202);
         world.settle().await;
         assert_eq!(world.count("SELECT COUNT(*) FROM certificates") + world.count("SELECT COUNT(*) FROM jobs"), 0);
+    });
+}
+
+/// A hub of before schema step 33 noted certificates in a job of their own.
+#[test]
+fn a_job_of_before_that_notes_certificates_comes_to_its_end() {
+    simulated(|| async {
+        let (world, operator, _, id) = scene().await;
+        install(&world, &operator, &id, certificate("server"), "").await.expect(200);
+        let open = |environment: &str| {
+            let jobs = format!(
+                "INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
+                 SELECT 'job_01h455vb4pex5vsknk084sn02q', 'environments', 'certificate.note', '{organization}', '{{\"environmentId\":\"{environment}\"}}', 'READY', 1, 0, 0, 1;
+                 INSERT INTO job_turns (queue, organization_id, turn) VALUES ('environments', '{organization}', 1)
+                 ON CONFLICT (queue, organization_id) DO UPDATE SET turn = 1;",
+                organization = operator.organization
+            );
+            world.database().execute_batch(&jobs).unwrap();
+        };
+        // What it finds noted stays, with its warning.
+        let before = listed(&world, &operator, "").await;
+        open(&id);
+        world.settle().await;
+        assert_eq!(listed(&world, &operator, "").await, before);
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE kind = 'certificate.warn'"), 1);
+        // What was to be noted is.
+        world.database().execute_batch("DELETE FROM certificates; DELETE FROM jobs;").unwrap();
+        open(&id);
+        world.settle().await;
+        let after = listed(&world, &operator, "").await;
+        assert_eq!((after.len(), &after[0]["certificate"]), (1, &before[0]["certificate"]));
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE kind = 'certificate.warn'"), 1);
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 1);
     });
 }
 

@@ -1,7 +1,7 @@
 //! Which chains and keys can be installed together, natively: every kind of a wrong pair.
 
-use crate::certificates_support::{chain, pem};
-use certificates::pair::{Checked, Question, check};
+use crate::environments_certificates_support::{chain, pem};
+use environments::x509::pair::{InstallablePair, Pair, examine};
 use proptest::prelude::*;
 use tests::start_of_tests;
 
@@ -10,19 +10,26 @@ fn now() -> domain::Instant {
     domain::Instant::from_timestamp_millis(since.as_millis() as i64).unwrap()
 }
 
-fn ask(certificate: String, private_key: String, key_password: Option<&str>, hosts: &[&str]) -> Result<Checked, Vec<String>> {
-    let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    let question = Question { certificate, private_key, key_password: key_password.map(str::to_owned), hosts };
-    check(&question, now())
+fn ask(
+    certificate: String,
+    private_key: String,
+    key_password: Option<&str>,
+    hosts: &[&str],
+) -> Result<InstallablePair, Vec<String>> {
+    let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let pair = Pair { certificate: &certificate, private_key: &private_key, key_password };
+    examine(&pair, now())
+        .for_hosts(&hosts)
+        .cloned()
         .map_err(|faults| faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect())
 }
 
-fn pair(chain_of: &[&str], key: &str) -> Result<Checked, Vec<String>> {
+fn pair(chain_of: &[&str], key: &str) -> Result<InstallablePair, Vec<String>> {
     ask(chain(chain_of), pem(key), None, &[])
 }
 
 #[track_caller]
-fn refused(asked: Result<Checked, Vec<String>>, pointer: &str, words: &str) {
+fn refused(asked: Result<InstallablePair, Vec<String>>, pointer: &str, words: &str) {
     let faults = asked.err().unwrap_or_else(|| panic!("it is taken; it should be refused for: {words}"));
     assert!(faults.iter().any(|fault| fault.starts_with(pointer) && fault.contains(words)), "{faults:?} should say {words}");
 }

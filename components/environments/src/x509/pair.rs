@@ -1,12 +1,11 @@
 //! Whether a chain of certificates and a private key can be installed together, and what is known of them then.
 
-use crate::{
-    certificate::{Certificate, is_same_name, name},
+use super::{
+    certificate::{Certificate, is_for, is_same_name, name},
     key::{PrivateKey, Refusal},
     pem,
 };
-use domain::{FieldError, Instant, JsonSchema};
-use serde::{Deserialize, Serialize};
+use domain::{FieldError, Instant};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
@@ -17,24 +16,19 @@ const LARGEST: (usize, usize) = (64 * 1024, 16 * 1024);
 /// The most names of a certificate that are looked at.
 const NAMES: usize = 200;
 
-/// What is to be installed.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Question {
+/// A chain of certificates and its private key, as they are sent.
+pub struct Pair<'a> {
     /// The certificate, and whoever signed it after it, in PEM.
-    pub certificate: String,
+    pub certificate: &'a str,
     /// The private key, in PEM.
-    pub private_key: String,
+    pub private_key: &'a str,
     /// The password of the private key, if it has one.
-    pub key_password: Option<String>,
-    /// The hosts that it must be for.
-    pub hosts: Vec<String>,
+    pub key_password: Option<&'a str>,
 }
 
-/// What is known of a pair that can be installed.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Checked {
+/// A pair that can be installed, with what is known of it.
+#[derive(Clone, Debug)]
+pub struct InstallablePair {
     /// What is known of the certificate.
     pub facts: domain::certificate::Certificate,
     /// The chain in PEM, and nothing else.
@@ -43,80 +37,98 @@ pub struct Checked {
     pub private_key: String,
 }
 
-/// Checks a pair; whatever is wrong is named with its field.
-pub fn check(question: &Question, now: Instant) -> Result<Checked, Vec<FieldError>> {
-    let mut faults = Vec::new();
-    let mut fault = |pointer: &str, detail: String| faults.push(FieldError { pointer: pointer.to_owned(), detail });
-    if question.certificate.len() > LARGEST.0 || question.private_key.len() > LARGEST.1 {
-        fault("/certificate", format!("is too large; the chain may have {} bytes and the key {}", LARGEST.0, LARGEST.1));
-        return Err(faults);
+/// What is found out about a pair before it is known for which hosts it has to be.
+#[derive(Default)]
+pub struct Examination {
+    chain_faults: Vec<FieldError>,
+    key_faults: Vec<FieldError>,
+    /// The names that the certificate is for.
+    names: Vec<String>,
+    pair: Option<InstallablePair>,
+}
+
+impl Examination {
+    /// The pair, if it can be installed where these hosts are; every fault is named with its field.
+    pub fn for_hosts(&self, hosts: &[String]) -> Result<&InstallablePair, Vec<FieldError>> {
+        let mut faults = self.chain_faults.clone();
+        // A chain that cannot be read, or is for nobody, has that as its fault.
+        let hosts = hosts.iter().filter(|host| !self.names.is_empty() && !is_for(&self.names, host));
+        faults.extend(hosts.map(|host| FieldError {
+            pointer: "/certificate".to_owned(),
+            detail: format!("is not for {host}, where the product is reached; it is for {}", some(&self.names)),
+        }));
+        faults.extend_from_slice(&self.key_faults);
+        match &self.pair {
+            Some(pair) if faults.is_empty() => Ok(pair),
+            _ => Err(faults),
+        }
     }
-    let blocks: Vec<Vec<u8>> = match blocks(&question.certificate) {
+}
+
+/// Examines a pair.
+pub fn examine(pair: &Pair<'_>, now: Instant) -> Examination {
+    let mut examination = Examination::default();
+    let faults = &mut examination.chain_faults;
+    let mut fault = |detail: String| faults.push(FieldError { pointer: "/certificate".to_owned(), detail });
+    if pair.certificate.len() > LARGEST.0 || pair.private_key.len() > LARGEST.1 {
+        fault(format!("is too large; the chain may have {} bytes and the key {}", LARGEST.0, LARGEST.1));
+        return examination;
+    }
+    let blocks: Vec<Vec<u8>> = match blocks(pair.certificate) {
         Ok(blocks) => blocks,
         Err(wrong) => {
-            fault("/certificate", wrong);
-            return Err(faults);
+            fault(wrong);
+            return examination;
         }
     };
     let read: Option<Vec<Certificate<'_>>> = blocks.iter().map(|der| Certificate::read(der)).collect();
     let Some(chain) = read.filter(|chain| !chain.is_empty()) else {
         let place = blocks.iter().position(|der| Certificate::read(der).is_none()).unwrap_or_default();
-        fault("/certificate", format!("has no X.509 certificate that can be read as its {}", nth(place)));
-        return Err(faults);
+        fault(format!("has no X.509 certificate that can be read as its {}", nth(place)));
+        return examination;
     };
     for (place, certificate) in chain.iter().enumerate() {
         for wrong in look(place, certificate, chain.get(place + 1), now) {
-            fault("/certificate", wrong);
+            fault(wrong);
         }
     }
     let leaf = &chain[0];
     if !leaf.serves {
-        fault("/certificate", "may not be shown by servers; ask for one with the extended key usage serverAuth".into());
+        fault("may not be shown by servers; ask for one with the extended key usage serverAuth".into());
     }
     if leaf.names.is_empty() {
-        fault("/certificate", "has no subject alternative names, and by its subject alone it is taken by nobody".into());
-    } else {
-        for host in question.hosts.iter().filter(|host| !leaf.is_for(host)) {
-            fault("/certificate", format!("is not for {host}, where the product is reached; it is for {}", some(&leaf.names)));
-        }
+        fault("has no subject alternative names, and by its subject alone it is taken by nobody".into());
     }
-    let key = PrivateKey::read(&question.private_key, question.key_password.as_deref());
-    let key = match (key, &leaf.key) {
+    let mut key_fault = |pointer: &str, detail: &str| {
+        examination.key_faults.push(FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() });
+        None
+    };
+    let key = match (PrivateKey::read(pair.private_key, pair.key_password), &leaf.key) {
         (Ok(key), Some(public)) if !public.is_out_of_bounds() => match key.is_of(public) {
-            Ok(()) => Some(key),
-            Err(wrong) => {
-                fault("/privateKey", wrong.into());
-                None
-            }
+            Ok(()) => Some((key, public)),
+            Err(wrong) => key_fault("/privateKey", wrong),
         },
         (Ok(_), _) => None,
-        (Err(Refusal::Key(wrong)), _) => {
-            fault("/privateKey", wrong.into());
-            None
-        }
-        (Err(Refusal::Password(wrong)), _) => {
-            fault("/keyPassword", wrong.into());
-            None
-        }
+        (Err(Refusal::Key(wrong)), _) => key_fault("/privateKey", wrong),
+        (Err(Refusal::Password(wrong)), _) => key_fault("/keyPassword", wrong),
     };
-    match (key, &leaf.key) {
-        (Some(key), Some(public)) if faults.is_empty() => Ok(Checked {
-            facts: domain::certificate::Certificate {
-                thumbprint: bytes(&Sha256::digest(leaf.der)),
-                thumbprint_sha1: bytes(&Sha1::digest(leaf.der)),
-                subject: name(leaf.subject),
-                issuer: name(leaf.issuer),
-                serial_number: bytes(leaf.serial),
-                key_type: public.name(),
-                names: leaf.names.iter().take(NAMES).cloned().collect(),
-                valid_from: chain.iter().map(|certificate| certificate.from).max().unwrap_or(leaf.from),
-                valid_to: chain.iter().map(|certificate| certificate.to).min().unwrap_or(leaf.to),
-            },
-            certificate: chain.iter().map(|certificate| pem::written("CERTIFICATE", certificate.der)).collect(),
-            private_key: key.to_pem(),
-        }),
-        _ => Err(faults),
-    }
+    examination.names = leaf.names.clone();
+    examination.pair = key.map(|(key, public)| InstallablePair {
+        facts: domain::certificate::Certificate {
+            thumbprint: bytes(&Sha256::digest(leaf.der)),
+            thumbprint_sha1: bytes(&Sha1::digest(leaf.der)),
+            subject: name(leaf.subject),
+            issuer: name(leaf.issuer),
+            serial_number: bytes(leaf.serial),
+            key_type: public.name(),
+            names: leaf.names.iter().take(NAMES).cloned().collect(),
+            valid_from: chain.iter().map(|certificate| certificate.from).max().unwrap_or(leaf.from),
+            valid_to: chain.iter().map(|certificate| certificate.to).min().unwrap_or(leaf.to),
+        },
+        certificate: chain.iter().map(|certificate| pem::written("CERTIFICATE", certificate.der)).collect(),
+        private_key: key.to_pem(),
+    });
+    examination
 }
 
 /// The certificates of a text in PEM.

@@ -1,6 +1,6 @@
 //! Stored passwords: storing, replacing and deleting them, and who gets them.
 
-use crate::data_centers_support::{PASSWORD, component, provider, read};
+use crate::environments_data_centers_support::{PASSWORD, component, provider, read};
 use crate::environments_support::environment;
 use crate::provisioning_support::{again, run_out, task};
 use crate::vsphere_support::Vcenter;
@@ -179,7 +179,7 @@ fn a_password_that_a_task_is_about_to_use_stays() {
         let kept = world.delete(&path).by(&operator).send().await;
         kept.expect_problem(409, "stored_password_in_use");
         assert!(kept.text("/detail").contains(&asked.text("/id")));
-        crate::data_centers_support::contacted(&world, &operator, &asked).await;
+        crate::environments_data_centers_support::contacted(&world, &operator, &asked).await;
         world.delete(&path).by(&operator).send().await.expect(204);
     });
 }

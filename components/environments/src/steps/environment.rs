@@ -1,7 +1,8 @@
-//! What doing and undoing each step means.
+//! Steps of the tasks on environments.
 
+use crate::certificate_warnings::{self, Owner};
 use domain::{
-    Error, Kind, Result,
+    Error, Result,
     data_center::Target,
     environment::EnvironmentStatus,
     form::read,
@@ -10,35 +11,14 @@ use domain::{
 };
 use serde_json::Value;
 use store::{
-    Tx,
-    certificates::NoteCertificates,
-    data_centers,
+    Tx, data_centers,
     environments::{self, Environment},
     interop, jobs,
     plans::{self, Plan},
 };
-use tasks::{Boxed, Settled, Work};
+use tasks::{Settled, Work};
 
-/// The steps of this component's tasks.
-pub struct Steps;
-
-impl tasks::Steps for Steps {
-    fn take<'a>(&'a self, work: &'a Work<'a>, step: StepName, turn: Turn) -> Boxed<'a, Outcome> {
-        Box::pin(async move { take(work, step, turn).await.or_else(refused) })
-    }
-
-    fn settle<'a>(&'a self, tx: &'a Tx<'a>, settled: &'a Settled<'a>) -> Boxed<'a, ()> {
-        Box::pin(settle(tx, settled))
-    }
-}
-
-/// What a refusal of a rule makes of a turn: it fails. A fault stays one and is tried again.
-fn refused(error: Error) -> Result<Outcome> {
-    let stays = error.kind == Kind::Unavailable || error.code == jobs::FENCED || error.code == "task_unknown";
-    if stays { Err(error) } else { Ok(Outcome::Failed(error.public)) }
-}
-
-async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
+pub(super) async fn take(work: &Work<'_>, step: StepName, turn: Turn) -> Result<Outcome> {
     match (step, turn.way) {
         (StepName::Check, Way::Do) => check(work, turn).await,
         (StepName::Backup, _) => backup(work, turn).await,
@@ -135,7 +115,7 @@ async fn backup(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (before, after) = (present(environment.as_ref())?, plan.products()?);
     if by_person(work, [&before, &after]).await? {
         return Ok(match turn.way {
-            Way::Do => ask(work, &plan, "Back up what is upgraded by", StepName::Backup),
+            Way::Do => wait_for_person(work, &plan, "Back up what is upgraded by", StepName::Backup),
             Way::Undo => Outcome::Done,
         });
     }
@@ -161,7 +141,7 @@ async fn apply(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
             Way::Do => "Carry out",
             Way::Undo => "The task did not reach its goal after this was done. Take back",
         };
-        return Ok(ask(work, &plan, what, StepName::Apply));
+        return Ok(wait_for_person(work, &plan, what, StepName::Apply));
     }
     if environments::uses(db, work.scope, [&before, &after], Target::Vsphere).await? {
         return tasks::ask(work, "vsphere", StepName::Apply, turn).await.map(|(outcome, _)| outcome);
@@ -195,7 +175,7 @@ async fn verify(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
         if turn.way == Way::Undo {
             return Ok(Outcome::Done);
         }
-        return Ok(ask(work, &plan, "See whether the machines are as they are to be by", StepName::Verify));
+        return Ok(wait_for_person(work, &plan, "See whether the machines are as they are to be by", StepName::Verify));
     }
     if environments::uses(db, work.scope, [&before, &after], Target::Vsphere).await? {
         return tasks::ask(work, "vsphere", StepName::Verify, turn).await.map(|(outcome, _)| outcome);
@@ -233,7 +213,7 @@ async fn verify_builtin(work: &Work<'_>, plan: &Plan, after: &Value) -> Result<O
     Ok(differs.then(|| format!("There are {found} machines where {expected} were deployed.")))
 }
 
-/// Has what was kept to go back to taken away, now that nobody will.
+/// Has the backup taken away, now that the task cannot be undone any more.
 async fn tidy(work: &Work<'_>, turn: Turn) -> Result<Outcome> {
     let (plan, environment) = plan_and_environment(work).await?;
     let (before, after) = (present(environment.as_ref())?, plan.products()?);
@@ -254,7 +234,7 @@ async fn by_person(work: &Work<'_>, products: [&Value; 2]) -> Result<bool> {
     Ok(work.task_type == TaskType::CertificateUpdate && environments::uses(db, work.scope, products, Target::Vsphere).await?)
 }
 
-fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
+fn wait_for_person(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
     Outcome::WaitForPerson(format!(
         "{what} the plan {id} of the environment {code} (GET /v1/plans/{id} shows it), then say so: POST /v1/tasks/{task}/steps/{step}/complete, or /fail if it cannot be done.",
         id = plan.id,
@@ -263,13 +243,14 @@ fn ask(work: &Work<'_>, plan: &Plan, what: &str, step: StepName) -> Outcome {
     ))
 }
 
-/// What a turn changes in what is known of the environment.
-async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
+/// Writes what a turn, or the end of a task, changes of the environment.
+pub(super) async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
     let Settled { work, task, turn } = settled;
     let (Some(id), now) = (task.environment_id, work.hub.now()) else { return Ok(()) };
+    let owner = Owner { organization_id: task.organization_id, environment_id: id };
     let done = turn.filter(|(_, turn)| task.steps[turn.step].status == StepStatus::Success).map(|(step, _)| step);
     if task.ended_at.is_some() && task.status != TaskStatus::Success {
-        // As it was before. One that was never deployed is left for whoever wants to try again.
+        // As it was before. One that was never deployed is left, to be tried again.
         let Ok(environment) = environments::find(tx, work.scope, id).await else { return Ok(()) };
         let products = present(Some(&environment))?;
         let never = products.as_array().is_none_or(Vec::is_empty);
@@ -300,26 +281,14 @@ async fn settle(tx: &Tx<'_>, settled: &Settled<'_>) -> Result<()> {
                 environments::set_machines(tx, id, &after).await?;
             }
             environments::discard_replaced(tx, id, task.id).await?;
-            let before = environments::find(tx, work.scope, id).await?;
             environments::record(tx, work.scope, &plan, now).await?;
             environments::relink(tx, id, &after).await?;
-            note_certificates(tx, work, &before, &after).await
+            certificate_warnings::follow(tx, work.hub, work.scope, owner, &after).await
         }
         Some(StepName::Remove) => {
-            let Ok(before) = environments::find(tx, work.scope, id).await else { return Ok(()) };
-            environments::delete(tx, work.scope, id).await?;
-            note_certificates(tx, work, &before, &Value::Null).await
+            certificate_warnings::follow(tx, work.hub, work.scope, owner, &Value::Null).await?;
+            environments::delete(tx, work.scope, id).await
         }
         _ => Ok(()),
     }
-}
-
-/// Has the certificates of an environment looked at again, if it had any or has some now.
-async fn note_certificates(tx: &Tx<'_>, work: &Work<'_>, before: &Environment, after: &Value) -> Result<()> {
-    let any = |products: &Value| products.as_array().into_iter().flatten().any(|product| !product["certificate"].is_null());
-    if !any(after) && !any(&present(Some(before))?) {
-        return Ok(());
-    }
-    let hub = work.hub;
-    hub.enqueue(tx, before.organization_id, &NoteCertificates { environment_id: before.id }).await
 }

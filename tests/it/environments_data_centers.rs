@@ -1,6 +1,6 @@
 //! Data center components: registering, validating, updating, discovering and removing them.
 
-use crate::data_centers_support::{PASSWORD, component, contacted, provider, read, registered, used_by};
+use crate::environments_data_centers_support::{PASSWORD, component, contacted, provider, read, registered, used_by};
 use crate::provisioning_support::{ATTEMPTS, break_sql, run_out, steps, task};
 use serde_json::{Value, json};
 use tests::{World, simulated};
