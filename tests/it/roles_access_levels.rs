@@ -2,8 +2,8 @@
 //! and the lower of the two holds, wherever subscriptions and what belongs to them are read or changed.
 
 use crate::{
+    provisioning_service_brokers_support::Stall,
     provisioning_support::{subscribe, task},
-    service_brokers_support::Stall,
 };
 use domain::{access_level::AccessLevel, role::Permissions};
 use http::Method;

@@ -5,8 +5,8 @@ use crate::{
     federation_support::{Idp, sign_in, trust},
     main_job::Caller,
     packages_repositories::{BASE, Repository},
+    provisioning_service_brokers_support::{Stall, run_out},
     provisioning_support::again,
-    service_brokers_support::{Stall, run_out},
     web_cursors::after,
 };
 use http::Method;

@@ -247,7 +247,7 @@ pub async fn scene(story: &Story) -> (World, Actor, Ids) {
     if story.subject == "provisioning" {
         let shop = world.shop().await;
         if story.path.ends_with("/renew") {
-            let path = crate::renewals_renewals::subscribed(&world, &shop, "month", 1).await;
+            let path = crate::provisioning_renewals::subscribed(&world, &shop, "month", 1).await;
             let subscription = path.rsplit('/').next().unwrap().to_owned();
             return (world, shop.operator, Ids { subscription, ..Ids::default() });
         }

@@ -1,6 +1,6 @@
 //! Requests to peers as they are on the wire: a real hub, real sockets.
 
-use crate::service_brokers_support::catalog;
+use crate::provisioning_service_brokers_support::catalog;
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},

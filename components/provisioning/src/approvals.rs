@@ -1,134 +1,208 @@
-//! Beginning what a customer has approved.
+//! `/v1/approvals`
 
-use asks::{Ask, EDITED, Further, What, Why};
 use domain::{
-    Error, Kind, OrganizationPath, Permission, Result,
-    access_level::AccessLevel,
-    approval::{ApprovalAction, ApprovalStatus},
-    audit::AuditResult,
-    role::{Authority, Permissions},
+    Error, Id, JsonSchema, Kind, Permission, Result, Text, access_level::AccessLevel, approval::ApprovalStatus, id, task::Subject,
 };
+use serde::Deserialize;
+use std::pin::Pin;
 use store::{
-    Db, Scope, Tx, access_levels,
-    approvals::{self, Approval, BeginApproved},
-    bindings,
+    Scope, Tx, access_levels,
+    approvals::{self, Approval, BeginApproved, LapseApproval},
     jobs::{self, Job},
+    subscriptions, tasks,
 };
-use web::{Hub, Record, read_json};
+use web::{Body, Caller, Cursor, Hub, Identity, Listing, Page, Path, Query, Record, Sent, Shown, permit};
 
-/// Begins what was approved, by the roles that whoever asked for it has now, and once: with the task, this is written down and the
-/// job is over. What may not be any more is written down too.
-pub async fn begin(hub: Hub, job: Job, BeginApproved { approval_id: id }: BeginApproved) -> Result<()> {
-    let scope = Scope::below(job.organization_path.clone());
-    let db = hub.db().await?;
-    let approval = approvals::find(db, &scope, id, hub.now()).await?;
-    let begun = match what(&hub, &scope, &approval, &job.organization_path).await {
-        Ok(what) => {
-            let ask = Ask::approved(&hub, &approval);
-            db.in_transaction(async |tx| {
-                let mut found = approvals::find(tx, &scope, id, hub.now()).await?;
-                if found.status == ApprovalStatus::Approved {
-                    check_asker(tx, &hub, &found, &job.organization_path).await?;
-                    let ready = ask.check(tx, &hub, &scope, &what).await?;
-                    found.subscription_id = Some(ready.subscription.id);
-                    ask.begin(tx, &hub, Some(found.asked_by.to_string()), ready).await?;
-                    (found.status, found.task_id) = (ApprovalStatus::Begun, Some(ask.task_id));
-                    settle(tx, &hub, &job, &found).await?;
-                }
-                jobs::finish(tx, &job).await
-            })
-            .await
-        }
-        Err(error) => Err(error),
-    };
-    match begun {
-        // Looked into again, as whoever asks would do it.
-        Err(error) if error.code == EDITED => Err(Error::unavailable(error.public)),
-        Err(error) if error.kind != Kind::Unavailable && error.code != jobs::FENCED => {
-            db.in_transaction(async |tx| {
-                let mut found = approvals::find(tx, &scope, id, hub.now()).await?;
-                if found.status == ApprovalStatus::Approved {
-                    (found.status, found.message) = (ApprovalStatus::Failed, Some(error.public.clone()));
-                    settle(tx, &hub, &job, &found).await?;
-                }
-                jobs::finish(tx, &job).await
-            })
-            .await
-        }
-        other => other,
-    }
+/// Which approvals to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only those of this customer.
+    organization_id: Option<Id<id::Organization>>,
+    /// Only those that stand there.
+    status: Option<ApprovalStatus>,
+    /// How many a page holds: 1 to 200, 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page begins: the `nextCursor` of the page before.
+    cursor: Option<Cursor>,
 }
 
-/// What was asked for, as it was sent, and looked into anew.
-async fn what(hub: &Hub, scope: &Scope, approval: &Approval, customer: &OrganizationPath) -> Result<What> {
-    let drafts = check_asker(hub.db().await?, hub, approval, customer).await?.has(Permission::ServiceWrite);
-    let request = approval.request.get().as_bytes();
-    let subscription_id = || approval.subscription_id.ok_or_else(|| Error::unavailable("an approval names no subscription"));
-    Ok(match approval.action {
-        ApprovalAction::Provision => What::provision(hub, read_json(request)?, drafts).await,
-        ApprovalAction::Change => What::change(hub, scope, subscription_id()?, read_json(request)?).await,
-        ApprovalAction::Renew => What::renew(hub, scope, subscription_id()?, read_json::<Further>(request)?.term_months).await,
-        ApprovalAction::Suspend | ApprovalAction::Resume | ApprovalAction::Terminate => {
-            What::Why(subscription_id()?, read_json::<Why>(request)?)
-        }
+pub async fn list(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Listing<Approval>> {
+    let page = Page::new(&hub, &caller, query.limit, query.cursor.as_ref()).await?;
+    let (db, scope) = (hub.db().await?, caller.scope());
+    let found = approvals::list(db, &scope, query.organization_id, query.status, page.place(2)?, hub.now(), page.rows()).await?;
+    Listing::placed(&page, found).await
+}
+
+pub async fn show(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionRead>,
+    Path(id): Path<Id<id::Approval>>,
+) -> Result<Shown<Approval>> {
+    approvals::find(hub.db().await?, &caller.scope(), id, hub.now()).await.map(Shown)
+}
+
+/// Why something is approved or taken back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Note {
+    /// Why; the approval shows it.
+    reason: Option<Text<1, 500>>,
+}
+
+/// Why something is rejected.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rejection {
+    /// Why; the approval shows it.
+    reason: Text<1, 500>,
+}
+
+pub async fn approve(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionApprove>,
+    Path(id): Path<Id<id::Approval>>,
+    Body(note): Body<Note>,
+) -> Result<Sent<Shown<Approval>>> {
+    decide(&hub, &caller, id, ApprovalStatus::Approved, note.reason).await
+}
+
+pub async fn reject(
+    hub: Hub,
+    caller: Caller<permit::SubscriptionApprove>,
+    Path(id): Path<Id<id::Approval>>,
+    Body(rejection): Body<Rejection>,
+) -> Result<Sent<Shown<Approval>>> {
+    decide(&hub, &caller, id, ApprovalStatus::Rejected, Some(rejection.reason)).await
+}
+
+/// For whoever asked, and whoever may ask where it was asked.
+pub async fn withdraw(
+    hub: Hub,
+    caller: Caller<permit::Managing>,
+    Path(id): Path<Id<id::Approval>>,
+    Body(note): Body<Note>,
+) -> Result<Sent<Shown<Approval>>> {
+    decide(&hub, &caller, id, ApprovalStatus::Withdrawn, note.reason).await
+}
+
+type Decided<'a> = Pin<Box<dyn Future<Output = Result<Sent<Shown<Approval>>>> + 'a>>;
+
+/// What somebody says to it. What is approved is begun by a job that is written with that. All in one function, so that the
+/// transaction is compiled once.
+fn decide<'a>(
+    hub: &'a Hub,
+    caller: &'a Identity,
+    id: Id<id::Approval>,
+    status: ApprovalStatus,
+    reason: Option<Text<1, 500>>,
+) -> Decided<'a> {
+    Box::pin(async move {
+        hub.write(caller, async |tx| {
+            let mut approval = approvals::find(tx, &caller.scope(), id, hub.now()).await?;
+            if status == ApprovalStatus::Withdrawn {
+                check_asking_side(caller, &approval)?;
+                match approval.subscription_id {
+                    Some(subscription_id) => access_levels::check(tx, &caller.scope(), subscription_id).await?,
+                    // Nobody asks for what is not there yet by a level alone.
+                    None if caller.permissions().has(Permission::SubscriptionWrite) => {
+                        let (customer, service) = (approval.organization_id, approval.service_id);
+                        access_levels::check_service(tx, &caller.scope(), customer, service).await?;
+                    }
+                    None => return Err(access_levels::too_low(AccessLevel::Manage)),
+                }
+            } else {
+                caller.check_acts_in(approval.organization_id)?;
+            }
+            approval.status.check_pending()?;
+            if status == ApprovalStatus::Approved {
+                check_idle(tx, &approval).await?;
+                check_present(tx, &caller.scope(), &approval).await?;
+            }
+            hub.concerns(approval.organization_id);
+            hub.concerns(approval.asked_in);
+            hub.audit("action", approval.action.as_str());
+            hub.audit("askedBy", &approval.asked_by.to_string());
+            hub.audit_change("approvalStatus", Some(approval.status.as_str()), Some(status.as_str()));
+            if let Some(reason) = &reason {
+                hub.audit("reason", reason);
+            }
+            approval.status = status;
+            (approval.decided_by, approval.decided_at) = (Some(caller.principal()), Some(hub.now()));
+            approval.reason = reason.clone().map(String::from);
+            approvals::update(tx, &approval).await?;
+            jobs::forget(tx, approval.lapse_job_id).await?;
+            if status == ApprovalStatus::Approved {
+                hub.enqueue(tx, approval.organization_id, &BeginApproved { approval_id: id }).await?;
+            }
+            Ok(Shown(approval))
+        })
+        .await
     })
 }
 
-/// What whoever asked may do for the customer now. Refused where that is not this any more.
-async fn check_asker(db: &Db, hub: &Hub, approval: &Approval, customer: &OrganizationPath) -> Result<Permissions> {
-    let bindings = bindings::of(db, approval.asked_by, hub.now()).await?;
-    let held = Authority::of(&bindings, customer).here;
-    let is_own = approval.acting_session_id.is_none() && bindings.iter().any(|one| one.path == *customer && !one.bound);
-    let mut may = held.has(Permission::SubscriptionWrite);
-    // What is not there yet nobody asks for by a level alone.
-    if is_own && (may || approval.subscription_id.is_some()) {
-        // The customer's own are narrowed and let by its access levels, as when they asked.
-        let permitted = (!may).then(|| AccessLevel::permitted(held));
-        let (customer_id, needed) = (approval.organization_id, AccessLevel::Manage);
-        may = match access_levels::narrowing(db, customer_id, approval.asked_by, needed, permitted).await? {
-            None => may,
-            Some(levels) => {
-                let scope = Scope::below(customer.clone()).up_to(levels);
-                let checked = match approval.subscription_id {
-                    Some(subscription_id) => access_levels::check(db, &scope, subscription_id).await,
-                    None => access_levels::check_service(db, &scope, customer_id, approval.service_id).await,
-                };
-                match checked {
-                    Err(error) if error.kind == Kind::Unavailable => return Err(error),
-                    checked => checked.is_ok(),
-                }
-            }
-        };
+/// Refuses to approve what was asked of another state of the subscription than there is.
+async fn check_present(tx: &Tx<'_>, scope: &Scope, approval: &Approval) -> Result<()> {
+    let (Some(subscription_id), Some(version)) = (approval.subscription_id, approval.if_version) else { return Ok(()) };
+    if subscriptions::find(tx, scope, subscription_id).await?.version == version {
+        return Ok(());
     }
-    if may && approvals::is_asker_in_use(db, approval.asked_in).await? {
-        return Ok(held);
-    }
-    Err(Error::new(
-        Kind::Forbidden,
-        "asker_may_not",
+    Err(Error::conflict(
+        "approval_outdated",
         format!(
-            "{} ({}), who asked for it, may not ask for it any more. Have it asked for by somebody who may.",
-            approval.asked_by, approval.asked_by_name
+            "The subscription {subscription_id} has changed since this was asked for. Reject it, and have it asked for anew if it is still wanted."
         ),
     ))
 }
 
-/// Writes what became of an approval, for the customer and for where it was asked.
-async fn settle(tx: &Tx<'_>, hub: &Hub, job: &Job, approval: &Approval) -> Result<()> {
-    approvals::update(tx, approval).await?;
-    hub.concerns(approval.asked_in);
-    hub.audit("action", approval.action.as_str());
-    hub.audit("askedBy", &approval.asked_by.to_string());
-    hub.audit("approvalStatus", approval.status.as_str());
-    if let Some(subscription_id) = approval.subscription_id {
-        hub.audit("subscriptionId", &subscription_id.to_string());
+/// Refuses to begin what could not be begun now, but can be when a task has ended.
+async fn check_idle(tx: &Tx<'_>, approval: &Approval) -> Result<()> {
+    let Some(subscription_id) = approval.subscription_id else { return Ok(()) };
+    match tasks::unended(tx, Some(Subject::Subscription(subscription_id))).await?[..] {
+        [busy, ..] => Err(Error::conflict(
+            "subscription_busy",
+            format!(
+                "The task {busy} is at work on the subscription. Wait for it to end, or have it cancelled, and approve this then."
+            ),
+        )),
+        [] => Ok(()),
     }
-    if let Some(message) = &approval.message {
-        hub.audit("message", message);
+}
+
+/// Refuses whoever neither asked nor acts where it was asked.
+fn check_asking_side(caller: &Identity, approval: &Approval) -> Result<()> {
+    if caller.principal() == approval.asked_by || caller.acting().id == approval.asked_in {
+        return Ok(());
     }
-    let mut what = Record::of_job(job.id, approval.organization_id, "approvals.begin", approval.id.to_string());
-    if approval.status == ApprovalStatus::Failed {
-        what.result = AuditResult::Failure;
-    }
-    hub.record(tx, what).await
+    Err(Error::new(
+        Kind::Forbidden,
+        "not_the_asker",
+        format!(
+            "It was asked for by {} in {}, so it is for them to withdraw. In the customer, it can be rejected.",
+            approval.asked_by, approval.asked_in
+        ),
+    ))
+}
+
+/// Writes down that an approval has lapsed, if it has. Run twice it does nothing the second time.
+pub async fn lapse(hub: Hub, job: Job, LapseApproval { approval_id: id }: LapseApproval) -> Result<()> {
+    let scope = Scope::below(job.organization_path.clone());
+    hub.db()
+        .await?
+        .in_transaction(async |tx| {
+            if let Some(approval) = approvals::lapse(tx, &scope, id, hub.now()).await? {
+                hub.concerns(approval.asked_in);
+                hub.audit("action", approval.action.as_str());
+                hub.audit("askedBy", &approval.asked_by.to_string());
+                let what = Record::of_job(job.id, approval.organization_id, "approvals.lapse", id.to_string());
+                hub.record(tx, what).await?;
+            }
+            jobs::finish(tx, &job).await
+        })
+        .await
 }

@@ -1,9 +1,12 @@
 //! Drivers: what carries a service out. A driver only translates, between the hub's words and those of what it drives.
 //! When it is called, how often, and what follows from its answer is the engine's business.
 
+mod broker_turn;
 mod builtin;
 mod manual;
-mod osb;
+mod service_broker;
+
+pub use broker_turn::{BrokerCall, take_broker_turn};
 
 use domain::{
     Id, Result, id,
@@ -62,7 +65,7 @@ pub async fn go(way: Way, call: &Call<'_>, to: Option<&Holding>) -> Result<Outco
     match call.service.driver {
         Name::Manual => through(&manual::Manual, way, call, to).await,
         Name::Builtin => through(&builtin::Builtin, way, call, to).await,
-        Name::Osb => osb::take(way, call, to).await,
+        Name::Osb => service_broker::take(way, call, to).await,
     }
 }
 

@@ -1,23 +1,198 @@
-//! Gets customers what they are to have of the catalogue: the steps of the tasks on subscriptions, and the drivers that take
-//! them; and begins what was approved and what a term's end brings. What somebody sends is the business of `subscriptions`; the two
-//! are parted because one component has no room for both.
+//! Provisioning: the catalog, what customers have of it, and everything by which they come to it and keep it. Orders and approvals,
+//! terms and renewals, service brokers (the records), service bindings and cloud endpoints; the steps of the tasks on subscriptions,
+//! and the drivers that take them. It reaches no outside host: the component `brokers` does.
 
+mod approval_policies;
 mod approvals;
 mod carry_over;
+mod cloud_endpoint_assignments;
+mod cloud_endpoints;
 mod drivers;
+mod orders;
+mod renewals;
+mod service_bindings;
+mod service_broker_imports;
+mod service_brokers;
+mod services;
 mod steps;
-mod term_over;
+mod subscriptions;
+mod terms;
 
 use tasks::AdvanceTask;
 use web::Routes;
 
-/// The route table: none but what every component has.
+/// The route table.
 pub fn routes() -> Routes {
-    Routes::new("provisioning")
+    let routes = Routes::new("provisioning");
+    let routes = cloud_endpoint_routes(service_broker_routes(approval_routes(subscription_routes(service_routes(routes)))));
+    routes
         .job(|hub, job, _: AdvanceTask| tasks::advance(hub, job, &steps::Steps))
-        .job(approvals::begin)
+        .job(approvals::lapse)
+        .job(orders::begin_approved)
+        .job(orders::look_at_term)
         .job(carry_over::carry_over)
-        .job(term_over::term_over)
+        .job(service_bindings::forget)
+}
+
+fn service_routes(routes: Routes) -> Routes {
+    routes
+        .post("/v1/services", "services.create", services::create, "Add a service or product to the catalogue")
+        .get("/v1/services", "services.list", services::list, "List the catalogue")
+        .get("/v1/services/{serviceId}", "services.show", services::show, "Read a service with all that it offers")
+        .patch("/v1/services/{serviceId}", "services.edit", services::edit, "Edit a service")
+        .post("/v1/services/{serviceId}/publish", "services.publish", services::publish, "Let a service be asked for")
+        .post(
+            "/v1/services/{serviceId}/deprecate",
+            "services.deprecate",
+            services::deprecate,
+            "Let a service not be asked for any more",
+        )
+        .post("/v1/services/{serviceId}/retire", "services.retire", services::retire, "End a service that nobody has")
+        .post(
+            "/v1/services/{serviceId}/validate",
+            "services.validate",
+            services::validate,
+            "Say whether a request fits a service, and where not",
+        )
+}
+
+fn subscription_routes(routes: Routes) -> Routes {
+    routes
+        .post("/v1/subscriptions", "subscriptions.create", subscriptions::create, "Provision a service to a customer")
+        .get("/v1/subscriptions", "subscriptions.list", subscriptions::list, "List subscriptions")
+        .get("/v1/subscriptions/{subscriptionId}", "subscriptions.show", subscriptions::show, "Read a subscription")
+        .patch(
+            "/v1/subscriptions/{subscriptionId}",
+            "subscriptions.change",
+            subscriptions::change,
+            "Change what a customer has of a service",
+        )
+        .post(
+            "/v1/subscriptions/{subscriptionId}/suspend",
+            "subscriptions.suspend",
+            subscriptions::suspend,
+            "Withhold a service from a customer",
+        )
+        .post(
+            "/v1/subscriptions/{subscriptionId}/resume",
+            "subscriptions.resume",
+            subscriptions::resume,
+            "Give a customer a service again",
+        )
+        .post(
+            "/v1/subscriptions/{subscriptionId}/renew",
+            "subscriptions.renew",
+            subscriptions::renew,
+            "Renew a subscription before its term ends",
+        )
+        .post(
+            "/v1/subscriptions/{subscriptionId}/terminate",
+            "subscriptions.terminate",
+            subscriptions::terminate,
+            "Take a service away from a customer",
+        )
+        .get("/v1/renewals", "renewals.list", renewals::list, "List the terms of subscriptions and what is to be when they end")
+        .get("/v1/subscriptions/{subscriptionId}/renewal", "renewals.show", renewals::show, "Read a subscription's term")
+        .put("/v1/subscriptions/{subscriptionId}/renewal", "renewals.put", renewals::put, "Say what is to be when the term ends")
+}
+
+fn approval_routes(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/v1/approval-policies/{organizationId}",
+            "approval_policies.show",
+            approval_policies::show,
+            "Read what needs a customer's approval",
+        )
+        .put(
+            "/v1/approval-policies/{organizationId}",
+            "approval_policies.replace",
+            approval_policies::replace,
+            "Say what needs a customer's approval",
+        )
+        .get("/v1/approvals", "approvals.list", approvals::list, "List what customers were asked to approve")
+        .get("/v1/approvals/{approvalId}", "approvals.show", approvals::show, "Read an approval")
+        .post(
+            "/v1/approvals/{approvalId}/approve",
+            "approvals.approve",
+            approvals::approve,
+            "Approve what was asked for, and have it begun",
+        )
+        .post("/v1/approvals/{approvalId}/reject", "approvals.reject", approvals::reject, "Reject what was asked for")
+        .post("/v1/approvals/{approvalId}/withdraw", "approvals.withdraw", approvals::withdraw, "Take back what was asked for")
+}
+
+fn service_broker_routes(routes: Routes) -> Routes {
+    routes
+        .post("/v1/service-brokers", "service_brokers.create", service_brokers::create, "Register a service broker")
+        .get("/v1/service-brokers", "service_brokers.list", service_brokers::list, "List service brokers")
+        .get("/v1/service-brokers/{serviceBrokerId}", "service_brokers.show", service_brokers::show, "Read a service broker")
+        .patch("/v1/service-brokers/{serviceBrokerId}", "service_brokers.edit", service_brokers::edit, "Edit a service broker")
+        .delete(
+            "/v1/service-brokers/{serviceBrokerId}",
+            "service_brokers.remove",
+            service_brokers::remove,
+            "Take a service broker off the register",
+        )
+        .post(
+            "/v1/service-brokers/{serviceBrokerId}/import",
+            "imports.import",
+            service_broker_imports::import,
+            "Bring what a service broker offers into the catalogue",
+        )
+        .post("/v1/service-bindings", "service_bindings.create", service_bindings::create, "Make a service binding")
+        .get("/v1/service-bindings", "service_bindings.list", service_bindings::list, "List service bindings")
+        .get("/v1/service-bindings/{serviceBindingId}", "service_bindings.show", service_bindings::show, "Read a service binding")
+        .get(
+            "/v1/service-bindings/{serviceBindingId}/credentials",
+            "service_bindings.show_credentials",
+            service_bindings::show_credentials,
+            "Read the credentials of a service binding",
+        )
+        .delete(
+            "/v1/service-bindings/{serviceBindingId}",
+            "service_bindings.remove",
+            service_bindings::remove,
+            "Delete a service binding",
+        )
+}
+
+fn cloud_endpoint_routes(routes: Routes) -> Routes {
+    routes
+        .post("/v1/cloud-endpoints", "cloud_endpoints.create", cloud_endpoints::create, "Register a cloud endpoint")
+        .get("/v1/cloud-endpoints", "cloud_endpoints.list", cloud_endpoints::list, "List cloud endpoints")
+        .get("/v1/cloud-endpoints/{cloudEndpointId}", "cloud_endpoints.show", cloud_endpoints::show, "Read a cloud endpoint")
+        .patch("/v1/cloud-endpoints/{cloudEndpointId}", "cloud_endpoints.edit", cloud_endpoints::edit, "Edit a cloud endpoint")
+        .delete(
+            "/v1/cloud-endpoints/{cloudEndpointId}",
+            "cloud_endpoints.remove",
+            cloud_endpoints::remove,
+            "Remove a cloud endpoint from the hub",
+        )
+        .get(
+            "/v1/cloud-endpoints/{cloudEndpointId}/access",
+            "cloud_endpoints.access",
+            cloud_endpoints::access,
+            "Where to enter a cloud endpoint",
+        )
+        .post(
+            "/v1/cloud-endpoints/{cloudEndpointId}/assignments",
+            "assignments.create",
+            cloud_endpoint_assignments::create,
+            "Assign a cloud endpoint to a customer",
+        )
+        .get(
+            "/v1/cloud-endpoints/{cloudEndpointId}/assignments",
+            "assignments.list",
+            cloud_endpoint_assignments::list,
+            "List whom a cloud endpoint is assigned to",
+        )
+        .delete(
+            "/v1/cloud-endpoints/{cloudEndpointId}/assignments/{customerId}",
+            "assignments.remove",
+            cloud_endpoint_assignments::remove,
+            "Take a cloud endpoint away from a customer",
+        )
 }
 
 web::serve!(routes);

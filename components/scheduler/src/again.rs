@@ -2,10 +2,15 @@
 //! what was refused, changed or ended since is not undone by it. The first step of the task asks once more, when its turn comes.
 
 use domain::{
-    Error, Kind, Result,
+    Error, Kind, Permission, Result,
     task::{Subject, TaskType},
 };
-use store::{Tx, data_centers, environments, plans, service_bindings, tasks::Task};
+use store::{
+    Tx, data_centers, environments,
+    orders::{self, RerunCaller},
+    plans, service_bindings,
+    tasks::Task,
+};
 use web::{Hub, Identity};
 
 /// Refuses to run a task again that would not be begun now.
@@ -20,7 +25,14 @@ pub async fn check(tx: &Tx<'_>, hub: &Hub, caller: &Identity, task: &Task) -> Re
             let found = service_bindings::of_task(tx, &scope, task.id).await?;
             found.map(drop).ok_or_else(|| outdated("Its service binding is no more, or another task was at work on it since."))
         }
-        (Some(Subject::Subscription(id)), _) => asks::check_again(tx, hub, caller, task, task_type, id).await,
+        (Some(Subject::Subscription(id)), _) => {
+            let caller = RerunCaller {
+                scope: &scope,
+                sees_drafts: caller.permissions().has(Permission::ServiceWrite),
+                requester: caller.requester(task.organization_id),
+            };
+            orders::check_rerun(tx, &caller, task, task_type, id, hub.now()).await
+        }
         (Some(Subject::Environment(id)), _) => {
             let found = environments::find(tx, &scope, id).await.map_err(gone)?;
             let plan = plans::of_task(tx, &scope, task.id).await?;

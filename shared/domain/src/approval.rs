@@ -1,6 +1,6 @@
 //! Approvals: what of all that is asked for a customer the customer wants to be asked about before it is begun.
 
-use crate::{Decimal, Error, FieldError, Id, JsonSchema, Result, id, text_enum};
+use crate::{Decimal, Error, FieldError, Id, JsonSchema, Result, id, subscription::SubscriptionAction, text_enum};
 use serde::{Deserialize, Serialize};
 
 /// How many days an approval waits for its answer where the policy does not say.
@@ -33,6 +33,18 @@ impl ApprovalAction {
     pub fn has_quantity(self) -> bool {
         matches!(self, Self::Provision | Self::Change | Self::Renew)
     }
+
+    /// What is done to a subscription; none, where there is no subscription yet.
+    pub fn of_subscription(self) -> Option<SubscriptionAction> {
+        Some(match self {
+            Self::Provision => return None,
+            Self::Change => SubscriptionAction::Change,
+            Self::Suspend => SubscriptionAction::Suspend,
+            Self::Resume => SubscriptionAction::Resume,
+            Self::Renew => SubscriptionAction::Renew,
+            Self::Terminate => SubscriptionAction::Terminate,
+        })
+    }
 }
 
 text_enum! {
@@ -64,6 +76,18 @@ text_enum! {
         Lapsed = "LAPSED",
         /// The customer said yes, but it could not be begun any more.
         Failed = "FAILED",
+    }
+}
+
+impl From<SubscriptionAction> for ApprovalAction {
+    fn from(action: SubscriptionAction) -> Self {
+        match action {
+            SubscriptionAction::Change => Self::Change,
+            SubscriptionAction::Suspend => Self::Suspend,
+            SubscriptionAction::Resume => Self::Resume,
+            SubscriptionAction::Renew => Self::Renew,
+            SubscriptionAction::Terminate => Self::Terminate,
+        }
     }
 }
 
@@ -103,31 +127,52 @@ fn anybody() -> AskedBy {
     AskedBy::Anybody
 }
 
-/// What is asked for, as far as rules look at it.
+/// A request, as far as a customer's approval policy looks at it.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct Request {
     /// What is to be done.
     pub action: ApprovalAction,
+    /// For which customer.
+    pub organization_id: Id<id::Organization>,
     /// With which service.
     pub service_id: Id<id::Service>,
     /// How much the customer is to have afterwards, where that is said.
     pub quantity: Option<Decimal>,
-    /// From which side: never [`AskedBy::Anybody`].
-    pub by: AskedBy,
 }
 
-impl ApprovalRule {
-    fn holds_for(&self, asked: &Asked) -> bool {
-        self.action == asked.action
-            && self.service_id.is_none_or(|service_id| service_id == asked.service_id)
-            && (self.asked_by == AskedBy::Anybody || self.asked_by == asked.by)
-            && self.above_quantity.is_none_or(|above| asked.quantity.is_some_and(|quantity| quantity > above))
+impl Request {
+    /// A request after which the customer has so much, where its action has a quantity at all.
+    pub fn new(
+        action: ApprovalAction,
+        organization_id: Id<id::Organization>,
+        service_id: Id<id::Service>,
+        quantity: Decimal,
+    ) -> Self {
+        Self { action, organization_id, service_id, quantity: action.has_quantity().then_some(quantity) }
     }
 }
 
-/// Whether any of the rules wants the customer to be asked.
-pub fn is_needed(rules: &[ApprovalRule], asked: &Asked) -> bool {
-    rules.iter().any(|rule| rule.holds_for(asked))
+/// The caller of a request, as far as a customer's approval policy looks at that.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester {
+    /// Which side makes the request: never [`AskedBy::Anybody`].
+    pub side: AskedBy,
+    /// Whether the caller may approve requests in the customer, and so needs no approval.
+    pub approves: bool,
+}
+
+impl ApprovalRule {
+    fn holds_for(&self, request: &Request, side: AskedBy) -> bool {
+        self.action == request.action
+            && self.service_id.is_none_or(|service_id| service_id == request.service_id)
+            && (self.asked_by == AskedBy::Anybody || self.asked_by == side)
+            && self.above_quantity.is_none_or(|above| request.quantity.is_some_and(|quantity| quantity > above))
+    }
+}
+
+/// Whether a request needs the customer's approval: a rule holds for it, and its caller may not approve it.
+pub fn is_needed(rules: &[ApprovalRule], request: &Request, requester: Requester) -> bool {
+    !requester.approves && rules.iter().any(|rule| rule.holds_for(request, requester.side))
 }
 
 /// Refuses rules that could never hold, and days out of bounds.
@@ -182,58 +227,69 @@ mod tests {
     }
 
     prop_compose! {
-        fn asked()(
+        fn request()(
             action in one_of(ApprovalAction::ALL),
             service_number in 0usize..3,
             quantity in 1u32..7,
-            by_customer in any::<bool>(),
-        ) -> Asked {
-            Asked {
+        ) -> Request {
+            Request {
                 action,
+                organization_id: Id::new(crate::Instant::default(), [9; 10]),
                 service_id: service(service_number),
                 quantity: action.has_quantity().then(|| Decimal::from(quantity)),
-                by: if by_customer { AskedBy::Customer } else { AskedBy::Provider },
             }
         }
     }
 
+    prop_compose! {
+        fn requester()(by_customer in any::<bool>()) -> Requester {
+            Requester { side: if by_customer { AskedBy::Customer } else { AskedBy::Provider }, approves: false }
+        }
+    }
+
     proptest! {
-        /// A rule more never makes less be asked about, and without rules nothing is.
+        /// A rule more never takes an approval away, without rules nothing needs one, and who approves needs none.
         #[test]
-        fn rules_only_add(rules in prop::collection::vec(rule(), 0..6), more in rule(), asked in asked()) {
-            prop_assert!(!is_needed(&[], &asked));
+        fn rules_only_add(
+            rules in prop::collection::vec(rule(), 0..6),
+            more in rule(),
+            request in request(),
+            requester in requester(),
+        ) {
+            prop_assert!(!is_needed(&[], &request, requester));
             let longer: Vec<_> = rules.iter().cloned().chain([more]).collect();
-            prop_assert!(is_needed(&longer, &asked) || !is_needed(&rules, &asked));
+            prop_assert!(is_needed(&longer, &request, requester) || !is_needed(&rules, &request, requester));
+            prop_assert!(!is_needed(&longer, &request, Requester { approves: true, ..requester }));
             prop_assert!(check_policy(&longer, LAPSE_DAYS).is_ok());
         }
 
         /// What is left out of a rule widens it: whatever the rule holds for, it holds for without that part.
         #[test]
-        fn what_a_rule_does_not_say_narrows_nothing(rule in rule(), asked in asked()) {
+        fn what_a_rule_does_not_say_narrows_nothing(rule in rule(), request in request(), requester in requester()) {
             let wider = [
                 ApprovalRule { service_id: None, ..rule.clone() },
                 ApprovalRule { above_quantity: None, ..rule.clone() },
                 ApprovalRule { asked_by: AskedBy::Anybody, ..rule.clone() },
             ];
-            if rule.holds_for(&asked) {
-                prop_assert!(rule.action == asked.action);
-                prop_assert!(wider.iter().all(|wider| wider.holds_for(&asked)));
+            if rule.holds_for(&request, requester.side) {
+                prop_assert!(rule.action == request.action);
+                prop_assert!(wider.iter().all(|wider| wider.holds_for(&request, requester.side)));
             }
-            let all = ApprovalRule { action: asked.action, service_id: None, above_quantity: None, asked_by: AskedBy::Anybody };
-            prop_assert!(all.holds_for(&asked));
+            let all = ApprovalRule { action: request.action, service_id: None, above_quantity: None, asked_by: AskedBy::Anybody };
+            prop_assert!(all.holds_for(&request, requester.side));
         }
 
         /// A quantity is asked about from just above the bound on, and from there on always.
         #[test]
-        fn a_bound_is_not_above_itself(bound in 0u32..1000, quantity in 1u32..1000) {
+        fn a_bound_is_not_above_itself(bound in 0u32..1000, quantity in 1u32..1000, base in request(), requester in requester()) {
             let rule = ApprovalRule {
                 action: ApprovalAction::Change,
                 service_id: None,
                 above_quantity: Some(bound.into()),
                 asked_by: AskedBy::Anybody,
             };
-            let asked = Asked { action: ApprovalAction::Change, service_id: service(0), quantity: Some(quantity.into()), by: AskedBy::Provider };
-            prop_assert_eq!(is_needed(&[rule], &asked), quantity > bound);
+            let request = Request { action: ApprovalAction::Change, quantity: Some(quantity.into()), ..base };
+            prop_assert_eq!(is_needed(&[rule], &request, requester), quantity > bound);
         }
     }
 

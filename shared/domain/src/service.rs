@@ -182,11 +182,6 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Whether it asks anything of a request. Where it does not, every request that is right for any service is right.
-    pub fn asks(&self) -> bool {
-        !self.plans.is_empty() || !self.regions.is_empty() || !self.versions.is_empty() || self.properties_schema.is_some()
-    }
-
     /// Refuses an offer that contradicts itself, naming every place that does. `at` is where it stands in the request.
     // `inline`, here and below, so that it is compiled where it is used, which is built for size.
     #[inline]
@@ -245,6 +240,13 @@ impl Offer {
     pub fn plans_lost<'a>(&'a self, after: &Self) -> Vec<&'a str> {
         let codes = self.plans.iter().map(|plan| &*plan.code);
         codes.filter(|code| !after.plans.iter().any(|plan| &*plan.code == *code)).collect()
+    }
+
+    /// The term rules of a plan; none, where the offer has no such plan.
+    pub fn term_rules(&self, plan_code: Option<&Code>) -> TermRules {
+        let plan = self.plans.iter().find(|plan| Some(&plan.code) == plan_code);
+        plan.map(|plan| TermRules { cancellation_days: plan.cancellation_days, notice_days: plan.notice_days })
+            .unwrap_or_default()
     }
 
     /// Refuses a request that does not fit, naming every place that does not.

@@ -4,8 +4,8 @@
 //! when a request has done its work, when it is under way, when it is sent again, and when it has failed in a way that may
 //! have left something at the broker, which the hub then deletes until the broker says that it is gone.
 
-use crate::text_enum;
-use serde::Deserialize;
+use crate::{Id, Instant, JsonSchema, id, task::Outcome, text_enum};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The version of the API that the hub speaks.
@@ -90,6 +90,88 @@ text_enum! {
         /// It could not be made, and nothing of it is left.
         Failed = "FAILED",
     }
+}
+
+/// A turn of a task at a service broker, as the component whose task it is hands it on.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BrokerTurn {
+    /// The operation.
+    pub verb: BrokerVerb,
+    /// The name of the turn: the same however often the turn is taken, and another in every other turn.
+    pub turn: String,
+    /// The job of the task.
+    pub job_id: Id<id::Job>,
+    /// The number of the claim on it.
+    pub fence: i64,
+    /// The task.
+    pub task_id: Id<id::Task>,
+    /// The customer.
+    pub organization_id: Id<id::Organization>,
+    /// The subscription whose service instance it is about.
+    pub subscription_id: Id<id::Subscription>,
+    /// The service binding, where it is about one.
+    pub service_binding_id: Option<Id<id::ServiceBinding>>,
+    /// The service.
+    pub service_id: Id<id::Service>,
+    /// The plan afterwards.
+    pub plan_code: Option<String>,
+    /// The plan before; of an update only.
+    pub previous_plan_code: Option<String>,
+    /// The parameters for the broker.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub properties: Option<Box<RawValue>>,
+}
+
+/// The outcome of a turn at a service broker.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BrokerOutcome {
+    /// It is done.
+    Done,
+    /// It is under way.
+    LookAgain {
+        /// When the turn is taken again.
+        at: Instant,
+        /// How far it is.
+        message: String,
+    },
+    /// It failed, and nothing of it remains.
+    Failed {
+        /// Why.
+        message: String,
+    },
+}
+
+impl From<Outcome> for BrokerOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::Done,
+            Outcome::LookAgain(at, message) => Self::LookAgain { at, message },
+            // Brokers give no other outcomes.
+            other => Self::Failed { message: other.message().unwrap_or_default().to_owned() },
+        }
+    }
+}
+
+impl From<BrokerOutcome> for Outcome {
+    fn from(outcome: BrokerOutcome) -> Self {
+        match outcome {
+            BrokerOutcome::Done => Self::Done,
+            BrokerOutcome::LookAgain { at, message } => Self::LookAgain(at, message),
+            BrokerOutcome::Failed { message } => Self::Failed(message),
+        }
+    }
+}
+
+/// The catalog of a service broker, or why it could not be read.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum BrokerCatalog {
+    /// The broker's answer: JSON.
+    Catalog(#[schemars(with = "serde_json::Map<String, serde_json::Value>")] Box<RawValue>),
+    /// Why there is none.
+    Refusal(String),
 }
 
 /// What came of a request to a broker.
@@ -266,6 +348,18 @@ pub fn wait(tries: u32, asked: Option<u32>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outcomes_are_read_as_they_are_written() {
+        let at = Instant::from_timestamp_millis(5).unwrap();
+        for outcome in [Outcome::Done, Outcome::Failed("no, not so".into()), Outcome::LookAgain(at, "half way".into())] {
+            let written = serde_json::to_string(&BrokerOutcome::from(outcome.clone())).unwrap();
+            assert_eq!(Outcome::from(serde_json::from_str::<BrokerOutcome>(&written).unwrap()), outcome);
+        }
+        for wrong in ["{}", r#"{"outcome":"LOOK_AGAIN"}"#, r#"{"outcome":"FAILED"}"#, r#"{"outcome":"OTHER"}"#] {
+            assert!(serde_json::from_str::<BrokerOutcome>(wrong).is_err(), "{wrong}");
+        }
+    }
     use proptest::prelude::*;
 
     fn answer(status: u16, body: &str) -> Heard<'_> {

@@ -6,9 +6,6 @@ use crate::{
     text_enum,
 };
 
-/// The component that carries out what is asked for of subscriptions: its tasks, and jobs that come to some, are on this queue.
-pub const CARRIES_OUT: &str = "provisioning";
-
 text_enum! {
     /// Where a subscription stands.
     pub enum SubscriptionStatus {

@@ -15,7 +15,7 @@ job_payload! {
     LapseApproval {
         /// The approval.
         approval_id: Id<id::Approval>
-    } queue "approvals" kind "approval.lapse"
+    } queue "provisioning" kind "approval.lapse"
 }
 
 job_payload! {

@@ -42,6 +42,7 @@ pub mod memberships;
 pub mod migrations;
 pub mod oidc_sign_ins;
 pub mod onboarding_invitations;
+pub mod orders;
 pub mod organizations;
 pub mod package_repositories;
 pub mod passwords;

@@ -55,6 +55,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     31 "0031_hub",
     32 "0032_house",
     33 "0033_environments",
+    34 "0034_provisioning",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

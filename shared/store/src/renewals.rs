@@ -11,45 +11,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 job_payload! {
-    /// Writes the first term of a subscription that has become active.
-    BeginTerm {
-        /// The subscription.
-        subscription_id: Id<id::Subscription>
-    } queue "renewals" kind "renewal.begin"
-}
-
-job_payload! {
-    /// Looks at a term on the days of its notices and at its end.
+    /// Looks at a term on the days of its notices, and at its end, when the subscription is renewed or terminated.
     LookAtTerm {
         /// The subscription.
         subscription_id: Id<id::Subscription>,
         /// The end of the term, in milliseconds since 1970.
         term_ends_at: i64
-    } queue "renewals" kind "renewal.look"
-}
-
-job_payload! {
-    /// Writes the next term of a subscription that was renewed.
-    RenewTerm {
-        /// The subscription.
-        subscription_id: Id<id::Subscription>,
-        /// The end of the term before, in milliseconds since 1970.
-        term_ends_at: i64,
-        /// The months of the next term.
-        months: u32
-    } queue "renewals" kind "renewal.renewed"
-}
-
-job_payload! {
-    /// Renews a subscription at the end of its term, or terminates it.
-    EndTerm {
-        /// The subscription.
-        subscription_id: Id<id::Subscription>,
-        /// The end of the term, in milliseconds since 1970.
-        term_ends_at: i64,
-        /// The change with which it is renewed; `None` when it is terminated.
-        change: Option<Box<RawValue>>
-    } queue "provisioning" kind "subscription.term-over"
+    } queue "provisioning" kind "renewal.look"
 }
 
 /// The term of a subscription, with the days on which something about it can be done for the last time.

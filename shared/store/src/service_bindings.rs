@@ -10,7 +10,7 @@ job_payload! {
     ForgetServiceBinding {
         /// The binding.
         service_binding_id: Id<id::ServiceBinding>
-    } queue "service-bindings" kind "service_bindings.forget"
+    } queue "provisioning" kind "service_bindings.forget"
 }
 
 /// A service binding as it is shown: never with its credentials, which have a route of their own.

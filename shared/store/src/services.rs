@@ -3,7 +3,7 @@
 use crate::{Db, Row, Tx, params, stale, subscriptions, value::start};
 use domain::{
     Error, Id, Instant, JsonSchema, Result, Text, id,
-    service::{Driver, Offer, ProductFamily, ServiceKind, ServiceStatus},
+    service::{Driver, Offer, ProductFamily, ServiceKind, ServiceRequest, ServiceStatus, TermRules},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -39,9 +39,6 @@ pub struct Service {
     /// Counts the edits; shown as the ETag.
     #[serde(skip)]
     pub version: i64,
-    /// Whether its offer asks something of requests.
-    #[serde(skip)]
-    pub asks: bool,
 }
 
 /// What is said of a service that is to be added.
@@ -97,10 +94,10 @@ pub struct ServiceFilter<'a> {
 }
 
 const COLUMNS: &str =
-    "id, code, kind, display_name, description, product_family, driver, status, offer, created_at, updated_at, version, asks";
+    "id, code, kind, display_name, description, product_family, driver, status, offer, created_at, updated_at, version";
 /// The same without the offer, which may be long.
 const BRIEF: &str =
-    "id, code, kind, display_name, description, product_family, driver, status, NULL, created_at, updated_at, version, asks";
+    "id, code, kind, display_name, description, product_family, driver, status, NULL, created_at, updated_at, version";
 
 // `inline`, as the writing of an offer, so that it is compiled in the component, which is built for size.
 #[inline]
@@ -118,7 +115,6 @@ fn read(row: &mut Row) -> Result<Service> {
         created_at: row.take()?,
         updated_at: row.take()?,
         version: row.take()?,
-        asks: row.take::<i64>()? != 0,
     })
 }
 
@@ -135,9 +131,9 @@ fn written(offer: &Offer) -> Result<String> {
 pub async fn insert(tx: &Tx<'_>, id: Id<id::Service>, new: &NewService, now: Instant) -> Result<Service> {
     tx.query_opt(
         &format!(
-            "INSERT INTO services (id, code, kind, display_name, description, product_family, driver, status, offer, asks, version,
+            "INSERT INTO services (id, code, kind, display_name, description, product_family, driver, status, offer, version,
                  created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?11) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10, ?10) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
         ),
         params![
             id,
@@ -149,7 +145,6 @@ pub async fn insert(tx: &Tx<'_>, id: Id<id::Service>, new: &NewService, now: Ins
             new.driver,
             new.status.unwrap_or(ServiceStatus::Published),
             written(&new.offer)?,
-            u32::from(new.offer.asks()),
             now
         ],
         read,
@@ -176,6 +171,12 @@ pub async fn find(db: &Db, id: Id<id::Service>) -> Result<Service> {
     db.query_opt(&format!("SELECT {BRIEF} FROM services WHERE id = ?1"), params![id], read).await?.ok_or_else(|| not_found(id))
 }
 
+/// Whether there is such a service.
+pub async fn exists(db: &Db, id: Id<id::Service>) -> Result<bool> {
+    let found: Option<String> = db.query_opt("SELECT id FROM services WHERE id = ?1", params![id], |row| row.take()).await?;
+    Ok(found.is_some())
+}
+
 /// One service with its offer. To those who do not see `drafts`, one that is being written is not there.
 pub async fn find_detail(db: &Db, id: Id<id::Service>, drafts: bool) -> Result<Service> {
     let found = db.query_opt(&format!("SELECT {COLUMNS} FROM services WHERE id = ?1"), params![id], read).await?;
@@ -184,7 +185,20 @@ pub async fn find_detail(db: &Db, id: Id<id::Service>, drafts: bool) -> Result<S
     Ok(found)
 }
 
+/// Refuses a request that does not fit what a service offers, naming every place that does not. Gives the term rules of the plan.
+pub async fn check_request(db: &Db, id: Id<id::Service>, drafts: bool, request: &ServiceRequest) -> Result<TermRules> {
+    let offer = find_detail(db, id, drafts).await?.read_offer()?;
+    offer.validate(request)?;
+    Ok(offer.term_rules(request.plan_code.as_ref()))
+}
+
 impl Service {
+    /// Its offer, of one that was found with it.
+    pub fn read_offer(&self) -> Result<Offer> {
+        let text = self.offer.as_deref().map_or("{}", RawValue::get);
+        serde_json::from_str(text).map_err(|error| Error::fault(format!("the offer of {} cannot be read: {error}", self.id)))
+    }
+
     /// To those who do not see `drafts`, one that is being written is not there.
     pub fn check_seen(&self, drafts: bool) -> Result<()> {
         if drafts || self.status != ServiceStatus::Draft { Ok(()) } else { Err(not_found(self.id)) }
@@ -255,14 +269,13 @@ pub async fn check_unused(tx: &Tx<'_>, id: Id<id::Service>, plan_code: &str) -> 
 /// Edits a service that was found to be one that may be edited so.
 pub async fn update(tx: &Tx<'_>, id: Id<id::Service>, patch: &ServicePatch, now: Instant) -> Result<Service> {
     let offer = patch.offer.as_ref().map(written).transpose()?;
-    let asks = patch.offer.as_ref().map(|offer| u32::from(offer.asks()));
     tx.query_opt(
         &format!(
             "UPDATE services SET display_name = COALESCE(?2, display_name), description = COALESCE(?3, description),
-                 offer = COALESCE(?4, offer), asks = COALESCE(?5, asks), version = version + 1, updated_at = ?6
+                 offer = COALESCE(?4, offer), version = version + 1, updated_at = ?5
              WHERE id = ?1 RETURNING {COLUMNS}"
         ),
-        params![id, patch.display_name, patch.description, offer, asks, now],
+        params![id, patch.display_name, patch.description, offer, now],
         read,
     )
     .await?

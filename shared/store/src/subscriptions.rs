@@ -5,8 +5,12 @@ use crate::{
     value::{numbers, start},
 };
 use domain::{
-    Decimal, Error, Id, Instant, JsonSchema, Result, access_level::AccessLevel, id, service::Code,
-    subscription::SubscriptionStatus, term::RenewalPreference,
+    Decimal, Error, Id, Instant, JsonSchema, Result, Text,
+    access_level::AccessLevel,
+    id,
+    service::{Code, ServiceRequest},
+    subscription::SubscriptionStatus,
+    term::RenewalPreference,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -89,6 +93,23 @@ impl Subscription {
             properties: self.properties.clone(),
             renews: None,
             contract_id: None,
+        }
+    }
+
+    /// Whether it is only moved to another contract: the customer has the same afterwards.
+    pub fn is_only_moved(&self, to: Option<&Holding>) -> bool {
+        to.is_some_and(|to| to.contract_id.is_some() && *to == self.holding())
+    }
+
+    /// The request of its service that makes of it what the customer is to have.
+    pub fn service_request(&self, to: &Holding) -> ServiceRequest {
+        ServiceRequest {
+            plan_code: to.plan_code.clone(),
+            region: self.region.clone(),
+            version: self.service_version.clone(),
+            quantity: to.quantity,
+            term_months: to.renews.map(|renews| renews.1).or(self.term_months),
+            properties: to.properties.clone(),
         }
     }
 
@@ -175,6 +196,42 @@ pub struct NewSubscription {
     pub properties: Option<Box<RawValue>>,
 }
 
+impl NewSubscription {
+    /// The request of its service.
+    pub fn service_request(&self) -> ServiceRequest {
+        ServiceRequest {
+            plan_code: self.plan_code.clone(),
+            region: self.region.clone(),
+            version: self.version.clone(),
+            quantity: self.quantity,
+            term_months: self.term_months,
+            properties: self.properties.clone(),
+        }
+    }
+}
+
+/// A renewal before the end of a term.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FurtherTerm {
+    /// For how many months; as many as the present term has when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub term_months: Option<u32>,
+}
+
+/// The reason of a suspension or a termination.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StatusReason {
+    /// Why; the subscription shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Text<1, 500>>,
+    /// Whether it is terminated although its term can no longer be ended without charge, and so is charged to the end of the term. It
+    /// makes no other difference.
+    #[serde(default)]
+    pub early: bool,
+}
+
 const COLUMNS: &str = "s.id, s.organization_id, s.provider_id, s.service_id, s.contract_id, s.plan_code, s.region, s.service_version, s.quantity, s.term_months, s.properties, s.status, s.task_id, s.created_at, s.activated_at, s.suspended_at, s.terminated_at, s.reason, s.charged_until, s.version, s.status_before, s.renewed_after, s.renewal_preference";
 /// A subscription belongs to its customer, so whoever is above the customer sees it.
 const FROM: &str = "subscriptions s JOIN organizations o ON o.id = s.organization_id";
@@ -207,7 +264,7 @@ fn read(row: &mut Row) -> Result<Subscription> {
     })
 }
 
-/// Not looked into here: what it is was found to be right by the catalogue.
+/// Not looked into here: it was validated against the service's offer before it was written.
 fn properties(text: Option<String>) -> Result<Option<Box<RawValue>>> {
     let read = text.map(RawValue::from_string).transpose();
     read.map_err(|error| Error::fault(format!("a subscription's properties cannot be read: {error}")))
@@ -365,7 +422,7 @@ pub async fn find_change(db: &Db, task_id: Id<id::Task>) -> Result<Option<Holdin
     db.query_opt(sql, params![task_id], read).await
 }
 
-/// Whether anybody has a service, or a plan of it. It is asked of everybody's, for the catalogue is everybody's.
+/// Whether any customer has a service, or a plan of it. Without a scope, for the catalog is everybody's.
 pub async fn any_in_use(tx: &Tx<'_>, service_id: Id<id::Service>, plan_code: Option<&str>) -> Result<bool> {
     let in_use: Vec<_> = SubscriptionStatus::ALL.iter().filter(|status| status.is_in_use()).collect();
     let mut values = params![service_id];

@@ -7,6 +7,7 @@ use crate::{FromRequest, Hub, Incoming, secret};
 use domain::{
     Error, Id, Kind, OrganizationKind, OrganizationPath, Permission, PrincipalId, Result,
     access_level::AccessLevel,
+    approval::{AskedBy, Requester},
     id,
     organization::OrganizationStatus,
     role::{Authority, Binding, Permissions},
@@ -142,6 +143,15 @@ impl Identity {
     pub fn speaks_in(&self, customer: Id<id::Organization>) -> bool {
         let own = |binding: &Binding| binding.path == self.acting.path && !binding.bound && !binding.overruled;
         self.acting.id == customer && self.acting_session.is_none() && self.principal.bindings.iter().any(own)
+    }
+
+    /// The caller as a customer's approval policy sees them. Who may approve requests in the customer needs no approval.
+    pub fn requester(&self, customer: Id<id::Organization>) -> Requester {
+        let inside = self.speaks_in(customer);
+        Requester {
+            side: if inside { AskedBy::Customer } else { AskedBy::Provider },
+            approves: inside && self.permissions().has(Permission::SubscriptionApprove),
+        }
     }
 
     /// Refuses whoever does not act in the customer itself: what it wants to be asked about, and what it says then, is its own business.
