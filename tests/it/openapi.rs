@@ -8,14 +8,8 @@ use web::{Routes, openapi::Document};
 pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
-        contracts::routes(),
-        enrollment::routes(),
-        branding::routes(),
         access::routes(),
-        sign_in::routes(),
         federation::routes(),
-        members::routes(),
-        roles::routes(),
         catalogue::routes(),
         packages::routes(),
         service_brokers::routes(),
@@ -37,7 +31,6 @@ pub fn tables() -> Vec<Routes> {
         discovery::routes(),
         support::routes(),
         marketplaces::routes(),
-        audit::routes(),
         scheduler::routes(),
     ]
 }

@@ -54,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     30 "0030_sign_in_attempts",
     31 "0031_hub",
     32 "0032_house",
+    33 "0033_onboarding_and_access",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
