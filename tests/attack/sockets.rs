@@ -286,7 +286,7 @@ fn what_is_no_request_is_told_so() {
         ("two authorizations", head(&format!("authorization: Bearer a\r\nauthorization: Bearer b\r\n{CLOSE}")), &[400]),
         ("two organizations", head(&format!("hub-organization: a\r\nhub-organization: a\r\n{CLOSE}")), &[400]),
         ("another host in the target", format!("GET http://a/health HTTP/1.1\r\nhost: b\r\n{CLOSE}\r\n").into_bytes(), &[400]),
-        ("a component's host", format!("GET http://audit.spin.internal/ HTTP/1.1\r\n{CLOSE}\r\n").into_bytes(), &[400]),
+        ("a component's host", format!("GET http://access.spin.internal/ HTTP/1.1\r\n{CLOSE}\r\n").into_bytes(), &[400]),
         ("a length that is none", head("content-length: abc\r\n"), &[400]),
         ("a length with a sign", head("content-length: +5\r\n"), &[400]),
         ("a length below nothing", head("content-length: -1\r\n"), &[400]),

@@ -202,7 +202,7 @@ fn crash_at(first: u64, step: usize, after: bool) {
             };
             check(&world, &invoice);
             world.hub.faults().clear();
-            crate::audit_entries::verify_all(&world, &caller.token("operator")).await;
+            crate::access_audit_entries::verify_all(&world, &caller.token("operator")).await;
             crashed
         });
         if !crashed {

@@ -1,5 +1,6 @@
-//! The first administrator of a customer, named when it is created: made at once if the hub knows them, else invited.
+//! The first administrator of a customer, named when it is created and invited in the same transaction.
 
+use host::{Fault, Target};
 use serde_json::{Value, json};
 use tests::{Actor, Answer, World, simulated};
 
@@ -35,7 +36,6 @@ fn whom_the_hub_does_not_know_is_invited_and_runs_the_customer() {
         body["adminUserName"] = json!("Ada");
         let made = create(&world, &shop.admin, body).await;
         let id = made.expect(201).text("/id");
-        world.settle().await;
         let list = invitations(&world, &shop.admin, &id).await;
         assert_eq!(list.as_array().unwrap().len(), 1);
         assert_eq!(
@@ -73,7 +73,6 @@ fn whom_the_hub_knows_is_asked_like_everybody_else() {
         let shop = world.shop().await;
         let known = world.member(&shop.operator, &shop.customer, EMAIL, &["CUSTOMER_USER"]).await;
         let id = create(&world, &shop.admin, customer("ADA@Fabrikam.example")).await.expect(201).text("/id");
-        world.settle().await;
         assert_eq!(members(&world, &shop.admin, &id).await, json!([]));
         let list = invitations(&world, &shop.admin, &id).await;
         assert_eq!((&list[0]["email"], &list[0]["status"]), (&json!(EMAIL), &json!("PENDING")));
@@ -83,6 +82,26 @@ fn whom_the_hub_knows_is_asked_like_everybody_else() {
         assert_eq!(accepted.expect(200).text("/member/personId"), known.id);
         let list = members(&world, &shop.admin, &id).await;
         assert_eq!((&list[0]["personId"], &list[0]["roles"]), (&json!(known.id), &json!(["CUSTOMER_ADMINISTRATOR"])));
+    });
+}
+
+#[test]
+fn the_first_administrator_is_invited_as_soon_as_the_customer_is_there() {
+    simulated(|| async {
+        let world = World::new().await;
+        let shop = world.shop().await;
+        world.member(&shop.operator, &shop.customer, EMAIL, &["CUSTOMER_USER"]).await;
+        // No job has run and none waits, whether the hub knows the address or not.
+        for email in [EMAIL, "new@fabrikam.example"] {
+            let id = create(&world, &shop.admin, customer(email)).await.expect(201).text("/id");
+            assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 0);
+            let list = invitations(&world, &shop.admin, &id).await;
+            assert_eq!((&list[0]["email"], &list[0]["status"]), (&json!(email), &json!("PENDING")));
+            let secret = world.mailed(list[0]["id"].as_str().unwrap());
+            let accepted = world.post("/v1/member-invitations/accept", json!({ "secret": secret })).send().await;
+            assert_eq!(accepted.expect(200).at("/member/roles"), json!(["CUSTOMER_ADMINISTRATOR"]));
+            assert_eq!(accepted.text("/member/organizationId"), id);
+        }
     });
 }
 
@@ -122,54 +141,92 @@ fn only_those_name_one_who_could_make_one_and_of_customers_only() {
         let refused = edit.by(&shop.admin).header("if-match", "*").send().await;
         refused.expect_problem(422, "invalid_request");
         assert_eq!(refused.at("/errors/0/pointer"), "/adminUserEmail");
-        // What was refused has left nothing to be done.
-        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE queue = 'members'"), 1);
+        // What was refused has invited nobody.
+        let invited = "SELECT COUNT(*) FROM member_invitations WHERE email IN ('ada@fabrikam.example', 'ops@contoso.example')";
+        assert_eq!(world.count(invited), 1);
     });
 }
 
+/// The job that an older version of the hub left for a customer's first administrator.
+fn job_of_before(world: &World, customer: &str, by: &str) {
+    let database = world.database();
+    let payload = json!({ "email": EMAIL, "displayName": "Ada", "by": by }).to_string();
+    let id = format!("job_{}", &customer[4..]);
+    let job = "INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
+         VALUES (?1, 'onboarding', 'member.first-administrator', ?2, ?3, 'READY', 1, 0, 0, 1)";
+    database.execute(job, [&id, customer, &payload]).unwrap();
+    database.execute("INSERT INTO job_turns (queue, organization_id, turn) VALUES ('onboarding', ?1, 1)", [customer]).unwrap();
+}
+
 #[test]
-fn what_became_impossible_meanwhile_is_for_the_audit() {
+fn a_job_of_an_older_version_invites_the_first_administrator_or_tells_the_audit() {
     simulated(|| async {
         let world = World::new().await;
         let shop = world.shop().await;
         let admin = world.somebody("grace@contoso.example", &[("PROVIDER_ADMINISTRATOR", &shop.provider)]);
-        let by = world.person(&admin, &shop.provider).actor;
-        let id = create(&world, &by, customer(EMAIL)).await.expect(201).text("/id");
+        let mut body = customer(EMAIL);
+        body.as_object_mut().unwrap().remove("adminUserEmail");
+        let (invited, refused) = (
+            create(&world, &shop.admin, body.clone()).await.expect(201).text("/id"),
+            create(&world, &shop.admin, body).await.expect(201).text("/id"),
+        );
+        job_of_before(&world, &invited, &admin);
+        world.settle().await;
+        let list = invitations(&world, &shop.operator, &invited).await;
+        assert_eq!((&list[0]["email"], &list[0]["invitedBy"]), (&json!(EMAIL), &json!(admin)));
+        assert!(world.mailed(list[0]["id"].as_str().unwrap()).starts_with("hubmi_"));
+
+        job_of_before(&world, &refused, &admin);
         world.database().execute("DELETE FROM bindings WHERE principal_id = ?1", [&admin]).unwrap();
         world.settle().await;
-        assert_eq!(invitations(&world, &shop.operator, &id).await, json!([]));
-        let entries =
-            world.get(&format!("/v1/audit-entries?organizationId={id}&action=members.add")).by(&shop.operator).send().await;
-        assert_eq!(
-            (entries.at("/items/0/result"), entries.at("/items/0/details/refusal/to")),
-            (json!("FAILURE"), json!("role_above_own"))
-        );
-        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE state = 'PARKED'"), 0);
+        assert_eq!(invitations(&world, &shop.operator, &refused).await, json!([]));
+        let entries = async |id: &str| {
+            let list = world.get(&format!("/v1/audit-entries?organizationId={id}&action=members.add")).by(&shop.operator);
+            list.send().await.expect(200).at("/items/0")
+        };
+        assert_eq!(entries(&invited).await["result"], "SUCCESS");
+        let failure = entries(&refused).await;
+        assert_eq!((&failure["result"], &failure["details"]["refusal"]["to"]), (&json!("FAILURE"), &json!("role_above_own")));
+        assert_eq!(world.count("SELECT COUNT(*) FROM jobs"), 0);
     });
 }
 
 #[test]
-fn a_crash_between_loses_nothing_and_invites_nobody_twice() {
-    simulated(|| async {
-        let mut world = World::new().await;
-        let shop = world.shop().await;
-        let request = create(&world, &shop.admin, customer(EMAIL)).await;
-        let id = request.expect(201).text("/id");
-        for _ in 0..3 {
-            world.restart().await;
-            world.settle().await;
+fn a_crash_anywhere_leaves_the_customer_with_its_invitation_or_neither() {
+    for after in [false, true] {
+        for nth in 1.. {
+            let crashed = simulated(|| async {
+                let mut world = World::with_seed(nth).await;
+                let shop = world.shop().await;
+                let send =
+                    |world: &World| world.post("/v1/organizations", customer(EMAIL)).by(&shop.admin).key("once").try_send();
+                let fault = Fault::on(Target::Any).nth(nth);
+                world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
+                let first = send(&world).await;
+                let crashed = first.is_err();
+                if crashed {
+                    world.restart().await;
+                }
+                let customers = "SELECT COUNT(*) FROM organizations WHERE display_name = 'Adatum'";
+                let counted = |world: &World| {
+                    let mails = "SELECT COUNT(*) FROM mailbox WHERE recipient = 'ada@fabrikam.example'";
+                    let invited = "SELECT COUNT(*) FROM member_invitations WHERE email = 'ada@fabrikam.example'";
+                    [customers, invited, mails].map(|sql| world.count(sql))
+                };
+                let there = counted(&world);
+                assert!(there == [0; 3] || there == [1; 3], "{there:?} after a crash at call {nth}");
+                // Sent again with its key, it is the first answer and no other invitation.
+                let id = send(&world).await.unwrap().expect(201).text("/id");
+                assert_eq!(counted(&world), [1; 3]);
+                assert_eq!(invitations(&world, &shop.admin, &id).await.as_array().unwrap().len(), 1);
+                crashed
+            });
+            if !crashed {
+                assert!(nth > 5, "only {nth} calls");
+                break;
+            }
         }
-        assert_eq!(invitations(&world, &shop.admin, &id).await.as_array().unwrap().len(), 1);
-        // Sent again with its key, it is the first answer and no other job.
-        let call = |name: &str| {
-            let mut body = customer(EMAIL);
-            body["displayName"] = json!(name);
-            world.post("/v1/organizations", body).by(&shop.admin).key("once")
-        };
-        let (first, second) = (call("Once").send().await, call("Once").send().await);
-        assert_eq!(first.expect(201).text("/id"), second.expect(201).text("/id"));
-        assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE queue = 'members'"), 1);
-    });
+    }
 }
 
 #[test]
@@ -190,11 +247,20 @@ fn rows_of_an_import_name_theirs() {
         let done = import(shop.admin.clone(), rows).await;
         assert_eq!((done.expect(207).at("/succeeded"), done.at("/failed")), (json!(71), json!(1)));
         assert_eq!(done.at("/items/3/problem/errors/0/pointer"), "/adminUserEmail");
-        world.settle().await;
         assert_eq!(world.count("SELECT COUNT(*) FROM member_invitations WHERE status = 'PENDING'"), 70);
         let id = done.text("/items/71/id");
         let list = invitations(&world, &shop.admin, &id).await;
         assert_eq!((&list[0]["email"], &list[0]["displayName"]), (&json!("b@example.com"), &json!("Bea")));
+        assert!(world.mailed(list[0]["id"].as_str().unwrap()).starts_with("hubmi_"));
+        // Each customer's audit says whom the caller named there, and its chain holds.
+        for (row, email) in [(0, "a0@example.com"), (69, "a69@example.com"), (71, "b@example.com")] {
+            let customer = done.text(&format!("/items/{row}/id"));
+            let list = world.get(&format!("/v1/audit-entries?organizationId={customer}&action=members.add")).by(&shop.admin);
+            let list = list.send().await;
+            assert_eq!(list.expect(200).at("/items/0/details/adminUserEmail/to"), email);
+            assert_eq!(list.at("/items").as_array().unwrap().len(), 1);
+        }
+        crate::access_audit_entries::verify_all(&world, &shop.operator.access_token).await;
         // What is exported says nothing of it, and comes in again.
         let export = world.get("/v1/organizations/export").by(&shop.admin).send().await;
         let text = String::from_utf8(export.expect(200).0.body().to_vec()).unwrap();

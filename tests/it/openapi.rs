@@ -8,22 +8,15 @@ use web::{Routes, openapi::Document};
 pub fn tables() -> Vec<Routes> {
     vec![
         onboarding::routes(),
-        contracts::routes(),
-        enrollment::routes(),
-        branding::routes(),
         access::routes(),
-        sign_in::routes(),
         password_hashes::routes(),
         federation::routes(),
-        members::routes(),
-        roles::routes(),
         packages::routes(),
         brokers::routes(),
         provisioning::routes(),
         vsphere::routes(),
         environments::routes(),
         billing::routes(),
-        audit::routes(),
         scheduler::routes(),
     ]
 }

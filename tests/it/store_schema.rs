@@ -212,6 +212,58 @@ fn open_work_of_data_centers_deployments_and_certificates_goes_on_in_one_queue()
     assert_eq!(all("SELECT queue FROM job_queues"), Vec::<String>::new());
 }
 
+/// Jobs, tasks and turns of the components that have become one go on in its queue.
+#[test]
+fn queues_of_the_parts_of_onboarding_and_access_are_their_wholes() {
+    let database = Connection::open_in_memory().unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let step = MIGRATIONS.iter().find(|step| step.name.ends_with("_onboarding_and_access")).unwrap().number;
+    apply(&database, 1..=step - 1);
+    let jobs = [
+        ("audit", "acting-session.close", "READY", 500),
+        ("members", "recovery.carry-out", "READY", 300),
+        ("members", "recovery.announce", "RUNNING", 200),
+        ("members", "member.first-administrator", "PARKED", 100),
+        ("contracts", "contract.advance", "READY", 400),
+        ("contracts", "contract.use", "PARKED", 50),
+        ("billing", "invoice.draw-up", "READY", 700),
+    ];
+    for (number, (queue, kind, state, due_at)) in jobs.iter().enumerate() {
+        database
+            .execute(
+                "INSERT INTO jobs (id, queue, kind, organization_id, payload, state, due_at, attempts, fence, created_at)
+                 VALUES (?1, ?2, ?3, 'o', '{}', ?4, ?5, 0, 0, 1)",
+                (format!("{number:02}"), queue, kind, state, due_at),
+            )
+            .unwrap();
+    }
+    database
+        .execute_batch(
+            "INSERT INTO job_turns (queue, organization_id, turn)
+                 SELECT queue, organization_id, MIN(due_at) * 16384 FROM jobs WHERE state <> 'PARKED' GROUP BY queue, organization_id;
+             INSERT INTO job_queues (queue, served) VALUES ('members', 9), ('audit', 7), ('billing', 8);",
+        )
+        .unwrap();
+    apply(&database, step..=step);
+    let queues = texts(&database, "SELECT queue || ' ' || kind || ' ' || state || ' ' || due_at FROM jobs ORDER BY id");
+    assert_eq!(
+        queues,
+        [
+            "access acting-session.close READY 500",
+            "onboarding recovery.carry-out READY 300",
+            "onboarding recovery.announce RUNNING 200",
+            "onboarding member.first-administrator PARKED 100",
+            "onboarding contract.advance READY 400",
+            "onboarding contract.use PARKED 50",
+            "billing invoice.draw-up READY 700",
+        ]
+    );
+    // An organization has one turn in a queue: that of its first job which is not parked.
+    let turns = texts(&database, "SELECT queue || ' ' || organization_id || ' ' || turn / 16384 FROM job_turns ORDER BY queue");
+    assert_eq!(turns, ["access o 500", "billing o 700", "onboarding o 200"]);
+    assert_eq!(texts(&database, "SELECT queue FROM job_queues"), Vec::<String>::new());
+}
+
 /// A database of the steps before, with a disabled distributor in it, a contract and the job that waits for its day.
 #[test]
 fn organizations_and_contracts_of_before_are_what_they_were() {

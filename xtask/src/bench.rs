@@ -62,7 +62,7 @@ const MANY: u32 = 32;
 /// How many people sign in at once.
 const SIGN_INS: usize = 50;
 /// The health of the component that has `/v1/roles`: it opens the database too, and looks nobody up.
-const ROLES_HEALTH: &str = "/health/roles";
+const ONBOARDING_HEALTH: &str = "/health/onboarding";
 
 /// Measures everything, prints the table, writes the JSON.
 pub fn bench(options: &Options) -> Result<()> {
@@ -205,7 +205,7 @@ fn measure(effort: &Effort, native: &Path, kind: &Kind) -> Result<Measured> {
     };
     let read = reads(&ground, &token, &organization, tolerated);
     let identified = Load { name: "identified", url: format!("{}/v1/roles", ground.hub.base), ..read };
-    let unidentified = Load { name: "unidentified", url: format!("{}{ROLES_HEALTH}", ground.hub.base), token: None, ..read };
+    let unidentified = Load { name: "unidentified", url: format!("{}{ONBOARDING_HEALTH}", ground.hub.base), token: None, ..read };
     let bare = Load { name: "floor", url: format!("{}/", floor.base), token: None, ..read };
 
     shell::step("a person who signs in", || sign_in_load::prepare(&ground, &token, &organization))?;

@@ -1,14 +1,18 @@
 //! `/v1/access-tokens`
 
-use domain::{Error, Instant, JsonSchema, Kind, Result, Text, audit::AuditResult};
+use domain::{
+    Error, Instant, JsonSchema, Kind, Result, Text,
+    audit::AuditResult,
+    session::{ACCESS_TOKEN_LIFETIME, refresh_token_halves},
+};
 use serde::Deserialize;
 use store::{
     access_tokens,
     sessions::{self, Refreshed},
 };
 use web::{
-    AccessToken, Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, access_token_lifetime, begin_session,
-    note_sign_in, permit, refresh_token_halves, secret, variable,
+    AccessToken, Body, Caller, Hub, Issued, NewTokens, NoContent, Presented, Proof, Sent, begin_session, note_sign_in, permit,
+    secret, variable,
 };
 
 /// The credential to exchange: one of the two.
@@ -33,7 +37,7 @@ pub async fn create(hub: Hub, Body(exchange): Body<Exchange>) -> Result<Issued> 
 async fn exchange_api_token(hub: &Hub, api_token: &str) -> Result<Issued> {
     let access_token = secret::new("hubat_");
     let (given, issued) = (secret::hash(api_token), secret::hash(&access_token));
-    let expires_at = hub.now() + access_token_lifetime();
+    let expires_at = hub.now() + ACCESS_TOKEN_LIFETIME;
     let ends = hub
         .db()
         .await?
@@ -88,25 +92,26 @@ async fn refresh(hub: &Hub, refresh_token: &str) -> Result<Issued> {
     }
 }
 
-/// What has to be known of an answer to give it again, sealed.
+/// Seals the tokens of an answer, for the request that comes again.
 fn seal(key: &[u8; 32], token: &AccessToken, now: Instant) -> Result<String> {
     let ends = token.session_expires_at.map(|at| at.timestamp_millis());
-    let kept: Kept = (
+    let tokens: IssuedTokens = (
         token.access_token.clone(),
         token.refresh_token.clone(),
         now.timestamp_millis(),
         token.expires_at.timestamp_millis(),
         ends,
     );
-    secret::seal(key, &serde_json::to_vec(&kept).map_err(|error| Error::fault(error.to_string()))?)
+    secret::seal(key, &serde_json::to_vec(&tokens).map_err(|error| Error::fault(error.to_string()))?)
 }
 
-/// The access token, the next refresh token; when they were given, until when the one is good, and until when the session.
-type Kept = (String, Option<String>, i64, i64, Option<i64>);
+/// The access token, the next refresh token; and in milliseconds the instant of their issue, the end of the access token and the end
+/// of the session.
+type IssuedTokens = (String, Option<String>, i64, i64, Option<i64>);
 
 /// The answer that was sealed.
 fn open(key: &[u8; 32], sealed: &str) -> Result<AccessToken> {
-    let (access_token, refresh_token, now, expires_at, ends): Kept =
+    let (access_token, refresh_token, now, expires_at, ends): IssuedTokens =
         serde_json::from_slice(&secret::open(key, sealed)?).map_err(|error| Error::fault(error.to_string()))?;
     let at = |millis| Instant::from_timestamp_millis(millis).unwrap_or_default();
     let token = AccessToken::new(access_token, at(now), at(expires_at));

@@ -92,8 +92,8 @@ pub async fn create(hub: Hub, _: Internal, Body(bootstrap): Body<Bootstrap>) -> 
 }
 
 /// The operator is there already, and gets another token only when it has none that was ever used: the answer that
-/// carried the first may have been lost with the machine, or the last may have been revoked or have ended. Whoever holds
-/// the internal secret runs the hub, so this is their way back in.
+/// carried the first may have been lost with the machine, or the last may have been revoked or have ended. The holder of
+/// the internal secret runs the hub, so this is the way back in.
 async fn check_lost(tx: &Tx<'_>, operator: &Organization, now: Instant) -> Result<()> {
     if credentials::any_in_use(tx, operator.id, now).await? {
         return Err(Error::conflict(

@@ -100,8 +100,8 @@ pub async fn list(hub: &Hub, caller: &Identity, kind: credentials::Kind, query: 
     Listing::placed(&page, found).await
 }
 
-/// Whoever owns a credential can revoke it; others only one that they could have issued. A customer's own people end whatever was given
-/// in it from above, whatever it permits.
+/// Revokes a credential: its owner always, others only one that they could have issued. A customer's own people end everything that was
+/// given in it from above.
 pub async fn revoke(hub: &Hub, caller: &Identity, id: PrincipalId) -> Result<Sent<NoContent>> {
     hub.write(caller, async |tx| {
         let credential = credentials::find(tx, &caller.scope(), id).await?;

@@ -1,10 +1,10 @@
 //! `/v1/oauth/token`: the token endpoint of RFC 6749, for apps with client credentials. It speaks that standard's language,
 //! errors included, so that any client library can use it.
 
-use domain::{Id, JsonSchema, Result, id};
+use domain::{Id, JsonSchema, Result, id, session::ACCESS_TOKEN_LIFETIME};
 use serde::Serialize;
 use store::access_tokens;
-use web::{Answer, FromRequest, Hub, Incoming, Reply, access_token_lifetime, secret};
+use web::{Answer, FromRequest, Hub, Incoming, Reply, secret};
 
 /// A request as it came: the Authorization header and the form.
 pub struct TokenRequest {
@@ -109,7 +109,7 @@ pub async fn token(hub: Hub, request: TokenRequest) -> Result<TokenReply> {
     };
     let access_token = secret::new("hubat_");
     let (given, issued) = (secret::hash(&client.secret), secret::hash(&access_token));
-    let expires_at = hub.now() + access_token_lifetime();
+    let expires_at = hub.now() + ACCESS_TOKEN_LIFETIME;
     let ends = match client.id.parse::<Id<id::App>>() {
         Err(_) => None,
         Ok(app) => {

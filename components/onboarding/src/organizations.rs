@@ -1,5 +1,6 @@
 //! `/v1/organizations`
 
+use crate::first_administrators;
 use domain::{
     Error, FieldError, Id, Instant, JsonSchema, Kind, OrganizationKind, PrincipalId, Result, Role, Text,
     country::Country,
@@ -16,8 +17,8 @@ use store::{
     people,
 };
 use web::{
-    Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Listing, Merge, NoContent, Page, Path, Query, Sent,
-    name_first_administrators, permit,
+    Body, Caller, Created, Cursor, Edited, Hub, Identity, IfMatch, Listing, Mailbox, Merge, NoContent, Page, Path, Query, Sent,
+    permit,
 };
 
 pub async fn create(
@@ -26,6 +27,7 @@ pub async fn create(
     Body(new): Body<NewOrganization>,
 ) -> Result<Sent<Created<Organization>>> {
     let id = hub.id();
+    let mailbox = Mailbox::open().await?;
     hub.write(&caller, async |tx| {
         let new = new.clone().checked()?;
         let parent = match new.provider_type {
@@ -42,7 +44,7 @@ pub async fn create(
             let word = Word::of(tx, caller.principal(), id).await?;
             bindings::insert(tx, caller.principal(), &[Role::ProviderAdministrator], &word).await?;
         }
-        name_first_administrators(&hub, tx, &caller, &parent.path, &[(id, &new)]).await?;
+        first_administrators::invite_named((&hub, &mailbox), tx, &caller, &parent.path, &[(id, &new)]).await?;
         hub.concerns(parent.id);
         hub.concerns(id);
         hub.audit("kind", new.kind.as_str());

@@ -302,17 +302,20 @@ mod tests {
             above_quantity: Some(10.into()),
             asked_by: AskedBy::Provider,
         };
-        let met =
-            Asked { action: ApprovalAction::Change, service_id: service(1), quantity: Some(11.into()), by: AskedBy::Provider };
-        assert!(rule.holds_for(&met));
+        let met = Request {
+            action: ApprovalAction::Change,
+            organization_id: Id::new(crate::Instant::default(), [9; 10]),
+            service_id: service(1),
+            quantity: Some(11.into()),
+        };
+        assert!(rule.holds_for(&met, AskedBy::Provider) && !rule.holds_for(&met, AskedBy::Customer));
         for unmet in [
-            Asked { action: ApprovalAction::Renew, ..met },
-            Asked { service_id: service(2), ..met },
-            Asked { quantity: Some(10.into()), ..met },
-            Asked { quantity: None, ..met },
-            Asked { by: AskedBy::Customer, ..met },
+            Request { action: ApprovalAction::Renew, ..met },
+            Request { service_id: service(2), ..met },
+            Request { quantity: Some(10.into()), ..met },
+            Request { quantity: None, ..met },
         ] {
-            assert!(!rule.holds_for(&unmet), "{unmet:?}");
+            assert!(!rule.holds_for(&unmet, AskedBy::Provider), "{unmet:?}");
         }
     }
 

@@ -41,6 +41,7 @@ pub mod recovery;
 pub mod role;
 pub mod service;
 pub mod service_broker;
+pub mod session;
 pub mod setting;
 pub mod sign_in;
 pub mod source;

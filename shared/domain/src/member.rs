@@ -79,16 +79,17 @@ pub struct Grants {
     pub service_role_ids: List<Id<id::ServiceRole>, 100>,
 }
 
-/// Who is to be the first administrator of the organization of that job.
+/// The person to invite as the first administrator of the organization of a job. Jobs of this kind stand in databases of older versions
+/// only.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FirstAdministrator {
-    /// Where they get mail.
+    /// Their mail address.
     pub email: Email,
     /// The name they go by, for those the hub does not know yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Text<1, 120>>,
-    /// Who said so: it rests on their rights.
+    /// Who named them: the invitation rests on that principal's rights.
     pub by: PrincipalId,
 }
 
@@ -136,9 +137,13 @@ pub fn check_bound(roles: &[Role], bound: usize) -> Result<()> {
     ))
 }
 
-/// Refuses to name the first administrator of a new customer to whoever could not make them one. `oneself` says that they name
-/// themselves.
-pub fn check_first_administrator(authority: &Authority, oneself: bool) -> Result<()> {
+/// Refuses to name first administrators of new customers unless the caller could make them administrators. `own` is the caller's own
+/// mail address: nobody makes themselves the first administrator of a customer.
+pub fn check_first_administrators<'a>(
+    authority: &Authority,
+    own: Option<&Email>,
+    mut named: impl Iterator<Item = &'a Email>,
+) -> Result<()> {
     if !authority.here.has(Permission::MemberWrite) {
         return Err(Error::new(
             Kind::Forbidden,
@@ -149,6 +154,7 @@ pub fn check_first_administrator(authority: &Authority, oneself: bool) -> Result
             ),
         ));
     }
+    let oneself = own.is_some_and(|own| named.any(|email| email == own));
     authority.check(Role::CustomerAdministrator, !oneself)
 }
 
@@ -213,6 +219,23 @@ mod tests {
         assert_eq!(code(&operations, Role::ProviderSupportUser, false), None);
         assert_eq!(code(&admin, Role::ProviderAdministrator, false), Some("last_administrator"));
         assert_eq!(code(&admin, Role::ProviderAdministrator, true), None);
+    }
+
+    #[test]
+    fn first_administrators_are_named_by_those_who_could_make_them_and_are_not_themselves() {
+        let path = OrganizationPath::stored("org_a.org_c.".into());
+        let provider = OrganizationPath::stored("org_a.".into());
+        let authority = |role| Authority::of(&[Binding { role, path: provider.clone(), bound: false, overruled: false }], &path);
+        let (own, other): (Email, Email) = ("own@x.example".parse().unwrap(), "other@x.example".parse().unwrap());
+        let code = |role, named: &[&Email]| {
+            let checked = check_first_administrators(&authority(role), Some(&own), named.iter().copied());
+            checked.err().map(|error| error.code)
+        };
+        let operations = Role::ProviderOperationsAdministrator;
+        assert_eq!(code(operations, &[&other, &other]), None);
+        assert_eq!(code(operations, &[&other, &own]), Some("role_above_own"));
+        assert_eq!(code(Role::ProviderAdministrator, &[&own]), None);
+        assert_eq!(code(Role::ProviderSupportUser, &[&other]), Some("permission_missing"));
     }
 
     /// Organizations, who has which role where, and what the hub does when somebody asks for a change.

@@ -9,7 +9,7 @@ job_payload! {
     CloseActingSession {
         /// The session.
         acting_session_id: Id<id::ActingSession>
-    } queue "audit" kind "acting-session.close"
+    } queue "access" kind "acting-session.close"
 }
 
 /// An acting session as it is shown.

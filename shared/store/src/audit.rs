@@ -12,7 +12,7 @@ use domain::{
     id,
 };
 use serde::Serialize;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// What an entry is made of; its place in the chain comes from the chain.
 #[derive(Clone, Debug)]
@@ -50,35 +50,50 @@ pub struct Subject {
 /// The organizations come in the order of their ids, or two who add to several chains could wait for each other. However many
 /// they are, they cost the statements of one.
 pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &NewEntry<'_>, subjects: &[Subject]) -> Result<()> {
-    let count = subjects.len() as i64;
-    let (mut rows, mut ends) =
-        (Vec::with_capacity(organizations.len() * subjects.len()), Vec::with_capacity(organizations.len()));
-    for batch in organizations.chunks(CHAINS) {
+    // Most of an entry is the same in every chain.
+    let same: Vec<Columns> = subjects.iter().map(|subject| columns(new, subject)).collect();
+    let chains: Vec<_> = organizations.iter().map(|&organization| (organization, same.as_slice())).collect();
+    append(tx, new.at, &chains).await
+}
+
+/// Adds an entry to the chain of each organization, of a subject of its own. The order and the cost are as of [`record`].
+pub async fn record_each(tx: &Tx<'_>, subjects: &[(Id<id::Organization>, Subject)], new: &NewEntry<'_>) -> Result<()> {
+    let entries: Vec<_> = subjects.iter().map(|(organization, subject)| (*organization, [columns(new, subject)])).collect();
+    let chains: Vec<_> = entries.iter().map(|(organization, entry)| (*organization, entry.as_slice())).collect();
+    append(tx, new.at, &chains).await
+}
+
+/// Adds entries to the ends of chains, which come in the order of their organizations' ids.
+async fn append(tx: &Tx<'_>, at: Instant, chains: &[(Id<id::Organization>, &[Columns])]) -> Result<()> {
+    let mut ends = BTreeMap::new();
+    for batch in chains.chunks(CHAINS) {
         // This holds the chains until the end of the transaction, also where two can write at once: so no chain can fork.
         let starts: Vec<Held> = batch
             .iter()
-            .map(|&organization_id| Held { organization_id, sequence: count, hash: NO_HASH.to_owned(), at: new.at })
+            .map(|&(organization_id, entries)| Held {
+                organization_id,
+                sequence: entries.len() as i64,
+                hash: NO_HASH.to_owned(),
+                at,
+            })
             .collect();
         let (sql, values) = upsertion(&starts, HOLD);
-        let mut held = tx
+        let held = tx
             .query_all(&sql, values, |row| {
                 Ok(Held { organization_id: row.take()?, sequence: row.take()?, hash: row.take()?, at: row.take()? })
             })
             .await?;
-        ends.append(&mut held);
+        ends.extend(held.into_iter().map(|end| (end.organization_id, end)));
     }
-    if ends.len() < organizations.len() {
-        return Err(Error::fault("a chain was not updated"));
-    }
-    // Most of an entry is the same in every chain.
-    let same: Vec<Columns> = subjects.iter().map(|subject| columns(new, subject)).collect();
-    for end in &mut ends {
+    let mut rows = Vec::new();
+    for &(organization_id, entries) in chains {
+        let end = ends.get_mut(&organization_id).ok_or_else(|| Error::fault("a chain was not updated"))?;
         // A request that came earlier may be done later.
-        end.at = end.at.max(new.at);
-        for (same, sequence) in same.iter().zip(end.sequence - count + 1..) {
-            let mut row = same.clone();
+        end.at = end.at.max(at);
+        for (entry, sequence) in entries.iter().zip(end.sequence - entries.len() as i64 + 1..) {
+            let mut row = entry.clone();
             row[AT] = Some(end.at.timestamp_millis().to_string());
-            row[ORGANIZATION] = Some(end.organization_id.to_string());
+            row[ORGANIZATION] = Some(organization_id.to_string());
             row[PREVIOUS_HASH] = Some(std::mem::take(&mut end.hash));
             row[SEQUENCE] = Some(sequence.to_string());
             end.hash = audit::hash(&canonical(&row));
@@ -91,6 +106,7 @@ pub async fn record(tx: &Tx<'_>, organizations: &[Id<id::Organization>], new: &N
         let (sql, values) = insertion(batch_of(rows.len()), &mut rows);
         tx.exec(&sql, values).await?;
     }
+    let ends: Vec<_> = ends.into_values().collect();
     for batch in ends.chunks(CHAINS) {
         let (sql, values) = upsertion(batch, "hash = excluded.hash, at = excluded.at");
         tx.exec(&sql, values).await?;

@@ -15,7 +15,7 @@ job_payload! {
     AdvanceContract {
         /// The contract.
         contract_id: Id<id::Contract>
-    } queue "contracts" kind "contract.advance"
+    } queue "onboarding" kind "contract.advance"
 }
 
 job_payload! {
@@ -25,7 +25,7 @@ job_payload! {
         first: Id<id::Usage>,
         /// The last.
         last: Id<id::Usage>
-    } queue "contracts" kind "contract.use"
+    } queue "onboarding" kind "contract.use"
 }
 
 job_payload! {
@@ -33,7 +33,7 @@ job_payload! {
     TakeUseOut {
         /// The void.
         usage_void_id: Id<id::UsageVoid>
-    } queue "contracts" kind "contract.void"
+    } queue "onboarding" kind "contract.void"
 }
 
 /// A provider that has no organization yet.

@@ -7,10 +7,7 @@
 //! turn, which then goes behind all that are due. So a job waits for at most one job of each other organization, however many
 //! those have. Whatever makes a job due has to keep the organization's turn as low ([`take_place`]).
 
-use crate::{
-    Db, Row, Tx, Value, params,
-    value::{batches, numbers, start},
-};
+use crate::{Db, Row, Tx, Value, params, value::start};
 use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, OrganizationPath, Result, id,
@@ -121,38 +118,6 @@ pub async fn enqueue(tx: &Tx<'_>, job: NewJob<'_>) -> Result<()> {
     )
     .await?;
     take_place(tx, job.queue, job.organization_id, job.due_at).await
-}
-
-/// Writes many jobs, with few statements.
-pub async fn enqueue_all(tx: &Tx<'_>, jobs: &[NewJob<'_>]) -> Result<()> {
-    const WIDTH: usize = 8;
-    for batch in batches(jobs) {
-        let row = |row: usize| {
-            let first = WIDTH * row + 1;
-            format!("({}, 'READY', 0, 0)", numbers(first, WIDTH))
-        };
-        let rows: Vec<_> = (0..batch.len()).map(row).collect();
-        let values = batch.iter().flat_map(|job| {
-            params![job.id, job.queue, job.kind, job.organization_id, job.payload, job.due_at, job.trace, job.now]
-        });
-        tx.exec(
-            &format!(
-                "INSERT INTO jobs (id, queue, kind, organization_id, payload, due_at, trace, created_at, state, attempts, fence) VALUES {}",
-                rows.join(", ")
-            ),
-            values.collect(),
-        )
-        .await?;
-    }
-    let mut first = BTreeMap::new();
-    for job in jobs {
-        let due = first.entry((job.queue, job.organization_id)).or_insert(job.due_at);
-        *due = job.due_at.min(*due);
-    }
-    for ((queue, organization), due) in first {
-        take_place(tx, queue, organization, due).await?;
-    }
-    Ok(())
 }
 
 /// Sees to it that an organization's turn comes when a job of it is due, behind those that were served already.

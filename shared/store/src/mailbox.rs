@@ -1,6 +1,9 @@
 //! The hub's mailbox: mails that carry a secret to the owner of a mail address, sealed, until the secret ends.
 
-use crate::{Db, Row, Scope, Tx, params, value::start};
+use crate::{
+    Db, Row, Scope, Tx, Value, params,
+    value::{batches, rows_of_numbers, start},
+};
 use domain::{Error, Id, Instant, Result, id, person::Email};
 
 /// A mail as it is stored.
@@ -21,18 +24,42 @@ pub struct StoredMail {
 
 /// Puts a mail into the mailbox, in place of an earlier one about the same thing, and forgets a few whose secrets have ended.
 pub async fn insert(tx: &Tx<'_>, subject_id: &str, mail: &StoredMail) -> Result<()> {
+    forget_some(tx, mail.created_at).await?;
+    tx.exec("DELETE FROM mailbox WHERE subject_id = ?1", params![subject_id]).await?;
+    tx.exec(&insertion(1), row(subject_id, mail)).await
+}
+
+/// Puts mails about different things into the mailbox, of which none has a mail yet, with few statements.
+pub async fn insert_all(tx: &Tx<'_>, mails: &[(String, StoredMail)]) -> Result<()> {
+    let Some((_, first)) = mails.first() else { return Ok(()) };
+    forget_some(tx, first.created_at).await?;
+    for batch in batches(mails) {
+        let values = batch.iter().flat_map(|(subject_id, mail)| row(subject_id, mail));
+        tx.exec(&insertion(batch.len()), values.collect()).await?;
+    }
+    Ok(())
+}
+
+async fn forget_some(tx: &Tx<'_>, now: Instant) -> Result<()> {
     tx.exec(
         "DELETE FROM mailbox WHERE id IN (SELECT id FROM mailbox WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 20)",
-        params![mail.created_at],
-    )
-    .await?;
-    tx.exec("DELETE FROM mailbox WHERE subject_id = ?1", params![subject_id]).await?;
-    tx.exec(
-        "INSERT INTO mailbox (id, subject_id, recipient, organization_id, sealed, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![mail.id, subject_id, mail.to, mail.organization_id, mail.sealed, mail.created_at, mail.expires_at],
+        params![now],
     )
     .await
+}
+
+/// How many columns a mail has.
+const WIDTH: usize = 7;
+
+fn insertion(count: usize) -> String {
+    format!(
+        "INSERT INTO mailbox (id, subject_id, recipient, organization_id, sealed, created_at, expires_at) VALUES {}",
+        rows_of_numbers(1, WIDTH, count)
+    )
+}
+
+fn row(subject_id: &str, mail: &StoredMail) -> Vec<Value> {
+    params![mail.id, subject_id, mail.to, mail.organization_id, mail.sealed, mail.created_at, mail.expires_at]
 }
 
 /// Takes a mail back whose secret was used or ended.

@@ -1,6 +1,9 @@
 //! Invitations of people to become members of an organization.
 
-use crate::{Db, Row, Scope, Stored, Tx, mailbox, params, value::start};
+use crate::{
+    Db, Row, Scope, Stored, Tx, mailbox, params,
+    value::{batches, numbers, start},
+};
 use domain::{
     Error, Id, Instant, JsonSchema, OrganizationPath, PrincipalId, Result, Text, id,
     member::{Grants, InvitationStatus},
@@ -83,7 +86,7 @@ fn read(row: &mut Row, now: Instant) -> Result<MemberInvitation> {
 /// Invites somebody who is not invited there yet.
 pub async fn insert(tx: &Tx<'_>, new: &NewMemberInvitation<'_>) -> Result<MemberInvitation> {
     expire(tx, new.organization_id, new.email, new.now).await?;
-    let grants = serde_json::to_string(new.grants).map_err(|error| Error::fault(format!("grants cannot be written: {error}")))?;
+    let grants = written(new.grants)?;
     let made: Option<Id<id::MemberInvitation>> = tx
         .query_opt(
             "INSERT INTO member_invitations (id, organization_id, email, display_name, invited_by, grants, hash, status, expires_at, created_at, confirming_hash)
@@ -116,6 +119,41 @@ pub async fn insert(tx: &Tx<'_>, new: &NewMemberInvitation<'_>) -> Result<Member
         created_at: new.now,
         closed_at: None,
     })
+}
+
+/// Invites people to organizations that were created in this transaction, so that nobody has an invitation there: with few
+/// statements.
+pub async fn insert_all(tx: &Tx<'_>, new: &[NewMemberInvitation<'_>]) -> Result<()> {
+    const WIDTH: usize = 10;
+    for batch in batches(new) {
+        let mut values = Vec::with_capacity(WIDTH * batch.len());
+        for one in batch {
+            values.extend(params![
+                one.id,
+                one.organization_id,
+                one.email,
+                one.display_name,
+                one.invited_by,
+                written(one.grants)?,
+                one.hash,
+                one.expires_at,
+                one.now,
+                one.confirming_hash
+            ]);
+        }
+        let row = |row: usize| format!("({}, 'PENDING')", numbers(WIDTH * row + 1, WIDTH));
+        let rows: Vec<_> = (0..batch.len()).map(row).collect();
+        let sql = format!(
+            "INSERT INTO member_invitations (id, organization_id, email, display_name, invited_by, grants, hash, expires_at, created_at, confirming_hash, status) VALUES {}",
+            rows.join(", ")
+        );
+        tx.exec(&sql, values).await?;
+    }
+    Ok(())
+}
+
+fn written(grants: &Grants) -> Result<String> {
+    serde_json::to_string(grants).map_err(|error| Error::fault(format!("grants cannot be written: {error}")))
 }
 
 /// Notes that an earlier invitation to the same address has expired, so that there can be another.

@@ -16,7 +16,7 @@ use domain::{
 use serde::Serialize;
 
 impl JobPayload for FirstAdministrator {
-    const QUEUE: &'static str = "members";
+    const QUEUE: &'static str = "onboarding";
     const KIND: &'static str = "member.first-administrator";
 }
 

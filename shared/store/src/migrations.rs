@@ -56,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     32 "0032_house",
     33 "0033_environments",
     34 "0034_provisioning",
+    35 "0035_onboarding_and_access",
 };
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

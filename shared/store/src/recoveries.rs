@@ -20,11 +20,11 @@ job_payload! {
     CarryOut {
         /// The recovery.
         recovery_id: Id<id::Recovery>
-    } queue "members" kind "recovery.carry-out"
+    } queue "onboarding" kind "recovery.carry-out"
 }
 
 impl JobPayload for Announcement {
-    const QUEUE: &'static str = "members";
+    const QUEUE: &'static str = "onboarding";
     const KIND: &'static str = "recovery.announce";
 }
 

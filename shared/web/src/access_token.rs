@@ -1,21 +1,17 @@
-//! Access tokens as they are handed out, for whatever proved who somebody is.
+//! Access tokens as they are issued, and the sessions of people: what every way of signing in does.
 
 use crate::{Answer, FromRequest, Hub, Incoming, Record, Reply, identity::bearer, secret};
-use chrono::TimeDelta;
-use domain::{Error, Id, Instant, JsonSchema, Kind, OrganizationPath, PrincipalId, Result, audit::AuditResult, id};
+use domain::{
+    Id, Instant, JsonSchema, OrganizationPath, PrincipalId, Result,
+    audit::AuditResult,
+    id,
+    session::{SESSION_LIFETIME, access_token_end, no_membership, refresh_token},
+};
 use serde::Serialize;
 use store::{
     Tx, access_tokens,
     sessions::{self, NewSession},
 };
-
-/// For how long an access token is good, unless what it was given for ends sooner.
-pub const fn access_token_lifetime() -> TimeDelta {
-    TimeDelta::minutes(30)
-}
-
-/// For how long a person stays signed in.
-const SESSION: TimeDelta = TimeDelta::days(14);
 
 /// An access token, good for requests until it expires or what it was given for is revoked.
 #[derive(Clone, Serialize, JsonSchema)]
@@ -82,7 +78,7 @@ impl crate::Describe for Issued {
     }
 }
 
-/// What proved who somebody is.
+/// The proof of who a person is.
 #[derive(Clone)]
 pub enum Proof {
     /// Their password.
@@ -116,16 +112,10 @@ pub async fn begin_session(
     let is_new = !matches!(proof, Proof::Refresh(_));
     let (session_ends, identity_provider, reach) = match proof {
         Proof::Refresh(ends) => (ends, None, sessions::reach(tx, &session_hash).await?),
-        Proof::Password => (hub.now() + SESSION, None, None),
-        Proof::IdentityProvider(id, path) => (hub.now() + SESSION, Some(id), Some(path)),
+        Proof::Password => (hub.now() + SESSION_LIFETIME, None, None),
+        Proof::IdentityProvider(id, path) => (hub.now() + SESSION_LIFETIME, Some(id), Some(path)),
     };
-    let home = sessions::home(tx, person, reach.as_ref(), hub.now()).await?.ok_or_else(|| {
-        Error::new(
-            Kind::Forbidden,
-            "no_membership",
-            "You are not a member of any organization here, or your account is disabled. Ask an administrator of your organization to add you.",
-        )
-    })?;
+    let home = sessions::home(tx, person, reach.as_ref(), hub.now()).await?.ok_or_else(no_membership)?;
     if is_new {
         let refresh_hash = secret::hash(&fresh.own);
         let session = NewSession {
@@ -146,7 +136,7 @@ pub async fn begin_session(
         };
         hub.record(tx, what).await?;
     }
-    let expires_at = session_ends.min(hub.now() + access_token_lifetime());
+    let expires_at = access_token_end(session_ends, hub.now());
     let hash = secret::hash(&fresh.access);
     access_tokens::insert(tx, &hash, PrincipalId::Person(person), home, Some(&session_hash), hub.now(), expires_at).await?;
     Ok(AccessToken {
@@ -179,13 +169,8 @@ impl NewTokens {
     }
 
     fn refresh_token(&self) -> String {
-        format!("hubrt_{}.{}", self.shared, self.own)
+        refresh_token(&self.shared, &self.own)
     }
-}
-
-/// The two halves of a refresh token.
-pub fn refresh_token_halves(token: &str) -> Option<(&str, &str)> {
-    token.strip_prefix("hubrt_")?.split_once('.')
 }
 
 /// The hash of the access token that came with the request, whoever's it is.

@@ -142,14 +142,29 @@ impl Hub {
         Box::pin(async move {
             told.concerns(caller.acting().id);
             told.concerns(caller.home().id);
-            let entry = NewEntry {
-                principal_organization_id: Some(caller.home().id),
-                acting_organization_id: Some(caller.acting().id),
-                acting_session_id: caller.acting_session(),
-                ..self.entry(action, caller.principal().into(), AuditResult::Success)
-            };
-            record(tx, entry, told).await
+            record(tx, self.entry_of(caller, action), told).await
         })
+    }
+
+    /// Records what a caller did beside the request's own action: an entry in the chain of each of these organizations, which come in
+    /// the order of their ids.
+    pub async fn record_each(
+        &self,
+        tx: &Tx<'_>,
+        caller: &Identity,
+        action: &str,
+        subjects: &[(Id<id::Organization>, Subject)],
+    ) -> Result<()> {
+        store::audit::record_each(tx, subjects, &self.entry_of(caller, action)).await
+    }
+
+    fn entry_of<'a>(&'a self, caller: &Identity, action: &'a str) -> NewEntry<'a> {
+        NewEntry {
+            principal_organization_id: Some(caller.home().id),
+            acting_organization_id: Some(caller.acting().id),
+            acting_session_id: caller.acting_session(),
+            ..self.entry(action, caller.principal().into(), AuditResult::Success)
+        }
     }
 
     /// Records what is done without a caller, with what was told to the audit before. In its transaction; of a refusal, in one

@@ -12,7 +12,6 @@ mod access_token;
 mod audit;
 mod clock;
 mod extract;
-mod first_administrators;
 mod headers;
 mod hub;
 mod idempotency;
@@ -38,16 +37,13 @@ mod source;
 mod start;
 mod trace;
 
-pub use access_token::{
-    AccessToken, Issued, NewTokens, Presented, Proof, access_token_lifetime, begin_session, note_sign_in, refresh_token_halves,
-};
+pub use access_token::{AccessToken, Issued, NewTokens, Presented, Proof, begin_session, note_sign_in};
 pub use audit::Record;
 pub use clock::now;
 pub use extract::{
     Body, Bytes, CSV, Csv, Filled, FromRequest, IfMatch, Incoming, Merge, NDJSON, Path, Paths, Prefer, Query, Rows, check_state,
     read, read_json,
 };
-pub use first_administrators::name_first_administrators;
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};

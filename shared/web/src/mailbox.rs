@@ -69,6 +69,18 @@ impl Mailbox {
 
     /// Writes a mail, in the transaction that decides it.
     pub async fn post(&self, hub: &Hub, tx: &Tx<'_>, letter: Letter<'_>) -> Result<()> {
+        let (about, mail) = self.sealed(hub, letter)?;
+        mailbox::insert(tx, &about, &mail).await
+    }
+
+    /// Writes mails about things that have none yet, in the transaction that decides them and with few statements.
+    pub async fn post_all(&self, hub: &Hub, tx: &Tx<'_>, letters: Vec<Letter<'_>>) -> Result<()> {
+        let mails = letters.into_iter().map(|letter| self.sealed(hub, letter)).collect::<Result<Vec<_>>>()?;
+        mailbox::insert_all(tx, &mails).await
+    }
+
+    /// What a mail is about, and the mail as it is stored.
+    fn sealed(&self, hub: &Hub, letter: Letter<'_>) -> Result<(String, StoredMail)> {
         let id = hub.id();
         let sealed = Sealed { subject: letter.text.subject, text: letter.text.text };
         let sealed = serde_json::to_vec(&sealed).map_err(|error| Error::fault(error.to_string()))?;
@@ -80,7 +92,7 @@ impl Mailbox {
             created_at: hub.now(),
             expires_at: letter.expires_at,
         };
-        mailbox::insert(tx, &letter.about, &mail).await
+        Ok((letter.about, mail))
     }
 
     /// Opens a stored mail.
