@@ -722,7 +722,7 @@ display_name TEXT NOT NULL,
 description TEXT,
 product_family TEXT NOT NULL,
 created_at BIGINT NOT NULL
-, kind TEXT NOT NULL DEFAULT 'SERVICE', status TEXT NOT NULL DEFAULT 'PUBLISHED', offer TEXT NOT NULL DEFAULT '{"plans":[],"regions":[],"versions":[],"serviceRoles":[],"usageMeters":[],"propertiesSchema":null}', asks BIGINT NOT NULL DEFAULT 0, version BIGINT NOT NULL DEFAULT 1, updated_at BIGINT NOT NULL DEFAULT 0, driver TEXT NOT NULL DEFAULT 'MANUAL');
+, kind TEXT NOT NULL DEFAULT 'SERVICE', status TEXT NOT NULL DEFAULT 'PUBLISHED', offer TEXT NOT NULL DEFAULT '{"plans":[],"regions":[],"versions":[],"serviceRoles":[],"usageMeters":[],"propertiesSchema":null}', version BIGINT NOT NULL DEFAULT 1, updated_at BIGINT NOT NULL DEFAULT 0, driver TEXT NOT NULL DEFAULT 'MANUAL');
 
 CREATE TABLE sessions (
 hash TEXT PRIMARY KEY,

@@ -1,6 +1,6 @@
 //! `/internal/broker-catalogs`: what brokers offer.
 
-use crate::client::{self, Answered, Question};
+use crate::client::{self, BrokerReply, BrokerRequest};
 use domain::{Id, Result, id, service_broker::BrokerCatalog};
 use store::service_brokers as brokers;
 use web::{Hub, Internal, Path, Shown};
@@ -8,13 +8,13 @@ use web::{Hub, Internal, Path, Shown};
 /// Reads a broker's catalog. Where that fails, the answer is a sentence for the caller of the import.
 pub async fn show(hub: Hub, _: Internal, Path(id): Path<Id<id::ServiceBroker>>) -> Result<Shown<BrokerCatalog>> {
     let broker = brokers::find(hub.db().await?, id).await?;
-    let question = Question { limit: client::CATALOG, ..Question::get("v2/catalog".to_owned()) };
+    let request = BrokerRequest { limit: client::CATALOG, ..BrokerRequest::get("v2/catalog".to_owned()) };
     let refusal = |why: &str| Ok(Shown(BrokerCatalog::Refusal(why.to_owned())));
-    let (status, body) = match client::ask(&hub, &broker, question).await? {
-        Answered::Denied => return refusal(client::DENIED),
-        Answered::Nothing => return refusal("the broker did not answer in time. Try again in a while."),
-        Answered::Unreached => return refusal("nobody is there. Correct its baseUrl, or start it."),
-        Answered::Answer { status, body, .. } => (status, body),
+    let (status, body) = match client::ask(&hub, &broker, request).await? {
+        BrokerReply::Denied => return refusal(client::DENIED),
+        BrokerReply::Nothing => return refusal("the broker did not answer in time. Try again in a while."),
+        BrokerReply::Unreached => return refusal("nobody is there. Correct its baseUrl, or start it."),
+        BrokerReply::Answer { status, body, .. } => (status, body),
     };
     if status != 200 {
         let way = match status {

@@ -21,7 +21,7 @@ const ANSWER: u64 = 256 * 1024;
 pub const CATALOG: u64 = 2 * 1024 * 1024;
 
 /// A request to a broker.
-pub struct Question<'a> {
+pub struct BrokerRequest<'a> {
     /// What is to be done.
     pub method: Method,
     /// Below the broker's URL, with its query.
@@ -34,7 +34,7 @@ pub struct Question<'a> {
     pub limit: u64,
 }
 
-impl Question<'_> {
+impl BrokerRequest<'_> {
     /// One that changes nothing.
     pub fn get(path: String) -> Self {
         Self { method: Method::GET, path, body: String::new(), identity: None, limit: ANSWER }
@@ -42,7 +42,7 @@ impl Question<'_> {
 }
 
 /// What a broker answered.
-pub enum Answered {
+pub enum BrokerReply {
     /// The hub may not reach the broker, so nothing was sent.
     Denied,
     /// No answer in time, or not the whole of one.
@@ -60,7 +60,7 @@ pub enum Answered {
     },
 }
 
-impl Answered {
+impl BrokerReply {
     /// The same in the words of the rules. What was not sent was not heard.
     pub fn heard(&self) -> Heard<'_> {
         match self {
@@ -91,7 +91,7 @@ impl Answered {
 pub const DENIED: &str = "The hub may not reach the broker: set the variable service_broker to its host and start the hub again.";
 
 /// Asks a broker something.
-pub async fn ask(hub: &Hub, broker: &ServiceBroker, question: Question<'_>) -> Result<Answered> {
+pub async fn ask(hub: &Hub, broker: &ServiceBroker, request: BrokerRequest<'_>) -> Result<BrokerReply> {
     let secret = hub.unseal(&broker.id.to_string(), &broker.secret).await?;
     let authorization = match &broker.username {
         Some(username) => format!("Basic {}", secret::base64(&format!("{username}:{secret}"))),
@@ -103,31 +103,31 @@ pub async fn ask(hub: &Hub, broker: &ServiceBroker, question: Question<'_>) -> R
         ("x-broker-api-version", API_VERSION.to_owned()),
         ("x-broker-api-request-identity", hub.id::<domain::id::Request>().uuid().to_string()),
     ];
-    if let Some(identity) = question.identity {
+    if let Some(identity) = request.identity {
         headers.push(("x-broker-api-originating-identity", format!("{PLATFORM} {}", secret::base64(identity))));
     }
-    if !question.body.is_empty() {
+    if !request.body.is_empty() {
         headers.push(("content-type", "application/json".to_owned()));
     }
-    let url = broker.base_url.file(&question.path);
+    let url = broker.base_url.file(&request.path);
     let asked = async {
-        let outgoing = Outgoing { method: question.method, url: &url, headers, body: question.body.into_bytes() };
+        let outgoing = Outgoing { method: request.method, url: &url, headers, body: request.body.into_bytes() };
         let answered = outbound::send(outgoing).await?;
         let status = answered.status();
         // The other form, a date, needs the broker's clock to be right; the specification recommends this one.
         let retry_after = answered.header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
         let mut body = Vec::new();
-        if answered.read(question.limit, |piece| body.extend_from_slice(piece)).await? > question.limit {
+        if answered.read(request.limit, |piece| body.extend_from_slice(piece)).await? > request.limit {
             // Nobody reads it to its end, so it says nothing.
             body.clear();
         }
-        Ok(Answered::Answer { status, body, retry_after })
+        Ok(BrokerReply::Answer { status, body, retry_after })
     };
     Ok(match outbound::within(PATIENCE, asked).await {
         Ok(answered) => answered,
-        Err(NoAnswer::Denied) => Answered::Denied,
-        Err(NoAnswer::Unreached(_)) => Answered::Unreached,
-        Err(NoAnswer::TimeOut | NoAnswer::Broken(_)) => Answered::Nothing,
+        Err(NoAnswer::Denied) => BrokerReply::Denied,
+        Err(NoAnswer::Unreached(_)) => BrokerReply::Unreached,
+        Err(NoAnswer::TimeOut | NoAnswer::Broken(_)) => BrokerReply::Nothing,
     })
 }
 

@@ -54,36 +54,36 @@ struct Request<'a> {
     maintenance_info: Option<Maintenance<'a>>,
 }
 
-pub async fn take(hub: Hub, _: Internal, Body(asked): Body<BrokerTurn>) -> Result<Shown<BrokerOutcome>> {
+pub async fn take(hub: Hub, _: Internal, Body(requested): Body<BrokerTurn>) -> Result<Shown<BrokerOutcome>> {
     let db = hub.db().await?;
-    let identity = identity(db, &asked).await?;
+    let identity = identity(db, &requested).await?;
     let turn = Turn {
         hub: &hub,
-        claim: Claim { id: asked.job_id, fence: asked.fence },
-        name: &asked.turn,
+        claim: Claim { id: requested.job_id, fence: requested.fence },
+        name: &requested.turn,
         identity: identity.as_deref(),
-        organization_id: asked.organization_id,
-        of_instance: asked.service_binding_id.is_none(),
+        organization_id: requested.organization_id,
+        of_instance: requested.service_binding_id.is_none(),
         began: std::time::Instant::now(),
     };
-    let outcome = match (asked.verb, asked.service_binding_id) {
-        (BrokerVerb::Deprovision, _) => turn.delete(&asked.subscription_id.to_string()).await?,
+    let outcome = match (requested.verb, requested.service_binding_id) {
+        (BrokerVerb::Deprovision, _) => turn.delete(&requested.subscription_id.to_string()).await?,
         (BrokerVerb::Unbind | BrokerVerb::Bind, None) => Outcome::Failed("No service binding is named.".into()),
         (BrokerVerb::Unbind, Some(id)) => turn.delete(&id.to_string()).await?,
-        (BrokerVerb::Bind, Some(id)) => bind(db, &turn, id, &asked).await?,
-        (BrokerVerb::Provision | BrokerVerb::Update, _) => provision_or_update(db, &turn, &asked).await?,
+        (BrokerVerb::Bind, Some(id)) => bind(db, &turn, id, &requested).await?,
+        (BrokerVerb::Provision | BrokerVerb::Update, _) => provision_or_update(db, &turn, &requested).await?,
     };
     Ok(Shown(outcome.into()))
 }
 
-async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Result<Outcome> {
-    let Some((broker_id, offering_id, plan)) = plan(db, asked.service_id, asked.plan_code.as_deref()).await? else {
-        let plan = asked.plan_code.as_ref().map_or_else(|| "nothing without a plan".to_owned(), |code| format!("no plan {code}"));
+async fn provision_or_update(db: &Db, turn: &Turn<'_>, requested: &BrokerTurn) -> Result<Outcome> {
+    let Some((broker_id, offering_id, plan)) = plan(db, requested.service_id, requested.plan_code.as_deref()).await? else {
+        let plan = requested.plan_code.as_ref().map_or_else(|| "nothing without a plan".to_owned(), |code| format!("no plan {code}"));
         return Ok(Outcome::Failed(format!("A service broker offers {plan} of the service. Import its catalogue again.")));
     };
-    let updates = asked.verb == BrokerVerb::Update;
-    let previous = match asked.previous_plan_code.as_deref().filter(|_| updates) {
-        Some(code) => self::plan(db, asked.service_id, Some(code)).await?.map(|(_, _, previous)| previous),
+    let updates = requested.verb == BrokerVerb::Update;
+    let previous = match requested.previous_plan_code.as_deref().filter(|_| updates) {
+        Some(code) => self::plan(db, requested.service_id, Some(code)).await?.map(|(_, _, previous)| previous),
         None => None,
     };
     let moves = previous.as_ref().filter(|previous| previous.plan_id != plan.plan_id);
@@ -97,19 +97,19 @@ async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Re
         service_id: &offering_id,
         // Named only where it changes: a broker may refuse to be told of a plan otherwise.
         plan_id: (!updates || moves.is_some()).then_some(plan.plan_id.as_str()),
-        context: context(asked),
-        organization_guid: (!updates).then_some(asked.organization_id),
-        space_guid: (!updates).then_some(asked.organization_id),
-        parameters: asked.properties.as_deref(),
+        context: context(requested),
+        organization_guid: (!updates).then_some(requested.organization_id),
+        space_guid: (!updates).then_some(requested.organization_id),
+        parameters: requested.properties.as_deref(),
         previous_values: previous.as_ref().map(|previous| Previous { service_id: &offering_id, plan_id: &previous.plan_id }),
         maintenance_info: plan.maintenance_version.as_deref().filter(|_| !updates).map(|version| Maintenance { version }),
     })?;
-    let id = asked.subscription_id;
+    let id = requested.subscription_id;
     if updates {
         return turn.update(&id.to_string(), &plan.plan_id, plan.max_polling, &body).await;
     }
     let desired = Desired {
-        verb: asked.verb,
+        verb: requested.verb,
         id: id.to_string(),
         guid: id.uuid().to_string(),
         instance: None,
@@ -122,19 +122,19 @@ async fn provision_or_update(db: &Db, turn: &Turn<'_>, asked: &BrokerTurn) -> Re
     turn.make(&desired).await
 }
 
-async fn bind(db: &Db, turn: &Turn<'_>, id: Id<id::ServiceBinding>, asked: &BrokerTurn) -> Result<Outcome> {
-    let instance = resources::find(db, &asked.subscription_id.to_string()).await?;
+async fn bind(db: &Db, turn: &Turn<'_>, id: Id<id::ServiceBinding>, requested: &BrokerTurn) -> Result<Outcome> {
+    let instance = resources::find(db, &requested.subscription_id.to_string()).await?;
     let Some(instance) = instance.filter(|instance| instance.state == BrokerState::Ready) else {
         return Ok(Outcome::Failed("The broker has no instance of the service that could be bound.".into()));
     };
-    let plan = plan(db, asked.service_id, asked.plan_code.as_deref()).await?;
+    let plan = plan(db, requested.service_id, requested.plan_code.as_deref()).await?;
     let body = json::write(&Request {
         service_id: &instance.offering_id,
         plan_id: Some(&instance.plan_id),
-        context: context(asked),
+        context: context(requested),
         organization_guid: None,
         space_guid: None,
-        parameters: asked.properties.as_deref(),
+        parameters: requested.properties.as_deref(),
         previous_values: None,
         maintenance_info: None,
     })?;
@@ -152,8 +152,8 @@ async fn bind(db: &Db, turn: &Turn<'_>, id: Id<id::ServiceBinding>, asked: &Brok
     turn.make(&desired).await
 }
 
-fn context(asked: &BrokerTurn) -> Context<'_> {
-    Context { platform: PLATFORM, organization_id: asked.organization_id, subscription_id: asked.subscription_id }
+fn context(requested: &BrokerTurn) -> Context<'_> {
+    Context { platform: PLATFORM, organization_id: requested.organization_id, subscription_id: requested.subscription_id }
 }
 
 /// The plan of this code, with its broker and the broker's id of the service.
@@ -168,10 +168,10 @@ async fn plan(
     }
 }
 
-/// Who asked for a task, in words for brokers; nobody, where nobody did but the hub itself.
-async fn identity(db: &Db, asked: &BrokerTurn) -> Result<Option<String>> {
-    let Some(principal_id) = tasks::asked_by(db, asked.task_id).await? else { return Ok(None) };
-    let organization_id = asked.organization_id.to_string();
+/// Who requested for a task, in words for brokers; nobody, where nobody did but the hub itself.
+async fn identity(db: &Db, requested: &BrokerTurn) -> Result<Option<String>> {
+    let Some(principal_id) = tasks::asked_by(db, requested.task_id).await? else { return Ok(None) };
+    let organization_id = requested.organization_id.to_string();
     let fields = [("principal_id", json::string(&principal_id)), ("organization_id", json::string(&organization_id))];
     Ok(Some(json::object(fields.iter().map(|(name, value)| (*name, value.as_str())))))
 }

@@ -5,7 +5,7 @@
 //! knows that it may have taken effect. And it is written under the claim of the task's job: a runner that was overtaken
 //! sends nothing any more.
 
-use crate::client::{self, Answered, Question, query};
+use crate::client::{self, BrokerReply, BrokerRequest, query};
 use chrono::TimeDelta;
 use domain::{
     Error, Id, Instant, Result, id,
@@ -62,7 +62,7 @@ pub struct Desired {
 
 /// What changes with a resource in one transaction.
 #[derive(Default)]
-struct Also {
+struct SideEffects {
     /// The broker is not asked until then.
     leave_alone: Option<Instant>,
     /// A binding is no more that no task of its own deleted.
@@ -72,7 +72,7 @@ struct Also {
 /// What a service binding gives, as it is shown.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Given {
+struct BindingOutput {
     credentials: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     syslog_drain_url: Option<String>,
@@ -108,16 +108,16 @@ impl<'a> Turn<'a> {
     }
 
     /// Writes where a resource stands, if the runner still has its claim.
-    async fn save(&self, one: &BrokerResource, also: Also) -> Result<()> {
+    async fn save(&self, one: &BrokerResource, effects: SideEffects) -> Result<()> {
         let now = self.now();
         let db = self.hub.db().await?;
         db.in_transaction(async |tx| {
             jobs::hold_claim(tx, self.claim).await?;
             resources::put(tx, one, now).await?;
-            if let Some(until) = also.leave_alone {
+            if let Some(until) = effects.leave_alone {
                 brokers::leave_alone(tx, one.broker_id, until).await?;
             }
-            if !also.unbound {
+            if !effects.unbound {
                 return Ok(());
             }
             let service_binding_id = one.id.parse().map_err(|error| Error::fault(format!("{}: {error}", one.id)))?;
@@ -199,7 +199,7 @@ impl<'a> Turn<'a> {
         if self.now() > one.deadline {
             let why = "The broker did not take it on in the time that there is for it.".to_owned();
             if one.doubt || one.in_flight {
-                return self.mitigate(one, why, Also::default(), false).await;
+                return self.mitigate(one, why, SideEffects::default(), false).await;
             }
             return self.fail(one, BrokerState::Gone, why).await;
         }
@@ -207,27 +207,27 @@ impl<'a> Turn<'a> {
             Ok(broker) => broker,
             Err(left_alone) => return Ok(left_alone),
         };
-        let got = self.change(&mut one, &broker, Method::PUT, desired.body.clone(), "").await?;
-        if matches!(got, Answered::Denied) {
+        let reply = self.change(&mut one, &broker, Method::PUT, desired.body.clone(), "").await?;
+        if matches!(reply, BrokerReply::Denied) {
             return self.fail(one, BrokerState::Gone, client::DENIED.to_owned()).await;
         }
-        let mut also = self.also(&got);
-        match judge(desired.verb, one.doubt, got.heard()) {
-            Verdict::Done(said) => self.made(one, desired.verb, said, also).await,
-            Verdict::Pending(said, text) => self.pending(one, said, also, got.retry_after(), text).await,
+        let mut effects = self.effects(&reply);
+        match judge(desired.verb, one.doubt, reply.heard()) {
+            Verdict::Done(said) => self.made(one, desired.verb, said, effects).await,
+            Verdict::Pending(said, text) => self.pending(one, said, effects, reply.retry_after(), text).await,
             Verdict::Repeat(after, text) => {
                 let wait = wait(one.tries, after);
-                if got.status() == Some(429) {
+                if reply.status() == Some(429) {
                     // It throttles the hub, whatever that asks.
-                    also.leave_alone = Some(self.now() + seconds(wait));
+                    effects.leave_alone = Some(self.now() + seconds(wait));
                 }
-                self.save(&one, also).await?;
+                self.save(&one, effects).await?;
                 Ok(self.again(wait, text))
             }
             Verdict::Failed(why) => self.fail(one, BrokerState::Gone, why).await,
             Verdict::Orphan(why) | Verdict::Unknown(why) => {
-                let unsettled = matches!(got, Answered::Nothing);
-                self.mitigate(one, why, also, unsettled).await
+                let unsettled = matches!(reply, BrokerReply::Nothing);
+                self.mitigate(one, why, effects, unsettled).await
             }
         }
     }
@@ -237,21 +237,21 @@ impl<'a> Turn<'a> {
         &self,
         mut one: BrokerResource,
         said: Said,
-        also: Also,
+        effects: SideEffects,
         retry_after: Option<u32>,
         text: String,
     ) -> Result<Outcome> {
         (one.polling, one.operation, one.tries) = (true, operation(&said), 0);
         one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
-        self.save(&one, also).await?;
+        self.save(&one, effects).await?;
         Ok(self.again(wait(1, retry_after), text))
     }
 
     /// It is there. What a binding gives is kept with that, or it would be lost.
-    async fn made(&self, mut one: BrokerResource, verb: BrokerVerb, said: Said, also: Also) -> Result<Outcome> {
+    async fn made(&self, mut one: BrokerResource, verb: BrokerVerb, said: Said, effects: SideEffects) -> Result<Outcome> {
         (one.state, one.failure, one.polling, one.operation) = (BrokerState::Ready, None, false, None);
         if verb == BrokerVerb::Bind {
-            let given = Given {
+            let given = BindingOutput {
                 credentials: said.credentials,
                 syslog_drain_url: said.syslog_drain_url,
                 route_service_url: said.route_service_url,
@@ -262,27 +262,27 @@ impl<'a> Turn<'a> {
         } else {
             one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
         }
-        self.save(&one, also).await?;
+        self.save(&one, effects).await?;
         Ok(Outcome::Done)
     }
 
     /// It failed, and what is there is known.
     async fn fail(&self, mut one: BrokerResource, state: BrokerState, why: String) -> Result<Outcome> {
         (one.state, one.failure, one.polling, one.operation) = (state, Some(why.clone()), false, None);
-        self.save(&one, Also::default()).await?;
+        self.save(&one, SideEffects::default()).await?;
         Ok(Outcome::Failed(why))
     }
 
     /// It failed, and may have left something, which from now on is deleted until the broker says that it is gone.
-    async fn mitigate(&self, mut one: BrokerResource, why: String, also: Also, unsettled: bool) -> Result<Outcome> {
+    async fn mitigate(&self, mut one: BrokerResource, why: String, effects: SideEffects, unsettled: bool) -> Result<Outcome> {
         (one.state, one.polling, one.operation, one.tries) = (BrokerState::Mitigating, false, None, 0);
         (one.doubt, one.in_flight) = (false, false);
         one.deadline = self.now() + seconds(MITIGATION);
         one.settles_at = if unsettled { self.now() + TimeDelta::seconds(SETTLING) } else { Instant::default() };
         let text = format!("{why} What it may have left is being deleted at the broker.");
         one.failure = Some(why);
-        let alone = also.leave_alone;
-        self.save(&one, also).await?;
+        let alone = effects.leave_alone;
+        self.save(&one, effects).await?;
         Ok(alone.map_or_else(|| self.again(1, text.clone()), |until| Outcome::LookAgain(until, text.clone())))
     }
 
@@ -361,39 +361,39 @@ impl<'a> Turn<'a> {
             ("accepts_incomplete", Some("true".to_owned())),
         ];
         let ids = query(&ids.each_ref().map(|(name, value)| (*name, value.as_deref())));
-        let got = self.change(&mut one, &broker, Method::DELETE, String::new(), &ids).await?;
-        let also = self.also(&got);
-        let verdict = if matches!(got, Answered::Denied) {
+        let reply = self.change(&mut one, &broker, Method::DELETE, String::new(), &ids).await?;
+        let effects = self.effects(&reply);
+        let verdict = if matches!(reply, BrokerReply::Denied) {
             Verdict::Repeat(None, client::DENIED.to_owned())
         } else {
-            judge(verb, false, got.heard())
+            judge(verb, false, reply.heard())
         };
         match verdict {
-            Verdict::Done(_) if got.status() == Some(410) && self.now() < one.settles_at => {
+            Verdict::Done(_) if reply.status() == Some(410) && self.now() < one.settles_at => {
                 let at = one.settles_at;
-                self.save(&one, also).await?;
+                self.save(&one, effects).await?;
                 Ok(Outcome::LookAgain(at, "The broker does not have it; the request to make it may still be on its way.".into()))
             }
-            Verdict::Done(_) => self.gone(one, also).await,
+            Verdict::Done(_) => self.gone(one, effects).await,
             Verdict::Pending(said, text) => {
                 (one.polling, one.operation, one.tries) = (true, operation(&said), 0);
-                self.save(&one, also).await?;
-                Ok(self.again(wait(1, got.retry_after()), text))
+                self.save(&one, effects).await?;
+                Ok(self.again(wait(1, reply.retry_after()), text))
             }
             Verdict::Failed(why) if !mitigates => self.fail(one, BrokerState::Ready, why).await,
             Verdict::Repeat(_, text) | Verdict::Orphan(text) | Verdict::Unknown(text) | Verdict::Failed(text) => {
-                self.save(&one, also).await?;
-                let wait = wait(one.tries, got.retry_after());
+                self.save(&one, effects).await?;
+                let wait = wait(one.tries, reply.retry_after());
                 Ok(self.again(wait, format!("{text} It is deleted again.")))
             }
         }
     }
 
     /// It is not there any more. Of what failed to be made, that it failed is what remains to be said.
-    async fn gone(&self, mut one: BrokerResource, mut also: Also) -> Result<Outcome> {
+    async fn gone(&self, mut one: BrokerResource, mut effects: SideEffects) -> Result<Outcome> {
         (one.state, one.polling, one.operation, one.given) = (BrokerState::Gone, false, None, None);
-        also.unbound = one.instance_id.is_some() && self.of_instance;
-        self.save(&one, also).await?;
+        effects.unbound = one.instance_id.is_some() && self.of_instance;
+        self.save(&one, effects).await?;
         Ok(ended(&one))
     }
 
@@ -425,32 +425,32 @@ impl<'a> Turn<'a> {
             Ok(broker) => broker,
             Err(left_alone) => return Ok(left_alone),
         };
-        let got = self.change(&mut one, &broker, Method::PATCH, body.to_owned(), "").await?;
-        if matches!(got, Answered::Denied) {
+        let reply = self.change(&mut one, &broker, Method::PATCH, body.to_owned(), "").await?;
+        if matches!(reply, BrokerReply::Denied) {
             return self.fail(one, BrokerState::Ready, client::DENIED.to_owned()).await;
         }
-        let also = self.also(&got);
-        match judge(BrokerVerb::Update, one.doubt, got.heard()) {
-            Verdict::Done(said) => self.updated(one, plan_id, said, also).await,
-            Verdict::Pending(said, text) => self.pending(one, said, also, got.retry_after(), text).await,
+        let effects = self.effects(&reply);
+        match judge(BrokerVerb::Update, one.doubt, reply.heard()) {
+            Verdict::Done(said) => self.updated(one, plan_id, said, effects).await,
+            Verdict::Pending(said, text) => self.pending(one, said, effects, reply.retry_after(), text).await,
             Verdict::Repeat(after, text) => {
-                self.save(&one, also).await?;
+                self.save(&one, effects).await?;
                 Ok(self.again(wait(one.tries, after), text))
             }
             // Nobody knows whether it took effect: the engine sends it again, and in the end sends what undoes it.
             Verdict::Unknown(why) => {
-                self.save(&one, also).await?;
+                self.save(&one, effects).await?;
                 Err(Error::unavailable(why))
             }
             Verdict::Failed(why) | Verdict::Orphan(why) => self.fail(one, BrokerState::Ready, why).await,
         }
     }
 
-    async fn updated(&self, mut one: BrokerResource, plan_id: &str, said: Said, also: Also) -> Result<Outcome> {
+    async fn updated(&self, mut one: BrokerResource, plan_id: &str, said: Said, effects: SideEffects) -> Result<Outcome> {
         (one.state, one.failure, one.polling, one.operation) = (BrokerState::Ready, None, false, None);
         plan_id.clone_into(&mut one.plan_id);
         one.dashboard_url = said.dashboard_url.or(one.dashboard_url);
-        self.save(&one, also).await?;
+        self.save(&one, effects).await?;
         Ok(Outcome::Done)
     }
 
@@ -460,7 +460,7 @@ impl<'a> Turn<'a> {
             let why = "It was not done in the time that there is for it.".to_owned();
             return match verb {
                 BrokerVerb::Update => self.fail(one, BrokerState::Ready, why).await,
-                BrokerVerb::Provision | BrokerVerb::Bind => self.mitigate(one, why, Also::default(), false).await,
+                BrokerVerb::Provision | BrokerVerb::Bind => self.mitigate(one, why, SideEffects::default(), false).await,
                 BrokerVerb::Deprovision | BrokerVerb::Unbind => self.begin_again(one, why, None).await,
             };
         }
@@ -474,23 +474,23 @@ impl<'a> Turn<'a> {
             ("operation", one.operation.as_deref()),
         ];
         let path = format!("{}/last_operation{}", path(&one), query(&ids));
-        let got = client::ask(self.hub, &broker, Question { identity: self.who(&one), ..Question::get(path) }).await?;
-        let also = self.also(&got);
-        let (verdict, asked) = judge_last_operation(verb, got.heard());
+        let reply = client::ask(self.hub, &broker, BrokerRequest { identity: self.who(&one), ..BrokerRequest::get(path) }).await?;
+        let effects = self.effects(&reply);
+        let (verdict, asked) = judge_last_operation(verb, reply.heard());
         match verdict {
-            Verdict::Done(_) if verb == BrokerVerb::Bind => self.fetch(one, &broker, also).await,
-            Verdict::Done(said) if verb.makes() => self.made(one, verb, said, also).await,
+            Verdict::Done(_) if verb == BrokerVerb::Bind => self.fetch(one, &broker, effects).await,
+            Verdict::Done(said) if verb.makes() => self.made(one, verb, said, effects).await,
             Verdict::Done(said) if verb == BrokerVerb::Update => {
                 let plan_id = plan_id.map_or_else(|| one.plan_id.clone(), str::to_owned);
-                self.updated(one, &plan_id, said, also).await
+                self.updated(one, &plan_id, said, effects).await
             }
-            Verdict::Done(_) => self.gone(one, also).await,
+            Verdict::Done(_) => self.gone(one, effects).await,
             Verdict::Failed(why) => self.fail(one, BrokerState::Ready, why).await,
-            Verdict::Orphan(why) if verb.makes() => self.mitigate(one, why, also, false).await,
+            Verdict::Orphan(why) if verb.makes() => self.mitigate(one, why, effects, false).await,
             Verdict::Orphan(why) => self.begin_again(one, why, asked).await,
             Verdict::Pending(_, text) | Verdict::Repeat(_, text) | Verdict::Unknown(text) => {
                 one.tries += 1;
-                self.save(&one, also).await?;
+                self.save(&one, effects).await?;
                 Ok(self.again(wait(one.tries, asked), text))
             }
         }
@@ -499,25 +499,25 @@ impl<'a> Turn<'a> {
     /// A deletion that failed is asked for again, until the time for all of it is over.
     async fn begin_again(&self, mut one: BrokerResource, why: String, asked: Option<u32>) -> Result<Outcome> {
         (one.polling, one.operation, one.tries) = (false, None, one.tries + 1);
-        self.save(&one, Also::default()).await?;
+        self.save(&one, SideEffects::default()).await?;
         Ok(self.again(wait(one.tries, asked), format!("{why} It is deleted again.")))
     }
 
     /// What a binding gives that was made while nobody waited is fetched; until that is there, the binding is not.
-    async fn fetch(&self, mut one: BrokerResource, broker: &ServiceBroker, also: Also) -> Result<Outcome> {
+    async fn fetch(&self, mut one: BrokerResource, broker: &ServiceBroker, effects: SideEffects) -> Result<Outcome> {
         let ids = [("service_id", Some(one.offering_id.as_str())), ("plan_id", Some(one.plan_id.as_str()))];
-        let got = client::ask(self.hub, broker, Question::get(format!("{}{}", path(&one), query(&ids)))).await?;
-        let given = match &got {
-            Answered::Answer { status: 200, body, .. } => said(body),
+        let reply = client::ask(self.hub, broker, BrokerRequest::get(format!("{}{}", path(&one), query(&ids)))).await?;
+        let given = match &reply {
+            BrokerReply::Answer { status: 200, body, .. } => said(body),
             _ => None,
         };
         if let Some(given) = given {
-            return self.made(one, BrokerVerb::Bind, given, also).await;
+            return self.made(one, BrokerVerb::Bind, given, effects).await;
         }
         one.tries += 1;
-        self.save(&one, self.also(&got)).await?;
+        self.save(&one, self.effects(&reply)).await?;
         let text = "The binding is made, and what it gives could not be fetched yet.".to_owned();
-        Ok(self.again(wait(one.tries, got.retry_after()), text))
+        Ok(self.again(wait(one.tries, reply.retry_after()), text))
     }
 
     /// Sends a request that changes something, after writing down that it is on its way.
@@ -528,15 +528,15 @@ impl<'a> Turn<'a> {
         method: Method,
         body: String,
         ids: &str,
-    ) -> Result<Answered> {
+    ) -> Result<BrokerReply> {
         one.doubt |= one.in_flight;
         (one.in_flight, one.tries) = (true, one.tries + 1);
-        self.save(one, Also::default()).await?;
+        self.save(one, SideEffects::default()).await?;
         let path = if ids.is_empty() { format!("{}?accepts_incomplete=true", path(one)) } else { path(one) + ids };
-        let question = Question { method, body, identity: self.who(one), ..Question::get(path) };
-        let got = client::ask(self.hub, broker, question).await?;
+        let request = BrokerRequest { method, body, identity: self.who(one), ..BrokerRequest::get(path) };
+        let reply = client::ask(self.hub, broker, request).await?;
         one.in_flight = false;
-        Ok(got)
+        Ok(reply)
     }
 
     /// Who caused a request; nobody, where the hub cleans up after itself.
@@ -556,9 +556,9 @@ impl<'a> Turn<'a> {
     }
 
     /// A broker that did not answer is left alone for a while.
-    fn also(&self, got: &Answered) -> Also {
-        let silent = matches!(got, Answered::Nothing);
-        Also { leave_alone: silent.then(|| self.now() + TimeDelta::seconds(LEFT_ALONE)), ..Also::default() }
+    fn effects(&self, reply: &BrokerReply) -> SideEffects {
+        let silent = matches!(reply, BrokerReply::Nothing);
+        SideEffects { leave_alone: silent.then(|| self.now() + TimeDelta::seconds(LEFT_ALONE)), ..SideEffects::default() }
     }
 }
 
