@@ -474,7 +474,8 @@ impl<'a> Turn<'a> {
             ("operation", one.operation.as_deref()),
         ];
         let path = format!("{}/last_operation{}", path(&one), query(&ids));
-        let reply = client::ask(self.hub, &broker, BrokerRequest { identity: self.who(&one), ..BrokerRequest::get(path) }).await?;
+        let reply =
+            client::ask(self.hub, &broker, BrokerRequest { identity: self.who(&one), ..BrokerRequest::get(path) }).await?;
         let effects = self.effects(&reply);
         let (verdict, asked) = judge_last_operation(verb, reply.heard());
         match verdict {

@@ -259,7 +259,8 @@ mod tests {
             prop_assert!(!is_needed(&[], &request, requester));
             let longer: Vec<_> = rules.iter().cloned().chain([more]).collect();
             prop_assert!(is_needed(&longer, &request, requester) || !is_needed(&rules, &request, requester));
-            prop_assert!(!is_needed(&longer, &request, Requester { approves: true, ..requester }));
+            let approver = Requester { approves: true, ..requester };
+            prop_assert!(!is_needed(&longer, &request, approver));
             prop_assert!(check_policy(&longer, LAPSE_DAYS).is_ok());
         }
 
