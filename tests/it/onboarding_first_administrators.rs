@@ -198,12 +198,15 @@ fn a_crash_anywhere_leaves_the_customer_with_its_invitation_or_neither() {
             let crashed = simulated(|| async {
                 let mut world = World::with_seed(nth).await;
                 let shop = world.shop().await;
-                let send =
-                    |world: &World| world.post("/v1/organizations", customer(EMAIL)).by(&shop.admin).key("once").try_send();
+                let send = async |world: &World| {
+                    let call = world.post("/v1/organizations", customer(EMAIL)).by(&shop.admin).key("once");
+                    call.try_send().await
+                };
                 let fault = Fault::on(Target::Any).nth(nth);
                 world.hub.faults().push(if after { fault.crash_after() } else { fault.crash_before() });
                 let first = send(&world).await;
                 let crashed = first.is_err();
+                world.hub.faults().clear();
                 if crashed {
                     world.restart().await;
                 }

@@ -259,7 +259,7 @@ fn queues_of_the_parts_of_onboarding_and_access_are_their_wholes() {
         ]
     );
     // An organization has one turn in a queue: that of its first job which is not parked.
-    let turns = texts(&database, "SELECT queue || ' ' || organization_id || ' ' || turn / 16384 FROM job_turns ORDER BY queue");
+    let turns = texts(&database, "SELECT queue || ' ' || organization_id || ' ' || (turn / 16384) FROM job_turns ORDER BY queue");
     assert_eq!(turns, ["access o 500", "billing o 700", "onboarding o 200"]);
     assert_eq!(texts(&database, "SELECT queue FROM job_queues"), Vec::<String>::new());
 }

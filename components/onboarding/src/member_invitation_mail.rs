@@ -111,13 +111,20 @@ impl InvitationDraft {
         sees: bool,
     ) -> Result<SentInvitation> {
         let organization = mailbox::name(tx, invitation.organization_id).await?;
-        post.post(hub, tx, self.letter(invitation.organization_id, &organization, &invitation.email)).await?;
+        let letter = self.letter(invitation.id, (invitation.organization_id, &organization), &invitation.email);
+        post.post(hub, tx, letter).await?;
         Ok(SentInvitation { invitation, secret: sees.then(|| self.secret.clone()) })
     }
 
-    fn letter<'a>(&self, organization_id: Id<id::Organization>, organization: &str, to: &'a Email) -> Letter<'a> {
+    /// The mail about an invitation that has these secrets.
+    fn letter<'a>(
+        &self,
+        invitation: Id<id::MemberInvitation>,
+        (organization_id, organization): (Id<id::Organization>, &str),
+        to: &'a Email,
+    ) -> Letter<'a> {
         Letter {
-            about: self.id.to_string(),
+            about: invitation.to_string(),
             from: organization_id,
             to,
             text: mail::member_invitation(organization, &self.confirming, self.expires_at()),
@@ -177,7 +184,7 @@ pub async fn send_first(
     let letters = invitees
         .iter()
         .zip(&drafts)
-        .map(|(invitee, draft)| draft.letter(invitee.organization_id, invitee.organization, invitee.email));
+        .map(|(invitee, draft)| draft.letter(draft.id, (invitee.organization_id, invitee.organization), invitee.email));
     post.post_all(hub, tx, letters.collect()).await?;
     Ok(drafts.iter().map(|draft| draft.id).collect())
 }
