@@ -1,7 +1,7 @@
 //! Orders: the rules by which one is accepted, when it is placed and whenever its task is run again.
 //!
 //! They stand here and not in a component, for two components judge by them: the one that takes orders, and the one through which
-//! people restart and resume tasks. Each does so in the transaction that writes what follows. See `docs/decisions/0035` and `0045`.
+//! people restart and resume tasks. Each does so in the transaction that writes what follows. See `docs/decisions/0035` and `0046`.
 
 use crate::{
     Db, Scope, Tx, approval_policies, approvals, contracts, organizations, renewals, services,
