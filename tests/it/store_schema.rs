@@ -2,10 +2,7 @@
 
 use rusqlite::Connection;
 use std::path::Path;
-use store::{
-    jobs::JobPayload,
-    migrations::{self, MIGRATIONS},
-};
+use store::{jobs::JobPayload, migrations::MIGRATIONS};
 use tests::{World, simulated};
 
 fn schema(database: &Connection) -> String {
@@ -91,8 +88,8 @@ fn a_database_of_a_newer_hub_is_left_alone() {
 /// Applies the steps of these numbers.
 fn apply(database: &Connection, steps: std::ops::RangeInclusive<i64>) {
     for migration in MIGRATIONS.iter().filter(|step| steps.contains(&step.number)) {
-        for statement in migration.statements(&migrations::text()) {
-            database.execute(statement, []).expect(statement);
+        for statement in migration.statements() {
+            database.execute(&statement, []).expect(&statement);
         }
     }
 }

@@ -12,11 +12,13 @@ pub struct Migration {
     pub number: i64,
     /// Says what it is about; so is its file called.
     pub name: &'static str,
+    /// What its file says.
+    sql: &'static str,
 }
 
 macro_rules! migrations {
     ($($number:literal $name:literal,)*) => {
-        &[$(Migration { number: $number, name: $name },)*]
+        &[$(Migration { number: $number, name: $name, sql: include_str!(concat!("../migrations/", $name, ".sql")) },)*]
     };
 }
 
@@ -61,49 +63,13 @@ pub const MIGRATIONS: &[Migration] = migrations! {
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
 
-/// What all steps say, packed by `build.rs`: every component carries it, and one in its life reads it.
-const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/migrations.packed"));
-
-/// What the steps say, of which each finds its own part.
-pub fn text() -> String {
-    // What is packed is text, and a test unpacks it.
-    String::from_utf8(unpacked(PACKED)).unwrap_or_default()
-}
-
-/// The way back from what `build.rs` has packed.
-fn unpacked(mut packed: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    while let Some((&first, rest)) = packed.split_first() {
-        let plain = usize::from(first) + 1;
-        packed = match rest {
-            _ if first < 128 => {
-                let (piece, rest) = rest.split_at(plain.min(rest.len()));
-                text.extend_from_slice(piece);
-                rest
-            }
-            [low, high, rest @ ..] => {
-                let back = usize::from(u16::from_le_bytes([*low, *high]));
-                // One by one, for what is referred to may reach into what comes of it.
-                for _ in 0..usize::from(first) - 124 {
-                    text.extend(text.len().checked_sub(back).and_then(|at| text.get(at).copied()));
-                }
-                rest
-            }
-            _ => &[],
-        };
-    }
-    text
-}
-
 impl Migration {
-    /// The step's part of [`text`]: statements, each ended by a semicolon at the end of a line.
-    pub fn sql<'t>(&self, text: &'t str) -> &'t str {
-        text.split('\u{1e}').nth(self.number as usize - 1).unwrap_or_default()
-    }
-
-    /// The step's statements in [`text`], one by one: the database takes no more than one at a time.
-    pub fn statements<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
-        self.sql(text).split(";\n").filter(|statement| !statement.is_empty())
+    /// The step's statements, one by one: the database takes no more than one at a time. Without the comments and the alignment of
+    /// the file, for the database keeps the words of what it creates. A comment has its lines to itself.
+    pub fn statements(&self) -> Vec<String> {
+        let lines = self.sql.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+        let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect::<String>();
+        words.split(";\n").filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -125,10 +91,9 @@ pub async fn migrate(db: &Db) -> Result<()> {
         // Asked again under the lock: another component may have been quicker.
         let reached = last(tx).await?;
         check(reached.max(latest()))?;
-        let text = text();
         for migration in MIGRATIONS.iter().filter(|migration| migration.number > reached) {
-            for statement in migration.statements(&text) {
-                tx.exec(statement, vec![]).await?;
+            for statement in migration.statements() {
+                tx.exec(&statement, vec![]).await?;
             }
             tx.exec("INSERT INTO schema_migrations (number, name) VALUES (?1, ?2)", params![migration.number, migration.name])
                 .await?;
@@ -172,30 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_what_the_files_say() {
-        let text = text();
-        assert_eq!(text, include_str!(concat!(env!("OUT_DIR"), "/migrations.sql")));
-        assert_eq!(text.split('\u{1e}').count(), MIGRATIONS.len());
-        let own = |migration: &Migration| {
-            let file = format!("{}/migrations/{}.sql", env!("CARGO_MANIFEST_DIR"), migration.name);
-            std::fs::read_to_string(file).unwrap()
-        };
+    fn a_step_has_statements_without_comments() {
         for migration in MIGRATIONS {
-            let words = |text: &str| {
-                let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("--"));
-                lines.flat_map(str::split_whitespace).map(str::to_owned).collect::<Vec<_>>()
-            };
-            assert_eq!(words(migration.sql(&text)), words(&own(migration)), "{}", migration.name);
-            assert!(migration.statements(&text).count() > 0);
+            let statements = migration.statements();
+            assert!(!statements.is_empty(), "{}", migration.name);
+            for statement in statements {
+                assert!(!statement.contains("--") && !statement.contains("  ") && !statement.ends_with(';'), "{statement}");
+            }
         }
-        assert!(PACKED.len() * 2 < text.len(), "{} of {} bytes", PACKED.len(), text.len());
-    }
-
-    #[test]
-    fn what_is_no_packed_text_is_no_panic() {
-        for garbage in [&[200u8][..], &[200, 1], &[200, 1, 0], &[5, b'a'], &[0, b'a', 255, 1, 0], &[128, 0, 0]] {
-            unpacked(garbage);
-        }
-        assert_eq!(unpacked(&[0, b'a', 128, 1, 0]), b"aaaaa");
     }
 }
