@@ -78,7 +78,8 @@ pub async fn take(hub: Hub, _: Internal, Body(requested): Body<BrokerTurn>) -> R
 
 async fn provision_or_update(db: &Db, turn: &Turn<'_>, requested: &BrokerTurn) -> Result<Outcome> {
     let Some((broker_id, offering_id, plan)) = plan(db, requested.service_id, requested.plan_code.as_deref()).await? else {
-        let plan = requested.plan_code.as_ref().map_or_else(|| "nothing without a plan".to_owned(), |code| format!("no plan {code}"));
+        let plan =
+            requested.plan_code.as_ref().map_or_else(|| "nothing without a plan".to_owned(), |code| format!("no plan {code}"));
         return Ok(Outcome::Failed(format!("A service broker offers {plan} of the service. Import its catalogue again.")));
     };
     let updates = requested.verb == BrokerVerb::Update;
