@@ -135,8 +135,8 @@ fn a_repeated_order_gets_its_first_answer_whatever_the_catalogue_has_become() {
     });
 }
 
-/// An order is judged in the transaction that writes it, so an edit comes before it or after it: an order that came first keeps its plan in
-/// the offer, and one that came second does not get a plan that is gone.
+/// An order is judged in the transaction that writes it, so an edit comes before it or after it: an order that came first keeps
+/// its plan in the offer, and one that came second does not get a plan that is gone.
 #[test]
 fn an_order_and_an_edit_do_not_overtake_each_other() {
     for order_is_first in [true, false] {
@@ -178,7 +178,8 @@ fn an_order_and_an_edit_do_not_overtake_each_other() {
     }
 }
 
-/// What an order with a plan and a term costs between components: nothing to place it, and to carry it out no more than the ticks.
+/// What an order with a plan and a term costs between components: nothing to place it, and to carry it out no more than the
+/// ticks.
 #[test]
 fn an_order_with_a_plan_and_a_term_is_one_components_work() {
     simulated(|| async {

@@ -1,5 +1,6 @@
-//! The client of service brokers (Open Service Broker API 2.17), and the wall around it: no other component reaches them. It answers
-//! private routes only: it reads the catalogs of brokers, and takes turns of the tasks on service instances and service bindings.
+//! The client of service brokers (Open Service Broker API 2.17), and the wall around it: no other component reaches them. It
+//! answers private routes only: it reads the catalogs of brokers, and takes turns of the tasks on service instances and service
+//! bindings.
 
 mod catalogs;
 mod client;

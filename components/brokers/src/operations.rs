@@ -1,7 +1,7 @@
 //! What is at brokers, and how it comes there and goes: one request to the broker a turn, and between turns everything that
 //! matters is in the database. So a turn that is taken again after a crash goes on where the one before it was.
 //!
-//! Before a request is sent that changes something, that is written down; whoever finds it on its way and has no answer
+//! Before a request is sent that changes something, that is written down; a turn that finds it on its way and has no answer
 //! knows that it may have taken effect. And it is written under the claim of the task's job: a runner that was overtaken
 //! sends nothing any more.
 
@@ -340,7 +340,7 @@ impl<'a> Turn<'a> {
         let mitigates = one.state == BrokerState::Mitigating;
         if self.now() > one.deadline {
             if mitigates {
-                // It stays as it is: whoever has this done again finds it here, and has it deleted first.
+                // It stays as it is: the next attempt finds it here, and has it deleted first.
                 let why = one.failure.map(|why| why + " ").unwrap_or_default();
                 return Ok(Outcome::Failed(format!(
                     "{why}What that may have left at the broker, {}, could not be deleted in {} days. Have it deleted there, or restart the task when the broker can do it.",

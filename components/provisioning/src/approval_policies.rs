@@ -36,7 +36,7 @@ pub struct NewApprovalPolicy {
     lapse_days: Option<u32>,
 }
 
-/// Sets the policy. It holds for what is asked for from then on.
+/// Sets the policy. It holds for orders from then on.
 pub async fn replace(
     hub: Hub,
     caller: Caller<permit::SubscriptionApprove>,

@@ -81,7 +81,7 @@ pub async fn reject(
     decide(&hub, &caller, id, ApprovalStatus::Rejected, Some(rejection.reason)).await
 }
 
-/// For whoever asked, and whoever may ask where it was asked.
+/// Withdraws an approval: for its asker, and for callers who may ask in the same organization.
 pub async fn withdraw(
     hub: Hub,
     caller: Caller<permit::Managing>,
@@ -93,8 +93,8 @@ pub async fn withdraw(
 
 type Decided<'a> = Pin<Box<dyn Future<Output = Result<Sent<Shown<Approval>>>> + 'a>>;
 
-/// What somebody says to it. What is approved is begun by a job that is written with that. All in one function, so that the
-/// transaction is compiled once.
+/// Writes a decision on an approval. An approved order is begun by a job that is written with the decision. All in one function,
+/// so that the transaction is compiled once.
 fn decide<'a>(
     hub: &'a Hub,
     caller: &'a Identity,
@@ -174,7 +174,7 @@ async fn check_idle(tx: &Tx<'_>, approval: &Approval) -> Result<()> {
     }
 }
 
-/// Refuses whoever neither asked nor acts where it was asked.
+/// Refuses callers who neither asked nor act in the organization in which it was asked.
 fn check_asking_side(caller: &Identity, approval: &Approval) -> Result<()> {
     if caller.principal() == approval.asked_by || caller.acting().id == approval.asked_in {
         return Ok(());

@@ -11,8 +11,8 @@ use web::{Hub, Record};
 /// How many subscriptions one run moves.
 const AT_ONCE: u32 = 100;
 
-/// Moves the subscriptions of a contract to the one that follows it, which has come into force. Run twice it finds none the second
-/// time.
+/// Moves the subscriptions of a contract to the one that follows it, which has come into force. Run twice it finds none the
+/// second time.
 pub async fn carry_over(hub: Hub, job: Job, CarryOver { from, to }: CarryOver) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     hub.db()

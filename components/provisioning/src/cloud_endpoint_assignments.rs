@@ -40,7 +40,7 @@ fn tell(hub: &Hub, endpoint: &CloudEndpoint, customer: Id<id::Organization>) {
     hub.audit("displayName", &endpoint.display_name);
 }
 
-/// Of whom else has it, a customer is told nothing.
+/// Lists a cloud endpoint's assignments: in a customer, its own alone.
 pub async fn list(
     hub: Hub,
     caller: Caller<permit::CloudEndpointRead>,

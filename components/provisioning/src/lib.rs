@@ -1,6 +1,6 @@
-//! Provisioning: the catalog, what customers have of it, and everything by which they come to it and keep it. Orders and approvals,
-//! terms and renewals, service brokers (the records), service bindings and cloud endpoints; the steps of the tasks on subscriptions,
-//! and the drivers that take them. It reaches no outside host: the component `brokers` does.
+//! Provisioning: the catalog, what customers have of it, and everything by which they come to it and keep it. Orders and
+//! approvals, terms and renewals, service brokers (the records), service bindings and cloud endpoints; the steps of the tasks on
+//! subscriptions, and the drivers that take them. It reaches no outside host: the component `brokers` does.
 
 mod approval_policies;
 mod approvals;

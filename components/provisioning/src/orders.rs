@@ -1,4 +1,5 @@
-//! Orders of services, and of what is done to subscriptions: placed by callers, approved by customers, or due at the end of a term.
+//! Orders of services, and of what is done to subscriptions: placed by callers, approved by customers, or due at the end of a
+//! term.
 
 mod approved;
 mod order;

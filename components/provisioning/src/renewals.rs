@@ -86,7 +86,8 @@ pub async fn put(
     .await
 }
 
-/// Refuses a change that the service does not offer. Whether it still does at the end of the term is found out by the task of then.
+/// Refuses a change that the service does not offer. Whether it still does at the end of the term is found out by the task of
+/// then.
 async fn check_offered(tx: &Tx<'_>, now: &Subscription, change: &SubscriptionPatch) -> Result<()> {
     let to = Holding {
         plan_code: change.plan_code.clone().or_else(|| now.plan_code.clone()),

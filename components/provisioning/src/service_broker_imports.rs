@@ -1,8 +1,8 @@
 //! `/v1/service-brokers/{serviceBrokerId}/import`: what a broker offers becomes services of the catalogue.
 //!
 //! The broker's ids alone say which service is the same as before, as its specification has it. The broker is asked before the
-//! transaction, by the component `brokers`; in it, all services are written, and one that the catalog refuses is reported and does not
-//! keep the others out.
+//! transaction, by the component `brokers`; in it, all services are written, and one that the catalog refuses is reported and
+//! does not keep the others out.
 
 use crate::services;
 use domain::{

@@ -102,8 +102,8 @@ async fn change(tx: &Tx<'_>, hub: &Hub, id: Id<id::Service>, version: Option<i64
     services::update(tx, id, patch, hub.now()).await
 }
 
-/// Adds a service that was imported, or edits it where it is there already: it keeps its status then. Every refusal names its place in
-/// the service. Gives the action, as the audit names it.
+/// Adds a service that was imported, or edits it where it is there already: it keeps its status then. Every refusal names its
+/// place in the service. Gives the action, as the audit names it.
 pub async fn put_imported(tx: &Tx<'_>, hub: &Hub, id: Id<id::Service>, new: &NewService) -> Result<&'static str> {
     new.offer.check("/offer")?;
     let is_there = services::exists(tx, id).await?;

@@ -1,7 +1,8 @@
 //! Orders: the rules by which one is accepted, when it is placed and whenever its task is run again.
 //!
 //! They stand here and not in a component, for two components judge by them: the one that takes orders, and the one through which
-//! people restart and resume tasks. Each does so in the transaction that writes what follows. See `docs/decisions/0035` and `0046`.
+//! people restart and resume tasks. Each does so in the transaction that writes what follows. See `docs/decisions/0035` and
+//! `0046`.
 
 use crate::{
     Db, Scope, Tx, approval_policies, approvals, contracts, organizations, renewals, services,
@@ -133,9 +134,9 @@ pub fn superseded(subscription: &Subscription) -> Error {
     )
 }
 
-/// Refuses to run a task on a subscription again where the order that made it would be refused now: another task came meanwhile, the
-/// customer is not in use, its contract is not in force, the service is not on offer, its term can no longer be ended without charge,
-/// or it needs the customer's approval. Whether the service still offers it so is found out by the task's first step.
+/// Refuses to run a task on a subscription again where the order that made it would be refused now: another task came meanwhile,
+/// the customer is not in use, its contract is not in force, the service is not on offer, its term can no longer be ended without
+/// charge, or it needs the customer's approval. Whether the service still offers it so is found out by the task's first step.
 pub async fn check_rerun(
     tx: &Tx<'_>,
     caller: &RerunCaller<'_>,

@@ -18,8 +18,8 @@ use web::{Hub, Record, read_json};
 
 /// Begins an approved order once, by the roles that its caller has now. A refusal is written into the approval.
 ///
-/// It is a job of its own, and not a part of the approval's transaction: the customer's word stands, with its entry in the audit, also
-/// where the order cannot be begun just now, and the hub, not who approved, is the one that begins it.
+/// It is a job of its own, and not a part of the approval's transaction: the customer's word stands, with its entry in the audit,
+/// also where the order cannot be begun just now, and the hub, not who approved, is the one that begins it.
 pub async fn begin_approved(hub: Hub, job: Job, BeginApproved { approval_id: id }: BeginApproved) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     let db = hub.db().await?;

@@ -1,5 +1,5 @@
-//! An order: what a caller, an approval or the end of a term wants done for a customer. Whether it may be done, and writing the task
-//! that does it, in one transaction.
+//! An order: what a caller, an approval or the end of a term wants done for a customer. Whether it may be done, and writing the
+//! task that does it, in one transaction.
 
 use ::tasks::Boxed;
 use domain::{
@@ -103,7 +103,8 @@ impl Order {
         Self { disable_rollback, version, request, ..Self::of_hub(hub, action) }
     }
 
-    /// Judges whether it may be done now. That the caller has the permission was found before; what they may do it to is in the scope.
+    /// Judges whether it may be done now. That the caller has the permission was found before; what they may do it to is in the
+    /// scope.
     pub fn check<'a>(&'a self, tx: &'a Tx<'a>, hub: &'a Hub, scope: &'a Scope, demand: &'a Demand) -> Boxed<'a, CheckedOrder> {
         Box::pin(async move {
             let now = hub.now();

@@ -23,8 +23,8 @@ use web::{Hub, Record};
 /// The reason of a termination at the end of a term.
 const TERM_ENDED: &str = "Its term has ended.";
 
-/// Looks at a term: records a notice of its end; at its end, has the subscription renewed or terminated, and again a day later while
-/// it is neither.
+/// Looks at a term: records a notice of its end; at its end, has the subscription renewed or terminated, and again a day later
+/// while it is neither.
 pub async fn look_at_term(hub: Hub, job: Job, LookAtTerm { subscription_id: id, term_ends_at }: LookAtTerm) -> Result<()> {
     let scope = Scope::below(job.organization_path.clone());
     hub.db()
@@ -54,8 +54,8 @@ pub async fn look_at_term(hub: Hub, job: Job, LookAtTerm { subscription_id: id, 
 }
 
 /// Orders the renewal or the termination of a subscription whose term is over. While a task is at work on it, and where it is
-/// neither active nor suspended, nothing is ordered. It needs no approval: what becomes of a subscription at its term's end was agreed
-/// on. Whether the service still offers the renewal is found out by the task, which can say so.
+/// neither active nor suspended, nothing is ordered. It needs no approval: what becomes of a subscription at its term's end was
+/// agreed on. Whether the service still offers the renewal is found out by the task, which can say so.
 async fn order(tx: &Tx<'_>, hub: &Hub, job: &Job, mut found: Subscription, renewal: &Renewal) -> Result<()> {
     let (id, ends) = (found.id, renewal.term_ends_at);
     if !tasks::unended(tx, Some(Subject::Subscription(id))).await?.is_empty() || !found.status.is_at_rest() {
