@@ -36,7 +36,7 @@ pub async fn renew(tx: &Tx<'_>, hub: &Hub, scope: &Scope, renewed: &Subscription
 
 /// A subscription and its present term; `None` where it has no terms.
 ///
-/// Hubs before step 33 of the schema wrote terms by jobs of their own. Those that were open then have become jobs that look at
+/// Hubs before step 34 of the schema wrote terms by jobs of their own. Those that were open then have become jobs that look at
 /// the term, so a term that is not written yet, or not moved on, is so here.
 pub async fn current(tx: &Tx<'_>, hub: &Hub, scope: &Scope, id: Id<id::Subscription>) -> Result<Option<(Subscription, Renewal)>> {
     let subscription = subscriptions::find(tx, scope, id).await?;

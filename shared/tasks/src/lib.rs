@@ -17,7 +17,7 @@ mod wait;
 pub use people::{answer, cancel, restart, resume};
 pub use remote::{RemoteTurn, ask, taken};
 pub use run::advance;
-pub use wait::{waited, waited_there};
+pub use wait::waited;
 
 use domain::{
     Id, Result, id,

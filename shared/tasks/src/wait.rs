@@ -20,12 +20,6 @@ pub async fn waited<R>(hub: &Hub, caller: &Identity, sent: Sent<R>, prefer: Pref
     settled(sent, wait, watch(hub, &caller.scope(), id, wait).await)
 }
 
-/// The same where another component runs the task: it is told to meanwhile.
-pub async fn waited_there<R>(hub: &Hub, caller: &Identity, sent: Sent<R>, prefer: Prefer, component: &str) -> Result<Sent<R>> {
-    let Some((wait, id)) = waits_for(&sent, &prefer) else { return Ok(sent) };
-    settled(sent, wait, watch_there(hub, &caller.scope(), id, wait, component).await)
-}
-
 /// For how long to wait for which task, if at all.
 fn waits_for<R>(sent: &Sent<R>, prefer: &Prefer) -> Option<(Duration, Id<id::Task>)> {
     // From the answer and not from what was just written: a repeated request gets the first answer, and waits for its task.
@@ -38,28 +32,6 @@ fn settled<R>(sent: Sent<R>, wait: Duration, watched: Result<Task>) -> Result<Se
         Ok(task) => sent.waited(wait, &task, task.ended_at.is_some()),
         // What was written stays written: a fault in waiting for it must not be answered as if it were not.
         Err(_) => Ok(sent),
-    }
-}
-
-async fn watch_there(hub: &Hub, scope: &Scope, id: Id<id::Task>, wait: Duration, component: &str) -> Result<Task> {
-    let began = std::time::Instant::now();
-    let mut idle = false;
-    loop {
-        let task = tasks::find(hub.db().await?, scope, id).await?;
-        let left = wait.saturating_sub(began.elapsed());
-        if left.is_zero() || (task.job_id.is_none() && !task.is_queued()) {
-            return Ok(task);
-        }
-        // Where it was not run, somebody else is at it, or it is not due.
-        if idle {
-            sleep(left.min(LOOK)).await;
-        }
-        idle = true;
-        if let Some(job_id) = task.job_id {
-            let path = format!("/internal/jobs/run?job={job_id}");
-            let round = web::call(hub, component, http::Method::POST, &path).await?;
-            idle = round.status != 200 || round.body.as_deref() == Some(br#"{"ran":0}"#);
-        }
     }
 }
 

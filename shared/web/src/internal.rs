@@ -69,11 +69,6 @@ pub async fn call(hub: &Hub, component: &str, method: http::Method, path: &str) 
 /// Asks another component something that takes a JSON body, with a POST. Its refusal is an error here as it was there.
 pub async fn ask(hub: &Hub, component: &str, path: &str, body: &impl Serialize) -> Result<Answer> {
     let body = serde_json::to_vec(body).map_err(|error| Error::unavailable(format!("{component}{path}: {error}")))?;
-    ask_written(hub, component, path, body).await
-}
-
-/// The same with a body that is JSON already.
-pub async fn ask_written(hub: &Hub, component: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
     let answer = send(hub, component, http::Method::POST, path, body).await?;
     match answer.status {
         200..=299 => Ok(answer),
@@ -82,8 +77,7 @@ pub async fn ask_written(hub: &Hub, component: &str, path: &str, body: Vec<u8>) 
     }
 }
 
-/// Sends another component a JSON body with a POST, and gives its answer as it is: for those for whom the readers and writers
-/// that [`ask`] comes with are too large.
+/// Sends another component a JSON body with a POST, and gives its answer as it is, refusals too.
 pub async fn tell(hub: &Hub, component: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
     send(hub, component, http::Method::POST, path, body).await
 }

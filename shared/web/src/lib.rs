@@ -47,7 +47,7 @@ pub use extract::{
 pub use headers::Headers;
 pub use hub::{Hub, random, variable};
 pub use identity::{Caller, Identity, permit};
-pub use internal::{Internal, ask, ask_written, call, tell};
+pub use internal::{Internal, ask, call, tell};
 pub use mailbox::{Letter, Mail, Mailbox};
 pub use paging::{Cursor, OrganizationPageQuery, Page, PageQuery};
 pub use reply::{
