@@ -9,9 +9,12 @@ use web::Routes;
 
 /// The route table.
 pub fn routes() -> Routes {
-    Routes::new("federation")
-        .post("/v1/sign-in/oidc", "oidc.begin", oidc::begin, "Begin to sign in at an identity provider")
-        .post("/v1/sign-in/oidc/callback", "oidc.callback", oidc::callback, "Sign in with what the identity provider answered")
+    Routes::new("federation").post("/v1/sign-in/oidc", "oidc.begin", oidc::begin, "Begin a sign-in at an identity provider").post(
+        "/v1/sign-in/oidc/callback",
+        "oidc.callback",
+        oidc::callback,
+        "Complete a sign-in at an identity provider",
+    )
 }
 
 web::serve!(routes);

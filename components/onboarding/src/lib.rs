@@ -61,16 +61,16 @@ fn organization_routes(routes: Routes) -> Routes {
 /// Members, invitations to become one, and the mailbox that the invitations go to.
 fn member_routes(routes: Routes) -> Routes {
     routes
-        .post("/v1/members", "members.add", members::add, "Invite people, and give roles to those who are members already")
+        .post("/v1/members", "members.add", members::add, "Invite people, or add roles to members")
         .get("/v1/members", "members.list", members::list, "List members")
-        .patch("/v1/members", "members.change_roles", members::change_roles, "Give roles to members and take roles from them")
+        .patch("/v1/members", "members.change_roles", members::change_roles, "Add and remove roles of members")
         .patch(
             "/v1/members/service-roles",
             "members.change_service_roles",
             members::change_service_roles,
-            "Give roles in services to members and take them",
+            "Add and remove service roles of members",
         )
-        .get("/v1/members/{personId}", "members.show", members::show, "Show a member and all that the member was given")
+        .get("/v1/members/{personId}", "members.show", members::show, "Show a member with roles and levels")
         .delete("/v1/members/{personId}", "members.remove", members::remove, "Remove a member")
         .get("/v1/member-invitations", "member_invitations.list", member_invitations::list, "List member invitations")
         .post("/v1/member-invitations/accept", "acceptance.accept", acceptance::accept, "Accept a member invitation")
@@ -201,7 +201,7 @@ fn contract_routes(routes: Routes) -> Routes {
             "/v1/contracts/{contractId}/redraft",
             "contracts.redraft",
             contracts::redraft,
-            "Take a contract back to a draft, before it is approved",
+            "Return a contract to draft before its approval",
         )
         .post("/v1/contracts/{contractId}/approve", "contracts.approve", contracts::approve, "Approve a commit contract")
         .post("/v1/contracts/{contractId}/reject", "contracts.reject", contracts::reject, "Reject a commit contract")

@@ -22,35 +22,35 @@ pub fn routes() -> Routes {
             "/v1/package-repositories/{packageRepositoryId}",
             "package_repositories.show",
             package_repositories::show,
-            "Read a package repository",
+            "Show a package repository",
         )
         .delete(
             "/v1/package-repositories/{packageRepositoryId}",
             "package_repositories.remove",
             package_repositories::remove,
-            "Take a package repository off the register",
+            "Remove a package repository",
         )
         .get(
             "/v1/package-repositories/{packageRepositoryId}/files",
             "package_repositories.list_files",
             package_repositories::list_files,
-            "List a repository's files and what is known of each",
+            "List the files of a package repository",
         )
         .post(
             "/v1/package-repositories/{packageRepositoryId}/refresh",
             "package_repositories.refresh",
             package_repositories::refresh,
-            "Read a repository's index again",
+            "Refresh a package repository's index",
         )
         .post(
             "/v1/package-repositories/{packageRepositoryId}/verify",
             "package_repositories.verify",
             package_repositories::verify,
-            "Compare a repository's files with its index",
+            "Verify a package repository's files",
         )
-        .get("/v1/interop", "interop.show", interop::show, "Read which versions work together and which upgrades are allowed")
+        .get("/v1/interop", "interop.show", interop::show, "Show the interop table of versions and upgrades")
         .put("/v1/interop", "interop.replace", interop::replace, "Replace the interop table")
-        .post("/v1/interop/check", "interop.check", interop::check, "Say what stands against products or an upgrade")
+        .post("/v1/interop/check", "interop.check", interop::check, "Check products or an upgrade against the interop table")
         .job(packages::refresh)
         .job(packages::verify)
 }

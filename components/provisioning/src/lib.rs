@@ -36,23 +36,18 @@ pub fn routes() -> Routes {
 
 fn service_routes(routes: Routes) -> Routes {
     routes
-        .post("/v1/services", "services.create", services::create, "Add a service or product to the catalogue")
-        .get("/v1/services", "services.list", services::list, "List the catalogue")
-        .get("/v1/services/{serviceId}", "services.show", services::show, "Read a service with all that it offers")
+        .post("/v1/services", "services.create", services::create, "Create a service or product in the catalog")
+        .get("/v1/services", "services.list", services::list, "List the catalog")
+        .get("/v1/services/{serviceId}", "services.show", services::show, "Show a service and its offer")
         .patch("/v1/services/{serviceId}", "services.edit", services::edit, "Edit a service")
-        .post("/v1/services/{serviceId}/publish", "services.publish", services::publish, "Let a service be asked for")
-        .post(
-            "/v1/services/{serviceId}/deprecate",
-            "services.deprecate",
-            services::deprecate,
-            "Let a service not be asked for any more",
-        )
-        .post("/v1/services/{serviceId}/retire", "services.retire", services::retire, "End a service that nobody has")
+        .post("/v1/services/{serviceId}/publish", "services.publish", services::publish, "Publish a service")
+        .post("/v1/services/{serviceId}/deprecate", "services.deprecate", services::deprecate, "Deprecate a service")
+        .post("/v1/services/{serviceId}/retire", "services.retire", services::retire, "Retire a service that nobody has")
         .post(
             "/v1/services/{serviceId}/validate",
             "services.validate",
             services::validate,
-            "Say whether a request fits a service, and where not",
+            "Validate a request against a service's offer",
         )
 }
 
@@ -60,25 +55,15 @@ fn subscription_routes(routes: Routes) -> Routes {
     routes
         .post("/v1/subscriptions", "subscriptions.create", subscriptions::create, "Provision a service to a customer")
         .get("/v1/subscriptions", "subscriptions.list", subscriptions::list, "List subscriptions")
-        .get("/v1/subscriptions/{subscriptionId}", "subscriptions.show", subscriptions::show, "Read a subscription")
-        .patch(
-            "/v1/subscriptions/{subscriptionId}",
-            "subscriptions.change",
-            subscriptions::change,
-            "Change what a customer has of a service",
-        )
+        .get("/v1/subscriptions/{subscriptionId}", "subscriptions.show", subscriptions::show, "Show a subscription")
+        .patch("/v1/subscriptions/{subscriptionId}", "subscriptions.change", subscriptions::change, "Change a subscription")
         .post(
             "/v1/subscriptions/{subscriptionId}/suspend",
             "subscriptions.suspend",
             subscriptions::suspend,
-            "Withhold a service from a customer",
+            "Suspend a subscription",
         )
-        .post(
-            "/v1/subscriptions/{subscriptionId}/resume",
-            "subscriptions.resume",
-            subscriptions::resume,
-            "Give a customer a service again",
-        )
+        .post("/v1/subscriptions/{subscriptionId}/resume", "subscriptions.resume", subscriptions::resume, "Resume a subscription")
         .post(
             "/v1/subscriptions/{subscriptionId}/renew",
             "subscriptions.renew",
@@ -89,11 +74,11 @@ fn subscription_routes(routes: Routes) -> Routes {
             "/v1/subscriptions/{subscriptionId}/terminate",
             "subscriptions.terminate",
             subscriptions::terminate,
-            "Take a service away from a customer",
+            "Terminate a subscription",
         )
-        .get("/v1/renewals", "renewals.list", renewals::list, "List the terms of subscriptions and what is to be when they end")
-        .get("/v1/subscriptions/{subscriptionId}/renewal", "renewals.show", renewals::show, "Read a subscription's term")
-        .put("/v1/subscriptions/{subscriptionId}/renewal", "renewals.put", renewals::put, "Say what is to be when the term ends")
+        .get("/v1/renewals", "renewals.list", renewals::list, "List the terms and renewal preferences of subscriptions")
+        .get("/v1/subscriptions/{subscriptionId}/renewal", "renewals.show", renewals::show, "Show a subscription's term")
+        .put("/v1/subscriptions/{subscriptionId}/renewal", "renewals.put", renewals::put, "Set the renewal preference")
 }
 
 fn approval_routes(routes: Routes) -> Routes {
@@ -102,52 +87,52 @@ fn approval_routes(routes: Routes) -> Routes {
             "/v1/approval-policies/{organizationId}",
             "approval_policies.show",
             approval_policies::show,
-            "Read what needs a customer's approval",
+            "Show a customer's approval policy",
         )
         .put(
             "/v1/approval-policies/{organizationId}",
             "approval_policies.replace",
             approval_policies::replace,
-            "Say what needs a customer's approval",
+            "Set a customer's approval policy",
         )
-        .get("/v1/approvals", "approvals.list", approvals::list, "List what customers were asked to approve")
-        .get("/v1/approvals/{approvalId}", "approvals.show", approvals::show, "Read an approval")
+        .get("/v1/approvals", "approvals.list", approvals::list, "List approvals")
+        .get("/v1/approvals/{approvalId}", "approvals.show", approvals::show, "Show an approval")
         .post(
             "/v1/approvals/{approvalId}/approve",
             "approvals.approve",
             approvals::approve,
-            "Approve what was asked for, and have it begun",
+            "Approve a request and begin its task",
         )
-        .post("/v1/approvals/{approvalId}/reject", "approvals.reject", approvals::reject, "Reject what was asked for")
-        .post("/v1/approvals/{approvalId}/withdraw", "approvals.withdraw", approvals::withdraw, "Take back what was asked for")
+        .post("/v1/approvals/{approvalId}/reject", "approvals.reject", approvals::reject, "Reject a request")
+        .post("/v1/approvals/{approvalId}/withdraw", "approvals.withdraw", approvals::withdraw, "Withdraw a request")
 }
 
 fn service_broker_routes(routes: Routes) -> Routes {
     routes
         .post("/v1/service-brokers", "service_brokers.create", service_brokers::create, "Register a service broker")
         .get("/v1/service-brokers", "service_brokers.list", service_brokers::list, "List service brokers")
-        .get("/v1/service-brokers/{serviceBrokerId}", "service_brokers.show", service_brokers::show, "Read a service broker")
+        .get("/v1/service-brokers/{serviceBrokerId}", "service_brokers.show", service_brokers::show, "Show a service broker")
         .patch("/v1/service-brokers/{serviceBrokerId}", "service_brokers.edit", service_brokers::edit, "Edit a service broker")
         .delete(
             "/v1/service-brokers/{serviceBrokerId}",
             "service_brokers.remove",
             service_brokers::remove,
-            "Take a service broker off the register",
+            "Remove a service broker",
         )
         .post(
             "/v1/service-brokers/{serviceBrokerId}/import",
             "imports.import",
             service_broker_imports::import,
-            "Bring what a service broker offers into the catalogue",
+            "Import a service broker's offers into the catalog",
         )
-        .post("/v1/service-bindings", "service_bindings.create", service_bindings::create, "Make a service binding")
+        .post("/v1/service-bindings", "service_bindings.create", service_bindings::create, "Create a service binding")
         .get("/v1/service-bindings", "service_bindings.list", service_bindings::list, "List service bindings")
-        .get("/v1/service-bindings/{serviceBindingId}", "service_bindings.show", service_bindings::show, "Read a service binding")
+        .get("/v1/service-bindings/{serviceBindingId}", "service_bindings.show", service_bindings::show, "Show a service binding")
         .get(
             "/v1/service-bindings/{serviceBindingId}/credentials",
             "service_bindings.show_credentials",
             service_bindings::show_credentials,
-            "Read the credentials of a service binding",
+            "Show the credentials of a service binding",
         )
         .delete(
             "/v1/service-bindings/{serviceBindingId}",
@@ -161,19 +146,19 @@ fn cloud_endpoint_routes(routes: Routes) -> Routes {
     routes
         .post("/v1/cloud-endpoints", "cloud_endpoints.create", cloud_endpoints::create, "Register a cloud endpoint")
         .get("/v1/cloud-endpoints", "cloud_endpoints.list", cloud_endpoints::list, "List cloud endpoints")
-        .get("/v1/cloud-endpoints/{cloudEndpointId}", "cloud_endpoints.show", cloud_endpoints::show, "Read a cloud endpoint")
+        .get("/v1/cloud-endpoints/{cloudEndpointId}", "cloud_endpoints.show", cloud_endpoints::show, "Show a cloud endpoint")
         .patch("/v1/cloud-endpoints/{cloudEndpointId}", "cloud_endpoints.edit", cloud_endpoints::edit, "Edit a cloud endpoint")
         .delete(
             "/v1/cloud-endpoints/{cloudEndpointId}",
             "cloud_endpoints.remove",
             cloud_endpoints::remove,
-            "Remove a cloud endpoint from the hub",
+            "Remove a cloud endpoint",
         )
         .get(
             "/v1/cloud-endpoints/{cloudEndpointId}/access",
             "cloud_endpoints.access",
             cloud_endpoints::access,
-            "Where to enter a cloud endpoint",
+            "Show the address of a cloud endpoint",
         )
         .post(
             "/v1/cloud-endpoints/{cloudEndpointId}/assignments",
@@ -185,13 +170,13 @@ fn cloud_endpoint_routes(routes: Routes) -> Routes {
             "/v1/cloud-endpoints/{cloudEndpointId}/assignments",
             "assignments.list",
             cloud_endpoint_assignments::list,
-            "List whom a cloud endpoint is assigned to",
+            "List the customers of a cloud endpoint",
         )
         .delete(
             "/v1/cloud-endpoints/{cloudEndpointId}/assignments/{customerId}",
             "assignments.remove",
             cloud_endpoint_assignments::remove,
-            "Take a cloud endpoint away from a customer",
+            "Unassign a cloud endpoint from a customer",
         )
 }
 

@@ -20,28 +20,18 @@ pub fn routes() -> Routes {
         .post("/internal/tick", "tick.run", tick::run, "Run what is due")
         .post("/internal/start", "life.start", life::start, "Look whether the hub can work")
         .post("/internal/stop", "life.stop", life::stop, "Give back what is claimed")
-        .get("/health", "health.show", health::show, "Whether the database takes writes and every component answers")
-        .get("/openapi.json", "openapi.show", openapi::show, "This document")
-        .get("/v1/jobs", "jobs.list", jobs::list, "List jobs, parked ones among them")
-        .post("/v1/jobs/{jobId}/replay", "jobs.replay", jobs::replay, "Let a parked job run again")
+        .get("/health", "health.show", health::show, "Show the health of the hub")
+        .get("/openapi.json", "openapi.show", openapi::show, "Show this document")
+        .get("/v1/jobs", "jobs.list", jobs::list, "List open and parked jobs")
+        .post("/v1/jobs/{jobId}/replay", "jobs.replay", jobs::replay, "Replay a parked job")
         .get("/v1/tasks", "tasks.list", tasks::list, "List tasks")
-        .get("/v1/tasks/{taskId}", "tasks.show", tasks::show, "Read a task")
-        .get("/v1/tasks/{taskId}/request", "tasks.request", tasks::request, "Read what a task was asked for")
+        .get("/v1/tasks/{taskId}", "tasks.show", tasks::show, "Show a task")
+        .get("/v1/tasks/{taskId}/request", "tasks.request", tasks::request, "Show the request behind a task")
         .post("/v1/tasks/{taskId}/cancel", "tasks.cancel", tasks::cancel, "Cancel a task")
-        .post("/v1/tasks/{taskId}/restart", "tasks.restart", tasks::restart, "Begin a task again that failed or was cancelled")
-        .post("/v1/tasks/{taskId}/resume", "tasks.resume", tasks::resume, "Let a task go on at its checkpoint")
-        .post(
-            "/v1/tasks/{taskId}/steps/{step}/complete",
-            "tasks.complete",
-            tasks::complete,
-            "Say that a manual step is done, or undone",
-        )
-        .post(
-            "/v1/tasks/{taskId}/steps/{step}/fail",
-            "tasks.fail",
-            tasks::fail,
-            "Say that a manual step cannot be done, or undone",
-        )
+        .post("/v1/tasks/{taskId}/restart", "tasks.restart", tasks::restart, "Restart a failed or canceled task")
+        .post("/v1/tasks/{taskId}/resume", "tasks.resume", tasks::resume, "Resume a task at its checkpoint")
+        .post("/v1/tasks/{taskId}/steps/{step}/complete", "tasks.complete", tasks::complete, "Complete a manual step")
+        .post("/v1/tasks/{taskId}/steps/{step}/fail", "tasks.fail", tasks::fail, "Fail a manual step")
 }
 
 web::serve!(routes);
