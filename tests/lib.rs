@@ -316,7 +316,7 @@ impl World {
         answer.text("/id")
     }
 
-    /// Adds a service to the catalogue.
+    /// Adds a service to the catalog.
     pub async fn service(&self, operator: &Actor, code: &str, driver: &str) -> String {
         let body = json!({ "code": code, "displayName": format!("Service {code}"), "productFamily": "MSP", "driver": driver });
         let answer = self.post("/v1/services", body).by(operator).send().await;

@@ -590,7 +590,7 @@ fn lists_are_filtered_and_paged_and_use_their_indexes() {
             "principal=org_01h455vb4pex5vsknk084sn02q",
             "from=yesterday",
             "limit=201",
-            "colour=red",
+            "color=red",
         ] {
             world.get(&format!("{ENTRIES}?{wrong}")).by(&shop.admin).send().await.expect_problem(400, "bad_query");
         }

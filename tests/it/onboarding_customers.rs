@@ -45,7 +45,7 @@ fn every_row_has_its_own_result() {
 
         let lines = "{\"displayName\":\"A\",\"companyName\":\"A\",\"country\":\"US\",\"currency\":\"USD\"}\n\n{\"displayName\":\"B\"\n[]\n\
             {\"kind\":\"PROVIDER\",\"displayName\":\"C\",\"companyName\":\"C\",\"country\":\"US\",\"currency\":\"USD\"}\n\
-            {\"displayName\":\"D\",\"companyName\":\"D\",\"country\":\"US\",\"currency\":\"USD\",\"colour\":\"red\"}\n";
+            {\"displayName\":\"D\",\"companyName\":\"D\",\"country\":\"US\",\"currency\":\"USD\",\"color\":\"red\"}\n";
         let done = import(&world, &shop.operator, &format!("?parentId={}", shop.provider), NDJSON, lines).await;
         assert_eq!(statuses(done.expect(207)), [201, 422, 422, 422, 422]);
         assert_eq!(done.at("/items/1/problem/code"), "malformed_json");
@@ -115,7 +115,7 @@ fn an_import_is_bounded_repeatable_and_into_one_provider() {
         let before = world.dump();
         import(&world, &shop.admin, "", CSV, many(1001)).await.expect_problem(422, "invalid_request");
         import(&world, &shop.admin, "", NDJSON, "{}\n".repeat(1001)).await.expect_problem(422, "invalid_request");
-        import(&world, &shop.admin, "", CSV, "displayName,colour\nA,red\n").await.expect_problem(422, "malformed_csv");
+        import(&world, &shop.admin, "", CSV, "displayName,color\nA,red\n").await.expect_problem(422, "malformed_csv");
         import(&world, &shop.admin, "", CSV, "displayName\nA,B\n").await.expect_problem(422, "malformed_csv");
         import(&world, &shop.admin, "", "application/json", "{}").await.expect_problem(415, "unsupported_media_type");
         let operator = import(&world, &shop.operator, "", CSV, many(1)).await;
@@ -204,7 +204,7 @@ fn an_export_is_of_ones_own_customers_and_bounded() {
         let csv = world.get("/v1/organizations/export").by(&shop.admin).send().await;
         assert!(String::from_utf8_lossy(csv.expect(200).0.body()).starts_with("id,displayName,companyName,"));
         assert_eq!(csv.header("content-disposition"), "attachment; filename=\"customers.csv\"");
-        for query in ["limit=0", "limit=1001", "format=xls", "colour=red"] {
+        for query in ["limit=0", "limit=1001", "format=xls", "color=red"] {
             let path = format!("/v1/organizations/export?{query}");
             world.get(&path).by(&shop.admin).send().await.expect_problem(400, "bad_query");
         }

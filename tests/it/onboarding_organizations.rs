@@ -378,7 +378,7 @@ fn lists_are_filtered_and_each_filter_has_its_index() {
         assert_eq!(names(&world, &shop.operator, &format!("name=b&{parent}")).await, ["Beta"]);
         // Directly below the operator stands only the provider.
         assert_eq!(names(&world, &shop.operator, "name=b").await.len(), 0);
-        world.get("/v1/organizations?colour=red").by(&shop.admin).send().await.expect_problem(400, "bad_query");
+        world.get("/v1/organizations?color=red").by(&shop.admin).send().await.expect_problem(400, "bad_query");
 
         let (mut next, mut seen) = (Some("/v1/organizations?name=a&limit=1".to_owned()), Vec::new());
         while let Some(path) = next {

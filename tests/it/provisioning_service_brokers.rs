@@ -1,4 +1,4 @@
-//! Service brokers in the register, and what they offer in the catalogue.
+//! Service brokers in the register, and what they offer in the catalog.
 
 use crate::{
     provisioning_service_brokers_support::{BASE, Broker, Habit, Stall, catalog, import, register, run_out},
@@ -67,7 +67,7 @@ fn what_brokers_is_asked_is_private() {
 }
 
 #[test]
-fn a_catalogue_becomes_services_and_follows_the_broker() {
+fn a_catalog_becomes_services_and_follows_the_broker() {
     simulated(|| async {
         let world = World::new().await;
         let stall = Stall::new(&world).await;
@@ -143,7 +143,7 @@ fn an_import_sent_again_gets_the_first_answer_and_reads_no_broker() {
 }
 
 #[test]
-fn what_the_catalogue_does_not_take_is_reported_and_keeps_nothing_out() {
+fn what_the_catalog_does_not_take_is_reported_and_keeps_nothing_out() {
     simulated(|| async {
         let world = World::new().await;
         let operator = world.bootstrap().await;

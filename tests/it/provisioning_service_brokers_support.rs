@@ -239,7 +239,7 @@ impl State {
     }
 }
 
-/// A catalogue with one service that has these plans.
+/// A catalog with one service that has these plans.
 pub fn catalog(plans: &[&str]) -> Value {
     let schema = json!({
         "$schema": "http://json-schema.org/draft-04/schema#", "type": "object",
@@ -266,7 +266,7 @@ pub struct Stall {
     pub broker: Broker,
     /// The broker's path in the hub.
     pub path: String,
-    /// The broker's service in the hub's catalogue.
+    /// The broker's service in the hub's catalog.
     pub service: String,
 }
 

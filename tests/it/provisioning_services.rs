@@ -1,4 +1,4 @@
-//! The catalogue: adding, finding, editing and ending services and products.
+//! The catalog: adding, finding, editing and ending services and products.
 
 use serde_json::{Value, json};
 use tests::{Actor, Answer, Shop, World, simulated};

@@ -117,7 +117,7 @@ fn an_offer_that_cannot_be_read_is_a_fault_and_changes_nothing() {
 }
 
 #[test]
-fn a_repeated_order_gets_its_first_answer_whatever_the_catalogue_has_become() {
+fn a_repeated_order_gets_its_first_answer_whatever_the_catalog_has_become() {
     simulated(|| async {
         let world = World::new().await;
         let (shop, service) = with_compute(&world).await;

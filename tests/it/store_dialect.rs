@@ -86,7 +86,7 @@ fn statements() -> BTreeSet<String> {
         members(&world, &operator, &caller).await;
         organizations(&world, &operator, &admin, &caller).await;
         contracts(&world, &operator, &caller).await;
-        catalogue(&world, &operator, &caller).await;
+        catalog(&world, &operator, &caller).await;
         // A job that keeps failing, is parked and replayed.
         let order = json!({ "organizationId": customer, "serviceId": caller.text("manual", "/id"), "quantity": "1" });
         let task = world.post("/v1/subscriptions", order).bearer(&admin).send().await.text("/id");
@@ -388,8 +388,8 @@ async fn contracts(world: &World, operator: &str, caller: &Caller) {
     world.post("/v1/onboarding-invitations/accept", acceptance).send().await.expect(201);
 }
 
-/// What the catalogue and the package repositories offer: edited, asked for by plan, ended, refreshed, verified and removed.
-async fn catalogue(world: &World, operator: &str, caller: &Caller) {
+/// What the catalog and the package repositories offer: edited, asked for by plan, ended, refreshed, verified and removed.
+async fn catalog(world: &World, operator: &str, caller: &Caller) {
     let post = async |path: &str, body| world.post(path, body).bearer(operator).send().await;
     let (provider, customer) = (caller.text("provider", "/id"), caller.text("customer", "/id"));
     let plan = json!({ "code": "flat", "displayName": "Flat", "billingUnit": "site" });

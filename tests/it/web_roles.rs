@@ -175,7 +175,7 @@ pub const ROUTES: &[Route] = &[
     route(One(ServiceRead), "GET /v1/service-roles/{serviceRoleId}"),
     route(One(ServiceWrite), "PATCH /v1/service-roles/{serviceRoleId}"),
     route(One(ServiceWrite), "DELETE /v1/service-roles/{serviceRoleId}"),
-    // catalogue
+    // catalog
     route(One(ServiceWrite), "POST /v1/services"),
     route(One(ServiceRead), "GET /v1/services"),
     route(One(ServiceRead), "GET /v1/services/{serviceId}"),

@@ -2,7 +2,7 @@
 //!
 //! Every POST carries an `Idempotency-Key` made of the day's date and the step, so playing the story again on
 //! the same day replays it; on another day it plays in a new tree of organizations beside the old one. Only the
-//! catalogue is shared, because a service's code is unique in the hub.
+//! catalog is shared, because a service's code is unique in the hub.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -228,21 +228,17 @@ impl Story<'_> {
         text(&organization, "id")
     }
 
-    /// Puts a service into the catalogue, or finds it there: codes are unique and an earlier day's run made it.
+    /// Puts a service into the catalog, or finds it there: codes are unique and an earlier day's run made it.
     fn service(&mut self, operator: &Caller, service: &Service) -> Result<String> {
-        let catalogue =
-            self.client.expect(&Call::get("/v1/services?limit=200").bearer(operator.variable, &operator.token), 200)?;
-        let id = items(&catalogue.json()?)?
-            .iter()
-            .find(|item| item["code"] == service.code)
-            .map(|item| text(item, "id"))
-            .transpose()?;
+        let catalog = self.client.expect(&Call::get("/v1/services?limit=200").bearer(operator.variable, &operator.token), 200)?;
+        let id =
+            items(&catalog.json()?)?.iter().find(|item| item["code"] == service.code).map(|item| text(item, "id")).transpose()?;
         if let Some(id) = id {
-            self.tour.say(&format!("{} is in the catalogue already.", service.name));
+            self.tour.say(&format!("{} is in the catalog already.", service.name));
             self.call(&Call::get(format!("/v1/services/{id}")).bearer(operator.variable, &operator.token), 200)?;
             return Ok(id);
         }
-        self.tour.say(&format!("The operator puts {} into the catalogue ({} driver).", service.name, service.driver));
+        self.tour.say(&format!("The operator puts {} into the catalog ({} driver).", service.name, service.driver));
         let body = object(&[
             ("code", service.code),
             ("displayName", service.name),

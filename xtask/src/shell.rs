@@ -17,7 +17,7 @@ pub fn target() -> PathBuf {
     root().join("target")
 }
 
-/// True on a CI machine: nobody watches, so nothing is coloured and logs are kept short.
+/// True on a CI machine: nobody watches, so nothing is colored and logs are kept short.
 pub fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }

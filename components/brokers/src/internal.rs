@@ -80,7 +80,7 @@ async fn provision_or_update(db: &Db, turn: &Turn<'_>, requested: &BrokerTurn) -
     let Some((broker_id, offering_id, plan)) = plan(db, requested.service_id, requested.plan_code.as_deref()).await? else {
         let plan =
             requested.plan_code.as_ref().map_or_else(|| "nothing without a plan".to_owned(), |code| format!("no plan {code}"));
-        return Ok(Outcome::Failed(format!("A service broker offers {plan} of the service. Import its catalogue again.")));
+        return Ok(Outcome::Failed(format!("A service broker offers {plan} of the service. Import its catalog again.")));
     };
     let updates = requested.verb == BrokerVerb::Update;
     let previous = match requested.previous_plan_code.as_deref().filter(|_| updates) {

@@ -1,4 +1,4 @@
-//! `/v1/service-brokers/{serviceBrokerId}/import`: what a broker offers becomes services of the catalogue.
+//! `/v1/service-brokers/{serviceBrokerId}/import`: what a broker offers becomes services of the catalog.
 //!
 //! The broker's ids alone say which service is the same as before, as its specification has it. The broker is asked before the
 //! transaction, by the component `brokers`; in it, all services are written, and one that the catalog refuses is reported and
@@ -26,10 +26,10 @@ use web::{Body, Caller, Hub, Identity, Path, Record, Sent, Shown, json, permit};
 const SERVICES: usize = 200;
 /// The most plans of a service.
 const PLANS: usize = 50;
-/// The schema of a plan of which the broker says nothing, or nothing that the catalogue could check: the broker checks it.
+/// The schema of a plan of which the broker says nothing, or nothing that the catalog could check: the broker checks it.
 const ANYTHING: &str = r#"{"type":"object"}"#;
 
-/// How a broker's services come into the catalogue.
+/// How a broker's services come into the catalog.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewImport {
@@ -43,9 +43,9 @@ pub struct NewImport {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
-    /// The services that are in the catalogue as the broker offers them.
+    /// The services that are in the catalog as the broker offers them.
     services: Vec<ImportedService>,
-    /// The services that the catalogue did not take.
+    /// The services that the catalog did not take.
     refused: Vec<RefusedService>,
     /// The services that were imported before and are not offered any more. Nothing was done to them: deprecate and retire them.
     missing: Vec<Id<id::Service>>,
@@ -55,7 +55,7 @@ pub struct Import {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedService {
-    /// Its id in the catalogue.
+    /// Its id in the catalog.
     service_id: Id<id::Service>,
     /// The broker's id of it.
     offering_id: String,
@@ -71,7 +71,7 @@ pub struct ImportedService {
     warnings: Vec<String>,
 }
 
-/// A service that the catalogue did not take.
+/// A service that the catalog did not take.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusedService {
@@ -193,7 +193,7 @@ async fn catalog(hub: &Hub, id: Id<id::ServiceBroker>) -> Result<Catalog> {
     brokers::find(hub.db().await?, id).await?;
     let answer = web::ask(hub, "brokers", &format!("/internal/broker-catalogs/{id}"), &()).await?;
     let unreadable = |why: &str| {
-        Error::conflict("service_broker_catalog", format!("The catalogue of the service broker could not be read: {why}"))
+        Error::conflict("service_broker_catalog", format!("The catalog of the service broker could not be read: {why}"))
     };
     let catalog = match web::read_json(answer.body.as_deref().unwrap_or_default())? {
         BrokerCatalog::Catalog(catalog) => catalog,
@@ -273,7 +273,7 @@ async fn import_one(
             if schema != ANYTHING && error.fields.iter().any(|field| field.pointer.starts_with("/offer/propertiesSchema")) =>
         {
             warnings.push(format!(
-                "The schema of the parameters is left to the broker to check, for the catalogue cannot: {}.",
+                "The schema of the parameters is left to the broker to check, for the catalog cannot: {}.",
                 reason(&error)
             ));
             service.offer.properties_schema = Some(raw(ANYTHING)?);
@@ -325,7 +325,7 @@ fn raw(text: &str) -> Result<Box<RawValue>> {
     RawValue::from_string(text.to_owned()).map_err(|error| Error::fault(error.to_string()))
 }
 
-/// A plan as it is kept. `known`: the code that it has in the catalogue already.
+/// A plan as it is kept. `known`: the code that it has in the catalog already.
 fn plan(offering: &Offering, offered: &Plan, known: Option<String>, others: &[BrokerPlan]) -> Result<BrokerPlan, String> {
     if others.len() >= PLANS {
         return Err(format!("the service has more than {PLANS} plans"));
@@ -368,7 +368,7 @@ fn schema(offering: &Offering) -> Result<String> {
         let given = given.and_then(|schemas| schemas.create.as_ref()).and_then(|input| input.parameters.as_deref());
         let Some(given) = given else { return Ok(ANYTHING.to_owned()) };
         let Ok(fields) = json::fields(given.get().as_bytes()) else { return Ok(ANYTHING.to_owned()) };
-        // Which dialect it is in: what of it the catalogue does not know, it will say.
+        // Which dialect it is in: what of it the catalog does not know, it will say.
         let kept = fields.iter().filter(|(name, _)| name != "$schema").map(|(name, value)| (name.as_str(), *value));
         let schema = json::object(kept);
         if !all.contains(&schema) {

@@ -41,7 +41,7 @@ impl json::Shown for HttpsUrl {
 }
 json::as_text!(HttpsUrl);
 
-/// A colour of the web, `#RRGGBB` in hexadecimal; kept in lower case.
+/// A color of the web, `#RRGGBB` in hexadecimal; kept in lower case.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Color(String);
 
@@ -53,7 +53,7 @@ impl FromStr for Color {
             Some(digits) if digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 Ok(Self(text.to_ascii_lowercase()))
             }
-            _ => Err("not a colour; write it as #1a73e8"),
+            _ => Err("not a color; write it as #1a73e8"),
         }
     }
 }
@@ -120,9 +120,9 @@ branding! {
     logo_url: HttpsUrl,
     /// The browser's icon.
     icon_url: HttpsUrl,
-    /// The colour of what stands out.
+    /// The color of what stands out.
     primary_color: Color,
-    /// The colour behind everything.
+    /// The color behind everything.
     background_color: Color,
     /// Links that the portal shows, at most ten. They are inherited together.
     links: List<Link, 10>,

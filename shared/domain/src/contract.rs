@@ -229,7 +229,7 @@ pub struct Terms {
     pub trigger_point: Option<Money>,
     /// Above which use in a month the issuer is told; needed for services of the family MSP.
     pub threshold: Option<Money>,
-    /// Who gets the licences; needed for services of the families RENTAL, SOV and LPCAAS.
+    /// Who gets the licenses; needed for services of the families RENTAL, SOV and LPCAAS.
     pub license_contact: Option<Contact>,
     /// Whom to turn to at the provider.
     pub provider_contact: Option<Contact>,

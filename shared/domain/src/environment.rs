@@ -67,7 +67,7 @@ const VM_NAME: Word = Word {
     pattern: r"^[a-zA-Z0-9][a-zA-Z0-9\-_.()\[\]{}]{0,79}$",
 };
 
-/// A licence or a token.
+/// A license or a token.
 const KEY: Word = Word {
     is: |text| (1..=500).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
     hint: "give 1 to 500 visible ASCII characters without spaces",
@@ -318,7 +318,7 @@ const PRODUCT: Shape = Shape::Object(
         field("buildNumber", Shape::Text(1, 40), "Its build."),
         field("dataCenterId", Shape::Text(1, 60), "The vCenter that it is deployed to: a registered data center component."),
         field("adminPassword", Shape::Secret(&PASSWORD), "The administrator's password, or where it is kept."),
-        field("license", Shape::Secret(&KEY), "Its licence."),
+        field("license", Shape::Secret(&KEY), "Its license."),
         field("integrations", Shape::List(&INTEGRATION, 20), "What it works with."),
         field("nodes", Shape::List(&NODE, 50), "Its machines."),
         field("certificate", CERTIFICATE, "Its certificate; with another, or none, than it has, it is given that."),

@@ -52,7 +52,7 @@ nouns! {
     Contract "ctr" "contract";
     /// An invitation to a provider that has no organization yet.
     OnboardingInvitation "oin" "onboarding invitation";
-    /// A service of the catalogue.
+    /// A service of the catalog.
     Service "svc" "service";
     /// A service provisioned to a customer organization.
     Subscription "sub" "subscription";

@@ -37,9 +37,9 @@ text_enum! {
         IdentityProviderRead = "IDENTITY_PROVIDER_READ",
         /// Say which identity providers are trusted, and for whom.
         IdentityProviderWrite = "IDENTITY_PROVIDER_WRITE",
-        /// See the catalogue.
+        /// See the catalog.
         ServiceRead = "SERVICE_READ",
-        /// Edit the catalogue.
+        /// Edit the catalog.
         ServiceWrite = "SERVICE_WRITE",
         /// See subscriptions, and the tasks of whatever can be seen.
         SubscriptionRead = "SUBSCRIPTION_READ",
@@ -772,7 +772,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_operator_edits_the_catalogue_or_approves_contracts() {
+    fn only_the_operator_edits_the_catalog_or_approves_contracts() {
         for row in ROLES.iter().filter(|row| row.role != Role::OperatorAdministrator) {
             let permissions = Permissions::of([row.role]);
             for permission in [ServiceWrite, ContractApprove, JobRead, JobWrite] {

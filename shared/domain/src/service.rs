@@ -1,4 +1,4 @@
-//! The catalogue: what can be provisioned or deployed, by which driver, and which requests for it are right.
+//! The catalog: what can be provisioned or deployed, by which driver, and which requests for it are right.
 
 use crate::{Decimal, Error, FieldError, JsonSchema, List, Result, Text, text_enum};
 use json_schema::{MAX_BYTES, Schema, Wrong};
@@ -22,7 +22,7 @@ text_enum! {
     pub enum ProductFamily {
         /// Managed services.
         Msp = "MSP",
-        /// Rented licences.
+        /// Rented licenses.
         Rental = "RENTAL",
         /// Support.
         Gss = "GSS",
@@ -34,13 +34,13 @@ text_enum! {
         Isv = "ISV",
         /// Sovereign clouds.
         Sov = "SOV",
-        /// Licence portability.
+        /// License portability.
         Lpcaas = "LPCAAS",
     }
 }
 
 text_enum! {
-    /// What an entry of the catalogue is for. Everything else about it is the same for both.
+    /// What an entry of the catalog is for. Everything else about it is the same for both.
     pub enum ServiceKind {
         /// Customers subscribe to it.
         Service = "SERVICE",
@@ -50,9 +50,9 @@ text_enum! {
 }
 
 text_enum! {
-    /// Where a service stands in the catalogue.
+    /// Where a service stands in the catalog.
     pub enum ServiceStatus {
-        /// Being written: only who edits the catalogue sees it.
+        /// Being written: only who edits the catalog sees it.
         Draft = "DRAFT",
         /// Can be asked for.
         Published = "PUBLISHED",

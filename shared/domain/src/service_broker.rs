@@ -322,7 +322,7 @@ fn refusal(status: u16, body: &[u8]) -> String {
         (401 | 403, _) => " Edit the broker's credentials.",
         (412, _) => " It does not take version 2.17 of the Open Service Broker API.",
         (300..=399, _) => " That leads elsewhere and is not followed; register the URL that it leads to.",
-        (422, Some("MaintenanceInfoConflict")) => " Its catalogue has changed: import it again, then ask again.",
+        (422, Some("MaintenanceInfoConflict")) => " Its catalog has changed: import it again, then ask again.",
         _ => "",
     };
     let error = error.map(|error| format!(" ({})", shortened(&error))).unwrap_or_default();

@@ -85,7 +85,7 @@ pub struct Content {
     pub product_family: Text<0, 80>,
     /// The customer segment, in the report's own words.
     pub customer_segment: Text<0, 80>,
-    /// The unit of stock in another catalogue.
+    /// The unit of stock in another catalog.
     pub cross_reference_sku: Text<0, 120>,
 }
 

@@ -153,7 +153,7 @@ pub struct NewContract {
     pub trigger_point: Option<Money>,
     /// Above which use in a month the issuer is told. Services of the family MSP need it.
     pub threshold: Option<Money>,
-    /// Who gets the licences. Services of the families RENTAL, SOV and LPCAAS need it.
+    /// Who gets the licenses. Services of the families RENTAL, SOV and LPCAAS need it.
     pub license_contact: Option<Contact>,
     /// Whom to turn to at the provider.
     pub provider_contact: Option<Contact>,

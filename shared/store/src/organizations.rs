@@ -225,7 +225,7 @@ impl NewOrganization {
         }
     }
 
-    /// The same with its state normalised and what follows from its kind filled in, or what is against the rules.
+    /// The same with its state normalized and what follows from its kind filled in, or what is against the rules.
     pub fn checked(mut self) -> Result<Self> {
         let traits = Traits {
             tenant_type: self.tenant_type,

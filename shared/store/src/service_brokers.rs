@@ -1,4 +1,4 @@
-//! Service brokers and what they offer. They are the operator's, as the catalogue is, so they are read without a scope.
+//! Service brokers and what they offer. They are the operator's, as the catalog is, so they are read without a scope.
 
 use crate::{Db, Row, Tx, params, stale, value::start};
 use domain::{Error, Id, Instant, JsonSchema, Kind, Result, Text, id, package::BaseUrl};
@@ -16,7 +16,7 @@ pub struct ServiceBroker {
     pub base_url: BaseUrl,
     /// The hub's name there; absent where a bearer token is sent.
     pub username: Option<String>,
-    /// When its catalogue was last imported; absent until then.
+    /// When its catalog was last imported; absent until then.
     pub imported_at: Option<Instant>,
     /// When it was registered.
     pub created_at: Instant,
@@ -146,7 +146,7 @@ pub async fn delete(tx: &Tx<'_>, id: Id<id::ServiceBroker>) -> Result<()> {
         return Err(Error::conflict(
             "service_broker_in_use",
             format!(
-                "Services of the catalogue are the broker's, {code} among them. Retire those first: POST /v1/services/{{serviceId}}/retire."
+                "Services of the catalog are the broker's, {code} among them. Retire those first: POST /v1/services/{{serviceId}}/retire."
             ),
         ));
     }
@@ -164,12 +164,12 @@ pub async fn leave_alone(tx: &Tx<'_>, id: Id<id::ServiceBroker>, until: Instant)
     tx.exec("UPDATE service_brokers SET left_alone_until = ?2 WHERE id = ?1", params![id, until]).await
 }
 
-/// Says that a service broker's catalogue was imported.
+/// Says that a service broker's catalog was imported.
 pub async fn set_imported(tx: &Tx<'_>, id: Id<id::ServiceBroker>, now: Instant) -> Result<()> {
     tx.exec("UPDATE service_brokers SET imported_at = ?2 WHERE id = ?1", params![id, now]).await
 }
 
-/// The service of the catalogue that stands for one of a broker's: the one it was, or from now on this one.
+/// The service of the catalog that stands for one of a broker's: the one it was, or from now on this one.
 pub async fn offering(
     tx: &Tx<'_>,
     broker_id: Id<id::ServiceBroker>,
@@ -187,13 +187,13 @@ pub async fn offering(
         .ok_or_else(|| Error::fault("an offering vanished inside a transaction"))
 }
 
-/// The services of the catalogue that are a broker's, by the broker's ids.
+/// The services of the catalog that are a broker's, by the broker's ids.
 pub async fn offerings(db: &Db, broker_id: Id<id::ServiceBroker>) -> Result<Vec<(String, Id<id::Service>)>> {
     let sql = "SELECT offering_id, service_id FROM broker_offerings WHERE broker_id = ?1 ORDER BY service_id";
     db.query_all(sql, params![broker_id], |row| Ok((row.take()?, row.take()?))).await
 }
 
-/// Forgets that a service of the catalogue was a broker's: it never came into the catalogue.
+/// Forgets that a service of the catalog was a broker's: it never came into the catalog.
 pub async fn forget_offering(tx: &Tx<'_>, service_id: Id<id::Service>) -> Result<()> {
     let sql = "DELETE FROM broker_offerings WHERE service_id = ?1 AND NOT EXISTS (SELECT 1 FROM services s WHERE s.id = ?1)";
     tx.exec(sql, params![service_id]).await
@@ -202,11 +202,11 @@ pub async fn forget_offering(tx: &Tx<'_>, service_id: Id<id::Service>) -> Result
 /// A plan that a broker offers.
 #[derive(Clone, Debug)]
 pub struct BrokerPlan {
-    /// What it is called in the catalogue.
+    /// What it is called in the catalog.
     pub plan_code: String,
     /// The broker's id of it.
     pub plan_id: String,
-    /// As it was written into the catalogue, as JSON.
+    /// As it was written into the catalog, as JSON.
     pub plan: String,
     /// Whether service bindings can be made of it.
     pub bindable: bool,

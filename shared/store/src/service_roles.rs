@@ -1,4 +1,4 @@
-//! Roles in services, and which of them members have. The roles are the catalogue's and the same for everybody, so they
+//! Roles in services, and which of them members have. The roles are the catalog's and the same for everybody, so they
 //! are read without a scope; who has them belongs to an organization.
 
 use crate::{

@@ -1,4 +1,4 @@
-//! The catalogue. It is the operator's and the same for everybody, so it is read without a scope.
+//! The catalog. It is the operator's and the same for everybody, so it is read without a scope.
 
 use crate::{Db, Row, Tx, params, stale, subscriptions, value::start};
 use domain::{
@@ -8,13 +8,13 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A service or product of the catalogue.
+/// A service or product of the catalog.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Service {
     /// Its id.
     pub id: Id<id::Service>,
-    /// Its short name, unique in the catalogue, for people and files; a product's type.
+    /// Its short name, unique in the catalog, for people and files; a product's type.
     pub code: String,
     /// Whether customers subscribe to it or environments are made of it.
     pub kind: ServiceKind,
@@ -26,7 +26,7 @@ pub struct Service {
     pub product_family: ProductFamily,
     /// What carries it out.
     pub driver: Driver,
-    /// Where it stands in the catalogue.
+    /// Where it stands in the catalog.
     pub status: ServiceStatus,
     /// What it offers, as it was written; lists leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub struct Service {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewService {
-    /// Its short name, unique in the catalogue; a product's type.
+    /// Its short name, unique in the catalog; a product's type.
     pub code: Text<1, 60>,
     /// SERVICE when left out.
     pub kind: Option<ServiceKind>,
@@ -162,7 +162,7 @@ fn not_found(id: Id<id::Service>) -> Error {
     Error::new(
         domain::Kind::NotFound,
         "service_not_found",
-        format!("There is no service {id} in the catalogue. GET /v1/services lists what there is."),
+        format!("There is no service {id} in the catalog. GET /v1/services lists what there is."),
     )
 }
 
@@ -223,7 +223,7 @@ impl Service {
     }
 }
 
-/// A page of the catalogue, oldest first.
+/// A page of the catalog, oldest first.
 pub async fn list(db: &Db, filter: ServiceFilter<'_>, after: Option<Id<id::Service>>, limit: u32) -> Result<Vec<Service>> {
     let hidden = if filter.drafts { "" } else { ServiceStatus::Draft.as_str() };
     db.query_all(

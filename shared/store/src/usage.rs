@@ -53,7 +53,7 @@ pub struct Usage {
     pub product_family: String,
     /// The customer segment, in the report's own words.
     pub customer_segment: String,
-    /// The unit of stock in another catalogue.
+    /// The unit of stock in another catalog.
     pub cross_reference_sku: String,
     /// Whether it came after its month, or after its invoice.
     pub late: bool,

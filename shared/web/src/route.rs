@@ -1,6 +1,6 @@
 //! Route tables.
 //!
-//! A component's table is its router, its part of the OpenAPI document and the list that the authorisation test walks,
+//! A component's table is its router, its part of the OpenAPI document and the list that the authorization test walks,
 //! all three from the same lines. It is built once an instance. Axum is not here because it wants every future to be
 //! `Send`, which a transaction that borrows its connection is not.
 

@@ -1,4 +1,4 @@
-//! Secrets: making, recognising and sealing them.
+//! Secrets: making, recognizing and sealing them.
 
 use base64::{
     Engine,
